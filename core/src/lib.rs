@@ -1,0 +1,1 @@
+//! Care groups, service standards and obligations: the pure domain of Linli.

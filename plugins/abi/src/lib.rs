@@ -1,0 +1,1 @@
+//! The binary interface between Linli and its plugins.

@@ -1,0 +1,1 @@
+//! Rules for elders who live alone, in empty nests or at an advanced age.

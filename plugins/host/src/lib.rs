@@ -1,0 +1,1 @@
+//! Loads Linli plugins and calls them.

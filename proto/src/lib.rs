@@ -1,0 +1,1 @@
+//! The gRPC API of Linli, generated from proto/linli.

@@ -1,0 +1,3 @@
+//! `linli`: the command line of the service.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Persistence of Linli on SQLite and PostgreSQL.

@@ -1,0 +1,3 @@
+//! `dev`: builds the workspace in full, then runs the demo or the suite.
+
+fn main() {}
