@@ -1,1 +1,24 @@
 //! The gRPC service of Linli.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`app`] | use cases, one file per resource; no transport, no SQL |
+//! | [`auth`] | principals, the authorisation table, the `Permit` |
+//! | [`grpc`] | thin handlers: convert, call, convert; the only module that names generated types |
+//! | [`server`] | listeners, layers, limits, shutdown |
+//! | [`config`] | one TOML file, typed |
+//! | [`roster`] | reading rosters as estates keep them |
+//! | [`cli`] | the subcommands of `linli` |
+//! | [`telemetry`] | logs without personal data |
+//! | [`time`] | the two clocks, ids |
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod grpc;
+pub mod roster;
+pub mod server;
+pub mod telemetry;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Use cases, one file per resource: authorise, load, call core, collect changes, commit.

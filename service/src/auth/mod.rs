@@ -1,0 +1,1 @@
+//! Principals, the authorisation table and the permit.

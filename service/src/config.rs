@@ -1,0 +1,1 @@
+//! Configuration: one TOML file whose embedded default documents every key.

@@ -1,0 +1,111 @@
+//! Everything a use case can answer with instead of a result, free of transport.
+//!
+//! A variant exists where a caller would do something different. `grpc::status` maps each to a code and a
+//! reason of the public enum; the internal half of [`Error::Internal`] never leaves the process.
+
+use linli_core::invalid::Invalid;
+
+/// One field of a request that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field in the request, such as `resident.contact.phone` or `subjects[2].outcome`.
+    pub field: String,
+    /// Why it was refused.
+    pub why: Invalid,
+}
+
+/// What a name may refer to, for messages that reveal nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Thing {
+    /// A site.
+    Site,
+    /// A dwelling.
+    Dwelling,
+    /// An area.
+    Area,
+    /// A post.
+    Post,
+    /// A resident's file.
+    Resident,
+    /// A membership.
+    Membership,
+    /// A pause.
+    Pause,
+    /// A service record.
+    Record,
+    /// An event.
+    Event,
+    /// A care group.
+    CareGroup,
+    /// A service standard.
+    Standard,
+    /// A plugin.
+    Plugin,
+}
+
+/// Why a use case refused or failed.
+#[derive(Debug, Clone)]
+pub enum Error {
+    /// The request holds values that cannot be accepted; all of them.
+    Invalid(Vec<Violation>),
+    /// The page token belongs to another query or another caller.
+    PageToken,
+    /// Nothing of this name, or nothing that the caller may know of.
+    NotFound(Thing),
+    /// Something of this name exists already.
+    AlreadyExists(Thing),
+    /// Another file of the site has this identity number; its name, where the caller may know it.
+    IdentityTaken,
+    /// No credentials, or none that are valid.
+    Unauthenticated,
+    /// The caller may not do this.
+    Denied,
+    /// Sensitive fields need a stated purpose.
+    PurposeRequired,
+    /// The resource changed since the caller read it.
+    EtagMismatch,
+    /// The request id was used for a different request.
+    RequestIdReused,
+    /// The state of the thing does not allow it.
+    State(StateConflict),
+    /// The calendar lacks a year that would change the answer.
+    CalendarYearMissing(i32),
+    /// A plugin that the answer needs cannot be called now.
+    PluginUnavailable(String),
+    /// Time can only be moved on a simulated clock.
+    ClockNotSimulated,
+    /// Too much is waiting; trying again later helps.
+    Overloaded,
+    /// The store cannot be reached or cannot write; trying again later helps.
+    StoreUnavailable,
+    /// The keys are not there: the process runs sealed.
+    Sealed,
+    /// A defect; the text is for the log, never for the caller.
+    Internal(String),
+}
+
+/// Why the state of a thing does not allow a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateConflict {
+    /// The file is not active.
+    FileNotActive,
+    /// The file has a tenure that began already and has not ended.
+    AlreadyMovedIn,
+    /// The membership has no proposed exit, or has ended.
+    NoProposedExit,
+    /// The pause has ended.
+    PauseEnded,
+    /// The pause needs no confirmation, or has one.
+    PauseNotAwaiting,
+    /// The pause overlaps another one.
+    PauseOverlaps,
+    /// The record was voided.
+    RecordVoided,
+    /// The event was answered.
+    EventAnswered,
+    /// The resident has died.
+    Died,
+}
+
+/// What a use case returns.
+pub type Result<T> = std::result::Result<T, Error>;

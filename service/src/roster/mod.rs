@@ -1,0 +1,1 @@
+//! Reading rosters as estates keep them.
