@@ -1,0 +1,139 @@
+//! The authorisation table: every RPC, with what it reaches and how it is audited.
+//!
+//! A test compares it with the descriptor set; at run time an RPC that is not listed is refused.
+
+use linli_core::resident::FieldClass;
+
+/// One RPC.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Method {
+    /// Its path, `linli.v1.ResidentService/GetResident`.
+    pub path: &'static str,
+    /// What it reaches.
+    pub access: Access,
+    /// Whether it changes anything.
+    pub effect: Effect,
+    /// The classes of personal fields that its answer may hold; empty: none.
+    pub discloses: &'static [FieldClass],
+}
+
+/// What an RPC reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// One site, or all sites in the caller's scope.
+    Site,
+    /// The server: catalogue, plugins, clock.
+    Server,
+}
+
+/// Whether an RPC changes anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It only reads.
+    Read,
+    /// It writes.
+    Write,
+}
+
+use Access::{Server, Site};
+use Effect::{Read, Write};
+use FieldClass::{Care, Contact, Family, Health, Identity, Status};
+
+const NOTHING: &[FieldClass] = &[];
+const MASKED: &[FieldClass] = &[Contact];
+const FILE: &[FieldClass] = &[Contact, Identity, Health, Family, Status];
+const RECORDS: &[FieldClass] = &[Care];
+const WORK: &[FieldClass] = &[Contact, Care];
+
+/// Every RPC of `linli.v1`, sorted by path.
+pub const METHODS: &[Method] = &[
+    method("linli.v1.AdminService/AdvanceClock", Server, Write, NOTHING),
+    method("linli.v1.AdminService/GetServerInfo", Server, Read, NOTHING),
+    method("linli.v1.CareRecordService/ConfirmSafety", Site, Write, NOTHING),
+    method("linli.v1.CareRecordService/CorrectRecord", Site, Write, RECORDS),
+    method("linli.v1.CareRecordService/EvaluateRecord", Site, Write, RECORDS),
+    method("linli.v1.CareRecordService/GetRecord", Site, Read, RECORDS),
+    method("linli.v1.CareRecordService/ListRecords", Site, Read, NOTHING),
+    method("linli.v1.CareRecordService/RecordRound", Site, Write, RECORDS),
+    method("linli.v1.CareRecordService/RecordService", Site, Write, RECORDS),
+    method("linli.v1.CatalogService/GetCareGroup", Server, Read, NOTHING),
+    method("linli.v1.CatalogService/GetStandard", Server, Read, NOTHING),
+    method("linli.v1.CatalogService/ListCareGroups", Server, Read, NOTHING),
+    method("linli.v1.CatalogService/ListStandards", Server, Read, NOTHING),
+    method("linli.v1.ComplianceService/GetComplianceReport", Site, Read, NOTHING),
+    method("linli.v1.ObligationService/GetStanding", Site, Read, WORK),
+    method("linli.v1.ObligationService/ListObligations", Site, Read, NOTHING),
+    method("linli.v1.ObligationService/ListWorklist", Site, Read, MASKED),
+    method("linli.v1.PluginService/GetPlugin", Server, Read, NOTHING),
+    method("linli.v1.PluginService/ListPlugins", Server, Read, NOTHING),
+    method("linli.v1.ResidentService/ApplyChange", Site, Write, FILE),
+    method("linli.v1.ResidentService/AssessResident", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/ConfirmExit", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/ConfirmPause", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/CreateResident", Site, Write, FILE),
+    method("linli.v1.ResidentService/DeclareMembership", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/EndPause", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/GetResident", Site, Read, FILE),
+    method("linli.v1.ResidentService/ImportResidents", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/ListHistory", Site, Read, NOTHING),
+    method("linli.v1.ResidentService/ListMemberships", Site, Read, NOTHING),
+    method("linli.v1.ResidentService/ListResidents", Site, Read, MASKED),
+    method("linli.v1.ResidentService/Pause", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/RecordDeath", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/RecordMoveIn", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/RecordMoveOut", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/ReportChange", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/UpdateResident", Site, Write, FILE),
+    method("linli.v1.SiteService/AddPostHolder", Site, Write, NOTHING),
+    method("linli.v1.SiteService/CreateArea", Site, Write, NOTHING),
+    method("linli.v1.SiteService/CreateDwelling", Site, Write, NOTHING),
+    method("linli.v1.SiteService/CreatePost", Site, Write, NOTHING),
+    method("linli.v1.SiteService/CreateSite", Site, Write, NOTHING),
+    method("linli.v1.SiteService/EndPostHolder", Site, Write, NOTHING),
+    method("linli.v1.SiteService/GetArea", Site, Read, NOTHING),
+    method("linli.v1.SiteService/GetDwelling", Site, Read, NOTHING),
+    method("linli.v1.SiteService/GetPluginParameters", Site, Read, NOTHING),
+    method("linli.v1.SiteService/GetPost", Site, Read, NOTHING),
+    method("linli.v1.SiteService/GetSite", Site, Read, NOTHING),
+    method("linli.v1.SiteService/ListAreas", Site, Read, NOTHING),
+    method("linli.v1.SiteService/ListDwellings", Site, Read, NOTHING),
+    method("linli.v1.SiteService/ListPosts", Site, Read, NOTHING),
+    method("linli.v1.SiteService/ListSites", Site, Read, NOTHING),
+    method("linli.v1.SiteService/SetPluginParameters", Site, Write, NOTHING),
+    method("linli.v1.SiteService/UpdateArea", Site, Write, NOTHING),
+    method("linli.v1.SiteService/UpdateDwelling", Site, Write, NOTHING),
+    method("linli.v1.SiteService/UpdatePost", Site, Write, NOTHING),
+    method("linli.v1.SiteService/UpdateSite", Site, Write, NOTHING),
+];
+
+/// The row of an RPC by its path, with or without the leading slash.
+pub fn find(path: &str) -> Option<&'static Method> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    METHODS.binary_search_by(|method| method.path.cmp(path)).ok().and_then(|at| METHODS.get(at))
+}
+
+const fn method(
+    path: &'static str,
+    access: Access,
+    effect: Effect,
+    discloses: &'static [FieldClass],
+) -> Method {
+    Method { path, access, effect, discloses }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorted_by_path_so_that_every_row_is_found() {
+        for method in METHODS {
+            assert_eq!(find(method.path), Some(method));
+        }
+        assert_eq!(
+            find("/linli.v1.SiteService/GetSite").map(|m| m.path),
+            Some("linli.v1.SiteService/GetSite")
+        );
+        assert_eq!(find("linli.v1.SiteService/DropSite"), None);
+    }
+}
