@@ -1,1 +1,17 @@
-//! The end-to-end suite: one binary.
+//! The end-to-end suite: one binary, one module per concern.
+//!
+//! `cargo suite` builds what it starts (the server, the plugins) and runs it with all other tests.
+//! A resource's tests stand in the file of its stem; what several modules share stands in a module
+//! without tests of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a helper of a test may end the test, and speaks through the harness"
+)]
+
+mod architecture;
+mod built;
