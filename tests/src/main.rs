@@ -75,7 +75,7 @@ fn suite(profile: &Profile, rest: Vec<OsString>) -> Result<(), Failure> {
 fn lint() -> Result<(), Failure> {
     Step::cargo("check the formatting", &["fmt", "--all", "--check"]).run()?;
     Step::cargo("clippy", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
-    Step::cargo("documentation", &["doc", "--workspace", "--no-deps", "--document-private-items"])
+    Step::cargo("documentation", &["doc", "--workspace", "--no-deps"])
         .env("RUSTDOCFLAGS", Some("-D warnings"))
         .run()
 }
