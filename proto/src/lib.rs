@@ -2,7 +2,7 @@
 //! documentation; this crate holds what is generated from them and nothing else.
 //!
 //! * [`v1`] (feature `service`): messages, clients and servers of package `linli.v1`.
-//! * `plugin::v1` (feature `plugin`): messages between host and connector plugins, prost only.
+//! * `plugin_v1` (feature `plugin`): messages between host and connector plugins, prost only.
 //! * [`FILE_DESCRIPTOR_SET`] (feature `service`): what reflection serves, comments included.
 //!
 //! INVARIANT: messages are never logged. Their `Debug` prints names, telephone and identity numbers in clear; domain
@@ -15,17 +15,11 @@ pub mod v1 {
     tonic::include_proto!("linli.v1");
 }
 
-/// Messages for plugins.
+/// Package `linli.plugin.v1`: what a host and a connector plugin say to each other.
 #[cfg(feature = "plugin")]
-pub mod plugin {
-    /// Package `linli.plugin.v1`: what a host and a connector plugin say to each other.
-    #[allow(
-        clippy::large_enum_variant,
-        reason = "generated; these messages are decoded, converted and dropped"
-    )]
-    pub mod v1 {
-        include!(concat!(env!("OUT_DIR"), "/linli.plugin.v1.rs"));
-    }
+#[allow(clippy::large_enum_variant, reason = "generated; these messages are decoded, converted and dropped")]
+pub mod plugin_v1 {
+    include!(concat!(env!("OUT_DIR"), "/linli.plugin.v1.rs"));
 }
 
 /// Package `linli.v1` and everything it imports as an encoded `google.protobuf.FileDescriptorSet`.
