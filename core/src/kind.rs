@@ -110,6 +110,46 @@ closed_list! {
     }
 }
 
+impl ServiceKind {
+    /// Whether a done service of this kind proves that the person is safe: somebody saw, heard or read them.
+    pub const fn proves_safety(self) -> bool {
+        match self {
+            Self::HomeVisit
+            | Self::PhoneCall
+            | Self::VideoCall
+            | Self::AnsweredMessage
+            | Self::FestivalVisit
+            | Self::Review
+            | Self::SafetyCheck
+            | Self::DoorCheck
+            | Self::Escort
+            | Self::IndoorHelp
+            | Self::Activity
+            | Self::FollowUp => true,
+            Self::Survey
+            | Self::FileUpdate
+            | Self::EmergencyContactCall
+            | Self::AuthorityReport
+            | Self::Patrol
+            | Self::PassageCheck
+            | Self::Post
+            | Self::Inspection
+            | Self::Repair
+            | Self::Cleaning
+            | Self::Disinfection
+            | Self::ErrandShopping
+            | Self::ErrandParcel
+            | Self::ErrandBill
+            | Self::ErrandMedicine
+            | Self::RequestAccepted
+            | Self::RequestArrived
+            | Self::RequestFinished
+            | Self::Publication
+            | Self::Referral => false,
+        }
+    }
+}
+
 closed_list! {
     /// The departments of a property company (regulation, Art. 5).
     Department {
@@ -161,11 +201,11 @@ closed_list! {
         HouseholdMovedIn = "household_moved_in", "新住户入住", "household moved in";
         /// A change of a care file was reported.
         ChangeReported = "change_reported", "信息变更报告", "change reported";
-        /// A planned contact did not reach the person.
+        /// A planned contact did not reach the person. Derived from records; events of this kind are not read.
         ContactNotReached = "contact_not_reached", "未联系上", "contact not reached";
         /// Family, a neighbour or a guard confirmed that the person is safe.
         SafetyConfirmed = "safety_confirmed", "确认平安", "safety confirmed";
-        /// A pause outlived its expected return.
+        /// A pause outlived its expected return. Derived from pauses; events of this kind are not read.
         PauseOverdue = "pause_overdue", "暂停逾期未归", "pause overdue";
         /// Discharged from hospital.
         Discharged = "discharged", "出院", "discharged";
@@ -181,7 +221,7 @@ closed_list! {
         RequestDispatched = "request_dispatched", "工单派出", "request dispatched";
         /// A request's work was done.
         RequestDone = "request_done", "工单完成", "request done";
-        /// A service was done; its record is due.
+        /// A service was done; its record is due. Derived from records; events of this kind are not read.
         ServiceDone = "service_done", "服务完成", "service done";
     }
 }

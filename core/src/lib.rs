@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod assessment;
+pub mod calendar;
 pub mod event;
 pub mod group;
 pub mod id;
@@ -21,5 +22,6 @@ pub mod record;
 pub mod resident;
 pub mod site;
 pub mod standard;
+pub mod stricter;
 pub mod text;
 pub mod time;

@@ -39,6 +39,22 @@ pub struct Dwelling {
     pub version: u64,
 }
 
+impl Dwelling {
+    /// Building, unit and room in one line, as people say it: `3栋2单元501`.
+    pub fn display_name(&self) -> String {
+        let numbered = |text: &Line, counter: &str| {
+            let text = text.as_str();
+            if text.ends_with(|c: char| c.is_ascii_alphanumeric()) {
+                format!("{text}{counter}")
+            } else {
+                text.to_owned()
+            }
+        };
+        let unit = self.unit.as_ref().map(|unit| numbered(unit, "单元")).unwrap_or_default();
+        format!("{}{unit}{}", numbered(&self.building, "栋"), self.room.as_str())
+    }
+}
+
 closed_list! {
     /// Kinds of area.
     AreaKind {

@@ -6,6 +6,7 @@
 use crate::group::Citation;
 use crate::id::{FieldCode, GroupCode, PluginId, SiteId, StandardCode, SubjectKind, TagCode};
 use crate::kind::{Department, EventKind, KindSet, Occasion, Tier};
+use crate::site::AreaKind;
 use crate::text::Label;
 use crate::time::DateRange;
 
@@ -40,6 +41,8 @@ pub struct Standard {
     pub pausable: bool,
     /// The days that count.
     pub runs_on: RunsOn,
+    /// For duties that start with a contact that did not reach the person: the step of the ladder.
+    pub ladder: Option<LadderStep>,
     /// The days on which this version is in force.
     pub effective: DateRange,
     /// Who declares it.
@@ -62,10 +65,17 @@ pub struct Selector {
     pub any_group: Vec<GroupCode>,
     /// At least this tier.
     pub min_tier: Option<Tier>,
+    /// At most this tier: where a higher tier has numbers of its own.
+    pub max_tier: Option<Tier>,
     /// Has every one of these tags.
     pub tags: Vec<TagCode>,
     /// Only in this site.
     pub site: Option<SiteId>,
+    /// For dwellings and areas: only while *flagged*, that is while a resident in it matches the conditions above;
+    /// otherwise those conditions are not asked and every such place is meant.
+    pub flagged: bool,
+    /// For areas: only these kinds; empty: every kind.
+    pub area_kinds: Vec<AreaKind>,
 }
 
 /// What is owed.
@@ -98,6 +108,17 @@ pub enum Duty {
         /// Days after it that count.
         tail_days: u16,
     },
+}
+
+/// A step of the ladder after contacts that did not reach the person. Each failed try opens the next step; a
+/// later try, proof of safety or a step further up answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LadderStep {
+    /// The try that is due: 1 + the number of consecutive failed ones since the last proof of safety, so 2 is the
+    /// second try.
+    pub attempt: u8,
+    /// Whether a try due between 21:00 and 08:00 moves to 08:00.
+    pub quiet_hours: bool,
 }
 
 /// The window of a recurring duty, in the site's civil calendar.
