@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::id::{EventId, RecordId, SiteId, StaffId, Subject};
 use crate::kind::{Department, ServiceKind, closed_list};
-use crate::text::Paragraph;
+use crate::text::{Line, Paragraph};
 use crate::time::Instant;
 
 /// One contact or service.
@@ -31,6 +31,8 @@ pub struct ServiceRecord {
     pub subjects: Vec<SubjectOutcome>,
     /// The record was made in error and earns nothing.
     pub voided: bool,
+    /// Why this version replaces the one before it.
+    pub correction_reason: Option<Line>,
 }
 
 impl fmt::Debug for ServiceRecord {
