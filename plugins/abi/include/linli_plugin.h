@@ -153,10 +153,9 @@ typedef struct linli_batch {
 enum {                    /* type of a column            element of `values` */
     LINLI_T_BOOL = 1,     /* yes or no                   uint8_t, 0 or 1 */
     LINLI_T_INTEGER = 2,  /* a whole number              int64_t */
-    LINLI_T_NUMBER = 3,   /* a number                    double */
-    LINLI_T_DATE = 4,     /* a civil date                int32_t, days since 1970-01-01 */
-    LINLI_T_CODE = 5,     /* one of the field's values   uint32_t, ordinal in the field's `values` in the manifest */
-    LINLI_T_TEXT = 6      /* text                        bytes; element i is [offsets[i], offsets[i + 1]) */
+    LINLI_T_DATE = 3,     /* a civil date                int32_t, days since 1970-01-01 */
+    LINLI_T_CODE = 4,     /* one of the field's values   uint32_t, ordinal in the field's `values` in the manifest */
+    LINLI_T_TEXT = 5      /* text                        bytes; element i is [offsets[i], offsets[i + 1]) */
 };
 enum { LINLI_COL_CONSTANT = 1u }; /* one element, which holds for every row */
 
@@ -184,7 +183,7 @@ typedef struct linli_column {
  *   TIER        0 general,       required  first day                     -
  *               1 key, 2 high
  *   TAG         tags             required  first day                     -
- *   CAUTION     cautions         optional  -                             -
+ *   CAUTION     cautions         required  -                             -
  *   EXPIRES     -                optional  -                             day from which this answer may be wrong and
  *                                                                        must be asked for again: after today
  *   ISSUE       fields           required  -                             -      (the field's fact is not acceptable)

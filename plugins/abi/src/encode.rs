@@ -6,18 +6,16 @@
 use core::fmt;
 
 use crate::{BATCH_MAGIC, BATCH_VERSION, BatchHeader, COL_CONSTANT, Column};
-use crate::{T_BOOL, T_CODE, T_DATE, T_INTEGER, T_NUMBER, T_TEXT};
+use crate::{T_BOOL, T_CODE, T_DATE, T_INTEGER, T_TEXT};
 
 /// Elements of one column, one per row, or a single one if the column is constant. A row without a value holds
 /// any element (by custom the type's zero).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Elements {
     /// 0 or 1.
     Bool(Vec<u8>),
     /// Whole numbers.
     Integer(Vec<i64>),
-    /// Numbers.
-    Number(Vec<f64>),
     /// Days since 1970-01-01.
     Date(Vec<i32>),
     /// Ordinals in the field's values.
@@ -37,7 +35,6 @@ impl Elements {
         match kind {
             T_BOOL => Some(Self::Bool(Vec::new())),
             T_INTEGER => Some(Self::Integer(Vec::new())),
-            T_NUMBER => Some(Self::Number(Vec::new())),
             T_DATE => Some(Self::Date(Vec::new())),
             T_CODE => Some(Self::Code(Vec::new())),
             T_TEXT => Some(Self::Text { offsets: vec![0], bytes: Vec::new() }),
@@ -50,7 +47,6 @@ impl Elements {
         match self {
             Self::Bool(_) => T_BOOL,
             Self::Integer(_) => T_INTEGER,
-            Self::Number(_) => T_NUMBER,
             Self::Date(_) => T_DATE,
             Self::Code(_) => T_CODE,
             Self::Text { .. } => T_TEXT,
@@ -62,7 +58,6 @@ impl Elements {
         match self {
             Self::Bool(v) => v.len(),
             Self::Integer(v) => v.len(),
-            Self::Number(v) => v.len(),
             Self::Date(v) => v.len(),
             Self::Code(v) => v.len(),
             Self::Text { offsets, .. } => offsets.len().saturating_sub(1),
@@ -79,7 +74,6 @@ impl Elements {
         match self {
             Self::Bool(v) => v.push(0),
             Self::Integer(v) => v.push(0),
-            Self::Number(v) => v.push(0.0),
             Self::Date(v) => v.push(0),
             Self::Code(v) => v.push(0),
             Self::Text { offsets, bytes } => offsets.push(bytes.len() as u32),
@@ -90,7 +84,6 @@ impl Elements {
         match self {
             Self::Bool(v) => v,
             Self::Integer(v) => plain(v),
-            Self::Number(v) => plain(v),
             Self::Date(v) => plain(v),
             Self::Code(v) => plain(v),
             Self::Text { bytes, .. } => bytes,
@@ -99,7 +92,7 @@ impl Elements {
 }
 
 /// One column to encode.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnData {
     /// The elements.
     pub elements: Elements,
@@ -191,11 +184,7 @@ pub fn encode(rows: u32, fields: u32, parameters: u32, columns: &[ColumnData]) -
         let validity_off = data.validity.as_ref().map_or(Ok(0), |bits| place.take(bits.len()))?;
         let offsets_off = match &data.elements {
             Elements::Text { offsets, .. } => place.take(size_of_val(offsets.as_slice()))?,
-            Elements::Bool(_)
-            | Elements::Integer(_)
-            | Elements::Number(_)
-            | Elements::Date(_)
-            | Elements::Code(_) => 0,
+            Elements::Bool(_) | Elements::Integer(_) | Elements::Date(_) | Elements::Code(_) => 0,
         };
         let since_off = data.since.as_ref().map_or(Ok(0), |days| place.take(size_of_val(days.as_slice())))?;
         table.push(Column {
@@ -251,11 +240,7 @@ fn check(data: &ColumnData, rows: u32) -> Option<()> {
         Elements::Text { offsets, bytes } => {
             offsets.is_sorted() && offsets.last().is_some_and(|end| *end as usize == bytes.len())
         }
-        Elements::Bool(_)
-        | Elements::Integer(_)
-        | Elements::Number(_)
-        | Elements::Date(_)
-        | Elements::Code(_) => true,
+        Elements::Bool(_) | Elements::Integer(_) | Elements::Date(_) | Elements::Code(_) => true,
     };
     (lengths && text).then_some(())
 }
@@ -288,7 +273,6 @@ impl Plain for u32 {}
 impl Plain for i32 {}
 impl Plain for u64 {}
 impl Plain for i64 {}
-impl Plain for f64 {}
 impl Plain for BatchHeader {}
 impl Plain for Column {}
 

@@ -72,14 +72,12 @@ pub const BATCH_VERSION: u16 = 1;
 pub const T_BOOL: u16 = 1;
 /// Column of `i64`.
 pub const T_INTEGER: u16 = 2;
-/// Column of `f64`.
-pub const T_NUMBER: u16 = 3;
 /// Column of `i32`: days since 1970-01-01.
-pub const T_DATE: u16 = 4;
+pub const T_DATE: u16 = 3;
 /// Column of `u32`: ordinal in the field's values.
-pub const T_CODE: u16 = 5;
+pub const T_CODE: u16 = 4;
 /// Column of UTF-8 text with offsets.
-pub const T_TEXT: u16 = 6;
+pub const T_TEXT: u16 = 5;
 /// Column flag: one element, which holds for every row.
 pub const COL_CONSTANT: u16 = 1;
 

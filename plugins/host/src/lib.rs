@@ -1,1 +1,38 @@
 //! Loads Linli plugins and calls them.
+//!
+//! ```text
+//! folder ─ plugin.toml ──▶ Manifest ─┐
+//!        └ lib….so ──▶ Library ──────┴▶ Plugin ──▶ Registry
+//! facts ──▶ BatchBuilder ──▶ Batch ──▶ Plugin::assess ──▶ Vec<Findings>
+//! ```
+//!
+//! Invariants:
+//! * A load error is a value ([`LoadFailure`]) that says which file, what it has, what is accepted and what to do.
+//! * A plugin gets the fields it declares and nothing else; it answers with ordinals into its manifest.
+//! * Every answer is checked before anything believes it: a misbehaving plugin is a [`CallError`], never a wrong duty.
+//! * Calls run on threads of the host that own batch, sink and instance: a call that hangs fails at its deadline, its
+//!   thread is given up with its memory, and its answer is never read.
+//! * A library is never unloaded. What was hashed is what was loaded: one descriptor, sealed in memory.
+//!
+//! Absent on purpose: signatures and trust, plugins in a process of their own (`Seat` is where that goes).
+
+#![allow(unsafe_code)] // `library` and `instance` speak the C interface; nothing else needs it
+
+mod answer;
+mod batch;
+mod breaker;
+mod elf;
+mod error;
+mod instance;
+mod library;
+pub mod manifest;
+mod plugin;
+mod registry;
+mod seat;
+
+pub use batch::{Batch, BatchBuilder, Problem, RowFact};
+pub use breaker::Health;
+pub use error::{CallError, LoadCause, LoadFailure};
+pub use manifest::{Manifest, ManifestError, ManifestErrors};
+pub use plugin::{Figures, Limits, Mode, Plugin};
+pub use registry::{Registry, Sources};

@@ -1,0 +1,250 @@
+//! A loaded plugin: what it declares, what it answers, and how it fares.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use linli_core::assessment::{FactIssue, Findings, PluginStamp};
+use linli_core::standard::Origin;
+use linli_plugin_abi as abi;
+
+use crate::answer;
+use crate::batch::{Batch, BatchBuilder};
+use crate::breaker::{Breaker, Health};
+use crate::error::CallError;
+use crate::instance::Question;
+use crate::library::Library;
+use crate::manifest::Manifest;
+use crate::seat::{Pool, Seat};
+
+/// Bounds on what plugins may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Host threads for one plugin: calls beyond wait for one.
+    pub workers: usize,
+    /// Statements that a plugin may make about one resident, on average over a batch.
+    pub findings_per_resident: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // Rules take microseconds a batch: two threads keep one slow batch from holding up a single file.
+        Self { workers: 2, findings_per_resident: 64 }
+    }
+}
+
+/// Where a plugin runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// In the host's process.
+    InProcess,
+}
+
+/// Checks records against manifest and batch, and gives the answer of every row.
+type ReadAnswer<T> = fn(&Manifest, &Batch, Vec<abi::Finding>) -> Result<Vec<T>, CallError>;
+
+/// A loaded plugin. Calls block until the answer or the deadline; any number of threads may call.
+pub struct Plugin {
+    manifest: Manifest,
+    stamp: Arc<PluginStamp>,
+    path: PathBuf,
+    library: &'static Library,
+    seat: Seat,
+    tally: Mutex<Tally>,
+}
+
+#[derive(Default)]
+struct Tally {
+    breaker: Breaker,
+    figures: Counts,
+}
+
+#[derive(Default, Clone)]
+struct Counts {
+    calls: u64,
+    residents: u64,
+    busy: Duration,
+    failures: u64,
+    panics: u64,
+    hangs: u64,
+    last_error: Option<String>,
+}
+
+/// How a plugin fares, since it was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    /// Calls that were made, the failed ones included.
+    pub calls: u64,
+    /// Residents about whom an answer was accepted.
+    pub residents: u64,
+    /// Time spent waiting for answers that were accepted.
+    pub busy: Duration,
+    /// Calls that failed, for whatever reason.
+    pub failures: u64,
+    /// Of these, panics.
+    pub panics: u64,
+    /// Of these, calls that never returned; each has lost a thread.
+    pub hangs: u64,
+    /// The last failure, without personal data.
+    pub last_error: Option<String>,
+    /// Whether it is called.
+    pub health: Health,
+}
+
+impl Plugin {
+    pub(crate) fn new(mut manifest: Manifest, path: &Path, mut library: Library, limits: &Limits) -> Self {
+        let stamp = Arc::new(PluginStamp {
+            id: manifest.id.clone(),
+            version: manifest.version.clone(),
+            digest: library.digest.clone(),
+        });
+        for standard in &mut manifest.standards {
+            standard.origin = Origin::Plugin {
+                id: stamp.id.clone(),
+                version: stamp.version.clone(),
+                digest: stamp.digest.clone(),
+            };
+        }
+        library.name = manifest.id.as_str().to_owned();
+        // Libraries are never unloaded, so their descriptions live for ever too.
+        let library: &'static Library = Box::leak(Box::new(library));
+        let seat = Seat::InProcess(Pool::new(library, limits));
+        Self { manifest, stamp, path: path.to_owned(), library, seat, tally: Mutex::default() }
+    }
+
+    /// What it declares.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Id, version and digest: what every assessment is stamped with.
+    pub fn stamp(&self) -> &PluginStamp {
+        &self.stamp
+    }
+
+    /// The library's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it was built with, for messages.
+    pub fn build_info(&self) -> &str {
+        &self.library.build_info
+    }
+
+    /// Major and minor of the plugin interface that it was built for.
+    pub fn abi(&self) -> (u32, u32) {
+        (self.library.plugin.abi_major, self.library.plugin.abi_minor)
+    }
+
+    /// Where it runs.
+    pub fn mode(&self) -> Mode {
+        match self.seat {
+            Seat::InProcess(_) => Mode::InProcess,
+        }
+    }
+
+    /// Whether the library starts threads of its own.
+    pub fn starts_threads(&self) -> bool {
+        self.library.plugin.flags & abi::P_THREADS != 0
+    }
+
+    /// An empty batch for this plugin.
+    pub fn batch(&self) -> BatchBuilder<'_> {
+        BatchBuilder::new(&self.manifest, Arc::clone(&self.stamp))
+    }
+
+    /// What follows from the facts: findings for every row, in row order.
+    ///
+    /// # Errors
+    /// [`CallError`]; then nothing is known about any row of the batch.
+    pub fn assess(&self, batch: Batch, deadline: Duration) -> Result<Vec<Findings>, CallError> {
+        self.call(Question::Assess, batch, deadline, answer::findings)
+    }
+
+    /// Which facts are not acceptable: issues for every row, in row order.
+    ///
+    /// # Errors
+    /// [`CallError`]; then nothing is known about any row of the batch.
+    pub fn validate(&self, batch: Batch, deadline: Duration) -> Result<Vec<Vec<FactIssue>>, CallError> {
+        self.call(Question::Validate, batch, deadline, answer::issues)
+    }
+
+    /// How it fares.
+    pub fn figures(&self) -> Figures {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counts { calls, residents, busy, failures, panics, hangs, last_error } = tally.figures.clone();
+        let health = tally.breaker.health(Instant::now());
+        Figures { calls, residents, busy, failures, panics, hangs, last_error, health }
+    }
+
+    /// Calls it again after faults, at the operator's word.
+    pub fn reset(&self) {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).breaker.reset();
+    }
+
+    fn call<T>(
+        &self,
+        question: Question,
+        batch: Batch,
+        deadline: Duration,
+        read: ReadAnswer<T>,
+    ) -> Result<Vec<T>, CallError> {
+        if *batch.stamp != *self.stamp {
+            return Err(CallError::WrongPlugin);
+        }
+        let started = Instant::now();
+        match self.tally.lock().unwrap_or_else(PoisonError::into_inner).breaker.health(started) {
+            Health::Ready => {}
+            Health::Resting { retry_in } => return Err(CallError::Resting { retry_in }),
+            Health::Stopped => return Err(CallError::Stopped),
+        }
+        let answer = self
+            .seat
+            .ask(question, batch, deadline)
+            .and_then(|(batch, records)| read(&self.manifest, &batch, records));
+        self.note(started, answer.as_ref().map(Vec::len));
+        answer
+    }
+
+    fn note(&self, started: Instant, answer: Result<usize, &CallError>) {
+        let now = Instant::now();
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.figures.calls += 1;
+        let error = match answer {
+            Ok(rows) => {
+                tally.figures.residents += rows as u64;
+                tally.figures.busy += now.saturating_duration_since(started);
+                return;
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(plugin = %self.manifest.id, %error, "plugin call failed");
+        tally.figures.failures += 1;
+        tally.figures.last_error = Some(error.to_string());
+        match error {
+            CallError::Hung { .. } => {
+                tally.figures.hangs += 1;
+                tally.breaker.hang(now);
+            }
+            CallError::Panicked { .. } => {
+                tally.figures.panics += 1;
+                tally.breaker.fault(now);
+            }
+            CallError::Failed { .. } | CallError::Misbehaved { .. } | CallError::TimedOut { .. } => {
+                tally.breaker.fault(now);
+            }
+            CallError::Busy { .. }
+            | CallError::Resting { .. }
+            | CallError::Stopped
+            | CallError::WrongPlugin
+            | CallError::NoThread { .. } => {}
+        }
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Plugin({} {} at {})", self.stamp.id, self.stamp.version, self.path.display())
+    }
+}
