@@ -18,7 +18,7 @@ const OWNERS: &[(&str, &[&str], &str)] = &[
 const SQL: &str = "only the store speaks to a database";
 const GENERATED: &str = "generated types end at the gRPC handlers: the domain does not depend on the wire";
 
-/// Folders that may use the messages of plugins, `linli_proto::plugin`.
+/// Folders that may use the messages of plugins, `linli_proto::plugin_v1`.
 const PLUGIN_SIDE: &[&str] = &["plugins/sdk/", "plugins/host/"];
 
 /// Where `unsafe` may stand.
@@ -35,7 +35,8 @@ pub(super) fn owners(sources: &[Source]) -> Vec<Violation> {
         for (name, line) in source.names() {
             let first = name.first().map_or("", String::as_str);
             let Some((_, folders, reason)) = OWNERS.iter().find(|owner| owner.0 == first) else { continue };
-            let plugin_messages = first == "linli_proto" && name.get(1).is_some_and(|next| next == "plugin");
+            let plugin_messages =
+                first == "linli_proto" && name.get(1).is_some_and(|next| next == "plugin_v1");
             let owned =
                 lies_in(&source.path, folders) || plugin_messages && lies_in(&source.path, PLUGIN_SIDE);
             if !owned {
@@ -127,7 +128,7 @@ mod tests {
                 ("service/src/grpc/site.rs", "use linli_proto::v1::Site;"),
                 ("service/src/config.rs", "fn f(x: linli_proto::v1::Site) {}"),
                 ("service/store/src/site.rs", "use sea_orm::entity::prelude::*;"),
-                ("plugins/host/src/lib.rs", "use linli_proto::plugin::v1::Batch; use linli_proto::v1::Site;"),
+                ("plugins/host/src/lib.rs", "use linli_proto::plugin_v1::Batch; use linli_proto::v1::Site;"),
                 ("plugins/elderly/src/lib.rs", "use libloading::Library;"),
                 ("tests/suite/site.rs", "use linli_proto::v1::Site; let s = \"sqlx::query\";"),
             ])),
