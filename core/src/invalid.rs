@@ -41,6 +41,8 @@ pub enum Invalid {
     InstantRange,
     /// Something that has happened cannot lie in the future.
     Future,
+    /// Must lie after the present.
+    NotLater,
     /// Ends before it begins.
     EndsBeforeStart,
     /// Later than the permitted number of days ahead.
@@ -117,6 +119,7 @@ impl Invalid {
             Self::DateRange => "must lie between 1900-01-01 and 2199-12-31".into(),
             Self::InstantRange => "must lie in the years 1900 to 2199".into(),
             Self::Future => "lies in the future".into(),
+            Self::NotLater => "must be later than the present".into(),
             Self::EndsBeforeStart => "ends before it begins".into(),
             Self::TooFarAhead { max_days } => format!("is more than {max_days} days ahead"),
             Self::IdentityNumberShape => {
@@ -154,6 +157,7 @@ impl Invalid {
             Self::DateRange => "须在 1900-01-01 与 2199-12-31 之间".into(),
             Self::InstantRange => "须在 1900 年至 2199 年之间".into(),
             Self::Future => "不能晚于当前时间".into(),
+            Self::NotLater => "须晚于当前时间".into(),
             Self::EndsBeforeStart => "结束早于开始".into(),
             Self::TooFarAhead { max_days } => format!("不能晚于 {max_days} 天之后"),
             Self::IdentityNumberShape => "须为 18 位身份号码(末位可为 X)或 15 位旧号码".into(),

@@ -207,6 +207,11 @@ impl SiteCalendar {
     }
 }
 
+/// The years with public holidays and school terms, ascending.
+pub fn known_years() -> impl Iterator<Item = i32> {
+    public::YEARS.iter().map(|data| data.year)
+}
+
 /// The calendar window of a period that holds a day; `None` for [`Period::EveryDays`], whose windows depend on where
 /// the standard began to apply.
 pub fn calendar_window(period: Period, day: CivilDate) -> Option<DateRange> {
