@@ -1,0 +1,185 @@
+//! Civil dates as rules need them: days, months, years and ages, without a time zone and without a clock.
+
+use std::fmt;
+
+use crate::abi::NO_DATE;
+
+/// A civil date: days since 1970-01-01. Ordered by time; [`Date::ALWAYS`] comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(i32);
+
+impl Date {
+    /// "It always was so": earlier than every date, so that `max` with a date gives the date.
+    pub const ALWAYS: Self = Self(NO_DATE);
+
+    /// From days since 1970-01-01.
+    pub const fn from_days(days: i32) -> Self {
+        Self(days)
+    }
+
+    /// Days since 1970-01-01.
+    pub const fn days(self) -> i32 {
+        self.0
+    }
+
+    /// A day of the Gregorian calendar; `None` where there is no such day.
+    pub fn from_ymd(year: i32, month: u32, day: u32) -> Option<Self> {
+        let exists = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year, month);
+        (exists && year.unsigned_abs() <= 5_000).then(|| Self(days_from_civil(year, month, day)))
+    }
+
+    /// From `YYYY-MM-DD`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '-');
+        let mut next = || parts.next()?.parse::<u32>().ok();
+        Self::from_ymd(i32::try_from(next()?).ok()?, next()?, next()?)
+    }
+
+    /// Year, month (1–12) and day (1–31).
+    pub fn ymd(self) -> (i32, u32, u32) {
+        civil_from_days(self.0)
+    }
+
+    /// The date `days` later (earlier where negative).
+    #[must_use]
+    pub fn plus_days(self, days: i64) -> Self {
+        if self == Self::ALWAYS {
+            return self;
+        }
+        Self((i64::from(self.0) + days.clamp(-LARGE_DAYS, LARGE_DAYS)).clamp(-LARGE_DAYS, LARGE_DAYS) as i32)
+    }
+
+    /// The same day of the month `months` later, or that month's last day where it has no such day (民法典 202).
+    #[must_use]
+    pub fn plus_months(self, months: i64) -> Self {
+        if self == Self::ALWAYS {
+            return self;
+        }
+        let (year, month, day) = self.ymd();
+        let count = i64::from(year) * 12 + i64::from(month) - 1 + months.clamp(-12_000, 12_000);
+        let (year, month) = (count.div_euclid(12) as i32, count.rem_euclid(12) as u32 + 1);
+        Self(days_from_civil(year, month, day.min(days_in_month(year, month))))
+    }
+
+    /// The birthday on which somebody born on this date reaches an age. It is reached *on* the birthday; who was born
+    /// on 29 February reaches it on 28 February of a common year (民法典 200, 202).
+    #[must_use]
+    pub fn plus_years(self, years: i64) -> Self {
+        self.plus_months(years.clamp(-1_000, 1_000) * 12)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::ALWAYS {
+            return f.write_str("always");
+        }
+        let (year, month, day) = self.ymd();
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// From when on all of these hold: the latest of the dates, `None` if one does not hold.
+pub fn all_of<const N: usize>(conditions: [Option<Date>; N]) -> Option<Date> {
+    conditions.into_iter().try_fold(Date::ALWAYS, |latest, condition| Some(latest.max(condition?)))
+}
+
+/// From when on one of these holds: the earliest of the dates, `None` if none holds.
+pub fn any_of<const N: usize>(conditions: [Option<Date>; N]) -> Option<Date> {
+    conditions.into_iter().flatten().min()
+}
+
+/// Some three thousand years.
+const LARGE_DAYS: i64 = 1_000_000;
+
+fn days_in_month(year: i32, month: u32) -> u32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01, counting in eras of 400 years that begin on 1 March.
+fn days_from_civil(year: i32, month: u32, day: u32) -> i32 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = (month as i32 + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day as i32 - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn civil_from_days(days: i32) -> (i32, u32, u32) {
+    let shifted = i64::from(days) + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year as i32, month as u32, day as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> Date {
+        Date::parse(text).unwrap()
+    }
+
+    #[test]
+    fn days_and_dates_convert_both_ways() {
+        let check = |text: &str, days| {
+            assert_eq!(date(text).days(), days, "{text}");
+            assert_eq!(Date::from_days(days).to_string(), text);
+        };
+        check("1970-01-01", 0);
+        check("1969-12-31", -1);
+        check("2000-02-29", 11_016);
+        check("2026-03-16", 20_528);
+        check("1900-03-01", -25_508);
+        let mut day = Date::from_ymd(1850, 1, 1).unwrap();
+        while day < date("2200-01-01") {
+            let (y, m, d) = day.ymd();
+            assert_eq!(Date::from_ymd(y, m, d), Some(day));
+            day = day.plus_days(1);
+        }
+    }
+
+    #[test]
+    fn days_that_do_not_exist_are_refused() {
+        for text in
+            ["2026-02-29", "1900-02-29", "2026-13-01", "2026-00-10", "2026-01-32", "2026-01", "x-1-1", ""]
+        {
+            assert_eq!(Date::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn months_and_years_end_on_the_last_day_where_the_day_is_missing() {
+        let check = |from: &str, months, to: &str| assert_eq!(date(from).plus_months(months), date(to));
+        check("2026-01-31", 1, "2026-02-28");
+        check("2024-01-31", 1, "2024-02-29");
+        check("2026-03-31", -1, "2026-02-28");
+        check("2026-11-30", 3, "2027-02-28");
+        check("1944-02-29", 80 * 12, "2024-02-29");
+        check("1946-03-16", 80 * 12, "2026-03-16");
+        assert_eq!(date("1948-02-29").plus_years(78), date("2026-02-28"));
+        assert_eq!(Date::ALWAYS.plus_years(3), Date::ALWAYS);
+    }
+
+    #[test]
+    fn conditions_combine() {
+        let (a, b) = (Some(date("2026-01-01")), Some(date("2026-02-01")));
+        assert_eq!(all_of([a, b, Some(Date::ALWAYS)]), b);
+        assert_eq!(all_of([a, None]), None);
+        assert_eq!(any_of([None, b, a]), a);
+        assert_eq!(any_of([None, None]), None);
+    }
+}
