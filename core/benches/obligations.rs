@@ -1,1 +1,3 @@
+//! Speed of the obligation engine.
+
 fn main() {}

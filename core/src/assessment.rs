@@ -86,6 +86,13 @@ pub struct FoundCaution {
     pub reason: ReasonCode,
 }
 
+impl Assessment {
+    /// Whether its answer may differ by now though no fact changed. A stale assessment stays in force.
+    pub fn is_stale(&self, today: CivilDate) -> bool {
+        self.findings.valid_until.is_some_and(|until| until <= today)
+    }
+}
+
 /// Something wrong with a fact, found by a plugin's validation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactIssue {
@@ -104,4 +111,89 @@ pub struct Attention {
     pub tier: Tier,
     /// The tags, sorted.
     pub tags: Vec<TagCode>,
+}
+
+/// What new findings do to a resident's tier and tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttentionChange {
+    /// The next entry of the timeline, where anything changes.
+    pub next: Option<Attention>,
+    /// A lower tier that the rules find: it takes effect once a person confirms it.
+    pub proposed_tier: Option<Tier>,
+}
+
+/// Merges the findings of all plugins' assessments in force into the attention that held so far. The highest tier
+/// binds; raising it and changing tags takes effect on `from`, lowering the tier is proposed.
+pub fn merge_attention<'a>(
+    current: Option<&Attention>,
+    in_force: impl IntoIterator<Item = &'a Findings>,
+    from: CivilDate,
+) -> AttentionChange {
+    let (mut found, mut tags) = (Tier::General, Vec::new());
+    for findings in in_force {
+        found = findings.tiers.iter().map(|asked| asked.tier).fold(found, Tier::max);
+        tags.extend(findings.tags.iter().map(|asked| asked.tag.clone()));
+    }
+    tags.sort_unstable();
+    tags.dedup();
+    let (held, held_tags) = current.map_or((Tier::General, [].as_slice()), |a| (a.tier, a.tags.as_slice()));
+    let tier = held.max(found);
+    let changed = tier != held || tags != held_tags;
+    AttentionChange {
+        next: changed.then_some(Attention { from, tier, tags }),
+        proposed_tier: (found < held).then_some(found),
+    }
+}
+
+/// The entry that a person's confirmation of a lower tier makes; `None` where the tier is not lower.
+pub fn confirm_tier(current: &Attention, tier: Tier, from: CivilDate) -> Option<Attention> {
+    (tier < current.tier).then(|| Attention { from, tier, tags: current.tags.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> CivilDate {
+        CivilDate::parse(text).unwrap()
+    }
+
+    #[test]
+    fn tiers_rise_by_rule_and_fall_by_confirmation() {
+        let reason = ReasonCode::new("r").unwrap();
+        let findings = |tiers: &[Tier], tags: &[&str]| Findings {
+            tiers: tiers.iter().map(|tier| FoundTier { tier: *tier, reason: reason.clone() }).collect(),
+            tags: tags
+                .iter()
+                .map(|tag| FoundTag { tag: TagCode::new(tag).unwrap(), reason: reason.clone() })
+                .collect(),
+            ..Findings::default()
+        };
+        let attention = |from: &str, tier, tags: &[&str]| Attention {
+            from: day(from),
+            tier,
+            tags: tags.iter().map(|tag| TagCode::new(tag).unwrap()).collect(),
+        };
+        let check = |current: Option<&Attention>,
+                     found: &[Findings],
+                     expect: Option<Attention>,
+                     lower: Option<Tier>| {
+            let change = merge_attention(current, found, day("2026-03-16"));
+            assert_eq!(change, AttentionChange { next: expect, proposed_tier: lower });
+        };
+        let key = attention("2026-01-01", Tier::Key, &["hearing"]);
+        check(None, &[], None, None);
+        check(
+            None,
+            &[findings(&[Tier::Key], &["hearing"]), findings(&[Tier::High], &["hearing", "alone"])],
+            Some(attention("2026-03-16", Tier::High, &["alone", "hearing"])),
+            None,
+        );
+        check(Some(&key), &[findings(&[Tier::Key], &["hearing"])], None, None);
+        check(Some(&key), &[findings(&[], &["hearing"])], None, Some(Tier::General));
+        check(Some(&key), &[], Some(attention("2026-03-16", Tier::Key, &[])), Some(Tier::General));
+        let lowered = confirm_tier(&key, Tier::General, day("2026-03-16"));
+        assert_eq!(lowered, Some(attention("2026-03-16", Tier::General, &["hearing"])));
+        assert_eq!(confirm_tier(&key, Tier::High, day("2026-03-16")), None);
+    }
 }

@@ -8,8 +8,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod applied;
 pub mod assessment;
 pub mod calendar;
+pub mod catalogue;
+pub mod compliance;
 pub mod event;
 pub mod group;
 pub mod id;
@@ -17,6 +20,8 @@ pub mod identity;
 pub mod invalid;
 pub mod kind;
 pub mod membership;
+mod mutant;
+pub mod obligation;
 pub mod pause;
 pub mod record;
 pub mod resident;
@@ -25,3 +30,4 @@ pub mod standard;
 pub mod stricter;
 pub mod text;
 pub mod time;
+pub mod worklist;

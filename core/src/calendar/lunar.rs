@@ -157,8 +157,8 @@ mod tests {
     /// is 15 minutes of time).
     fn sun_longitude(julian_day: f64) -> f64 {
         let t = (julian_day - 2_451_545.0) / 36_525.0;
-        let mean = 280.46646 + 36_000.76983 * t + 0.0003032 * t * t;
-        let anomaly = (357.52911 + 35_999.05029 * t - 0.0001537 * t * t).to_radians();
+        let mean = 280.46646 + 36000.76983 * t + 0.0003032 * t * t;
+        let anomaly = (357.52911 + 35999.05029 * t - 0.0001537 * t * t).to_radians();
         let centre = (1.914602 - 0.004817 * t - 0.000014 * t * t) * anomaly.sin()
             + (0.019993 - 0.000101 * t) * (2.0 * anomaly).sin()
             + 0.000289 * (3.0 * anomaly).sin();

@@ -1,0 +1,421 @@
+//! Applied standards: which version of which standard holds for a subject on which days.
+//!
+//! Versions of one code form a [`Timeline`], shared by all subjects of a site. Memberships, tiers and tags cut it
+//! into the [`Applied`] standards of one subject. What reaches the engine are resolved numbers, days and waivers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::assessment::Attention;
+use crate::calendar::calendar_window;
+use crate::id::{SiteId, StandardCode, SubjectKind, TagCode};
+use crate::kind::{KindSet, Tier, closed_list};
+use crate::membership::Membership;
+use crate::resident::Resident;
+use crate::site::AreaKind;
+use crate::standard::{Duty, Origin, Period, Standard};
+use crate::time::{CivilDate, DateRange, Instant};
+
+/// The versions of one standard over time, as one site sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeline {
+    spans: Vec<VersionSpan>,
+}
+
+/// A version in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionSpan {
+    /// The days on which it is in force: a version that keeps the window of its predecessor begins with a window.
+    pub days: DateRange,
+    /// The days within which its windows lie: cut where the window of the standard changes.
+    pub clip: DateRange,
+    /// The version.
+    pub standard: Arc<Standard>,
+}
+
+impl Timeline {
+    /// One timeline per code, in order of code, from the standards that concern `site`: its own overrides hold before
+    /// the declared versions, later versions before earlier ones. Order of input is irrelevant.
+    pub fn of_site(standards: &[Arc<Standard>], site: &SiteId) -> Vec<Self> {
+        let mut by_code: BTreeMap<&StandardCode, Vec<&Arc<Standard>>> = BTreeMap::new();
+        for standard in standards {
+            if standard.applies_to.site.as_ref().is_none_or(|only| only == site) {
+                by_code.entry(&standard.code).or_default().push(standard);
+            }
+        }
+        by_code.into_values().map(|versions| Self::new(&versions)).collect()
+    }
+
+    /// The timeline of the versions of one code.
+    fn new(versions: &[&Arc<Standard>]) -> Self {
+        let mut cuts: Vec<CivilDate> =
+            versions.iter().flat_map(|v| [v.effective.start(), v.effective.end()]).collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut spans: Vec<VersionSpan> = Vec::new();
+        for (start, end) in cuts.iter().zip(cuts.iter().skip(1)) {
+            let holds = versions
+                .iter()
+                .filter(|v| v.effective.contains(*start))
+                .max_by_key(|v| (v.origin == Origin::SiteOverride, v.version));
+            let Some(standard) = holds else { continue };
+            match spans.last_mut().filter(|last| last.days.end() == *start) {
+                Some(last) if Arc::ptr_eq(&last.standard, standard) => {
+                    last.days = DateRange::new(last.days.start(), *end);
+                }
+                Some(_) | None => spans.push(VersionSpan {
+                    days: DateRange::new(*start, *end),
+                    clip: DateRange::new(CivilDate::MIN, CivilDate::MAX),
+                    standard: Arc::clone(standard),
+                }),
+            }
+        }
+        Self { spans: clip_changed_windows(begin_with_windows(spans)) }
+    }
+
+    /// The versions in force, in order of time, without overlap.
+    pub fn spans(&self) -> &[VersionSpan] {
+        &self.spans
+    }
+
+    /// The first day on which a version counts: what an answer to "from when?" says. `None` where a later version
+    /// holds before it ever begins. Windows of `EveryDays` begin later for subjects that are inside one.
+    pub fn takes_effect(&self, version: u32) -> Option<CivilDate> {
+        self.spans.iter().find(|span| span.standard.version == version).map(|span| span.days.start())
+    }
+}
+
+/// A version that keeps its predecessor's calendar window takes effect at the next start of a window.
+fn begin_with_windows(raw: Vec<VersionSpan>) -> Vec<VersionSpan> {
+    let mut spans: Vec<VersionSpan> = Vec::with_capacity(raw.len());
+    for mut span in raw {
+        if let Some(last) = spans.last_mut().filter(|last| last.days.end() >= span.days.start()) {
+            let change = span.days.start().max(last.days.start());
+            let period =
+                period_of(&span.standard).filter(|period| Some(*period) == period_of(&last.standard));
+            let from = match period.and_then(|period| calendar_window(period, change)) {
+                Some(window) if window.start() < change => window.end(),
+                Some(_) | None => change,
+            };
+            last.days = DateRange::new(last.days.start(), from.min(span.days.end()));
+            if span.days.end() <= from {
+                // Replaced before its first window: its predecessor holds on, the next version decides how long.
+                continue;
+            }
+            span.days = DateRange::new(from, span.days.end());
+        }
+        spans.push(span);
+    }
+    spans.retain(|span| !span.days.is_empty());
+    spans
+}
+
+/// Where the window changes from one version to the next, the windows of both end and begin at the change.
+fn clip_changed_windows(mut spans: Vec<VersionSpan>) -> Vec<VersionSpan> {
+    let mut from = CivilDate::MIN;
+    let mut before: Option<(CivilDate, Option<Period>)> = None;
+    for span in &mut spans {
+        let period = period_of(&span.standard);
+        if let Some((end, last)) = before {
+            if end == span.days.start() && last != period {
+                from = span.days.start();
+            } else if end != span.days.start() {
+                from = CivilDate::MIN;
+            }
+        }
+        span.clip = DateRange::new(from, CivilDate::MAX);
+        before = Some((span.days.end(), period));
+    }
+    let mut to = CivilDate::MAX;
+    let mut after: Option<(CivilDate, Option<Period>)> = None;
+    for span in spans.iter_mut().rev() {
+        let period = period_of(&span.standard);
+        if let Some((start, next)) = after {
+            if start == span.days.end() && next != period {
+                to = span.days.end();
+            } else if start != span.days.end() {
+                to = CivilDate::MAX;
+            }
+        }
+        span.clip = DateRange::new(span.clip.start(), to);
+        after = Some((span.days.start(), period));
+    }
+    spans
+}
+
+fn period_of(standard: &Standard) -> Option<Period> {
+    match standard.duty {
+        Duty::Recurring { per, .. } => Some(per),
+        Duty::Triggered { .. } | Duty::Seasonal { .. } => None,
+    }
+}
+
+/// One standard as it applies to one subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    pub(crate) spans: Vec<AppliedSpan>,
+    /// Days on which the subject has waived it, or its care plan leaves it out.
+    pub waivers: Vec<Waiver>,
+}
+
+/// Days on which one version of a standard applies to a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedSpan {
+    /// The days.
+    pub days: DateRange,
+    /// The version.
+    pub standard: Arc<Standard>,
+    /// The kinds accepted beside the standard's own, by the subject's tags.
+    pub substitutes: KindSet,
+    /// The days within which windows lie.
+    pub clip: DateRange,
+    /// The first day of the contiguous days on which the standard applies: where `EveryDays` windows are anchored.
+    pub anchor: CivilDate,
+}
+
+impl Applied {
+    /// A standard that applies in one version on these days.
+    pub fn one(standard: Arc<Standard>, days: DateRange) -> Self {
+        let clip = DateRange::new(CivilDate::MIN, CivilDate::MAX);
+        Self::new(vec![AppliedSpan {
+            days,
+            standard,
+            substitutes: KindSet::EMPTY,
+            clip,
+            anchor: days.start(),
+        }])
+    }
+
+    /// From spans in any order: sorted, cut where they overlap (the earlier one holds), anchored.
+    // INVARIANT: spans are sorted, not empty and do not overlap; the engine relies on it.
+    pub fn new(mut spans: Vec<AppliedSpan>) -> Self {
+        spans.sort_by_key(|span| (span.days.start(), span.days.end()));
+        let mut end = CivilDate::MIN;
+        for span in &mut spans {
+            span.days = DateRange::new(span.days.start().max(end), span.days.end());
+            end = end.max(span.days.end());
+        }
+        spans.retain(|span| !span.days.is_empty());
+        let mut before: Option<(CivilDate, CivilDate)> = None;
+        for span in &mut spans {
+            span.anchor = match before {
+                Some((end, anchor)) if end == span.days.start() => anchor,
+                Some(_) | None => span.days.start(),
+            };
+            before = Some((span.days.end(), span.anchor));
+        }
+        Self { spans, waivers: Vec::new() }
+    }
+
+    /// With waivers.
+    #[must_use]
+    pub fn with_waivers(mut self, waivers: Vec<Waiver>) -> Self {
+        self.waivers = waivers;
+        self
+    }
+
+    /// The spans, in order of time, without overlap.
+    pub fn spans(&self) -> &[AppliedSpan] {
+        &self.spans
+    }
+
+    /// The standard's code; `None` where it applies on no day.
+    pub fn code(&self) -> Option<&StandardCode> {
+        self.spans.first().map(|span| &span.standard.code)
+    }
+}
+
+closed_list! {
+    /// Why a standard is not carried out for somebody.
+    WaiverCause {
+        /// The person declined the service.
+        Refused = "refused", "本人婉拒", "declined by the person";
+        /// An approved care plan leaves it out.
+        Plan = "plan", "关怀方案调整", "left out by the care plan";
+    }
+}
+
+/// Days on which a standard is waived for somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiver {
+    /// The standard.
+    pub standard: StandardCode,
+    /// The days.
+    pub days: DateRange,
+    /// Why.
+    pub cause: WaiverCause,
+    /// When it was recorded (care clock); before that it excuses nothing.
+    pub recorded_at: Instant,
+}
+
+/// What decides which standards apply to a resident.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// Memberships, past ones included.
+    pub memberships: &'a [Membership],
+    /// Tier and tags over time; before the first entry the tier is general and there is no tag.
+    pub attention: &'a [Attention],
+    /// Waivers of any standard.
+    pub waivers: &'a [Waiver],
+    /// The days of the care file.
+    pub tenure: &'a [DateRange],
+}
+
+/// The days on which duties towards a resident run: the tenure, up to but without the day of death.
+pub fn days_in_care(resident: &Resident) -> DateRange {
+    let days = resident.tenure.days();
+    match resident.died_on {
+        Some(died) => DateRange::new(days.start(), days.end().min(died)),
+        None => days,
+    }
+}
+
+/// The standards that apply to a resident, as known at `now`; standards that never apply are left out.
+pub fn applied_to_resident(timelines: &[Timeline], standing: &Standing<'_>, now: Instant) -> Vec<Applied> {
+    let applied = timelines.iter().filter_map(|timeline| {
+        let spans = spans_of(timeline, |span| {
+            if span.standard.subject != SubjectKind::Resident {
+                return Vec::new();
+            }
+            matching(&span.standard, standing, span.days, now)
+        });
+        let applied = Applied::new(spans);
+        let code = applied.code()?;
+        let waivers = standing.waivers.iter().filter(|w| w.standard == *code).cloned().collect();
+        Some(applied.with_waivers(waivers))
+    });
+    applied.collect()
+}
+
+/// A dwelling, area, facility, request or site, for which standards are asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// What it is.
+    pub kind: SubjectKind,
+    /// For areas: which kind.
+    pub area: Option<AreaKind>,
+    /// The days on which it exists: from its registration.
+    pub exists: DateRange,
+    /// The residents in care in it (dwelling) or in the buildings it serves (area): they may flag it.
+    pub residents: &'a [Standing<'a>],
+}
+
+/// The standards that apply to a place, as known at `now`. A place is flagged while a resident in it matches; who it
+/// is does not show.
+pub fn applied_to_place(timelines: &[Timeline], place: &Place<'_>, now: Instant) -> Vec<Applied> {
+    let applied = timelines.iter().filter_map(|timeline| {
+        let spans = spans_of(timeline, |span| {
+            let selector = &span.standard.applies_to;
+            let kind_fits = span.standard.subject == place.kind
+                && (selector.area_kinds.is_empty()
+                    || place.area.is_some_and(|area| selector.area_kinds.contains(&area)));
+            let days = span.days.intersect(place.exists);
+            if !kind_fits || days.is_empty() {
+                Vec::new()
+            } else if selector.flagged {
+                let flagging = place.residents.iter().flat_map(|resident| {
+                    let matching = matching(&span.standard, resident, days, now);
+                    matching.into_iter().flat_map(|(days, _)| {
+                        resident.tenure.iter().map(move |tenure| (days.intersect(*tenure), KindSet::EMPTY))
+                    })
+                });
+                flagging.filter(|(days, _)| !days.is_empty()).collect()
+            } else {
+                vec![(days, KindSet::EMPTY)]
+            }
+        });
+        let applied = Applied::new(spans);
+        applied.code().is_some().then_some(applied)
+    });
+    applied.collect()
+}
+
+/// Cuts a timeline to the days that `select` finds for each version; overlapping and adjacent days are joined.
+fn spans_of(
+    timeline: &Timeline,
+    select: impl Fn(&VersionSpan) -> Vec<(DateRange, KindSet)>,
+) -> Vec<AppliedSpan> {
+    let mut spans = Vec::new();
+    for version in &timeline.spans {
+        for (days, substitutes) in join(select(version)) {
+            spans.push(AppliedSpan {
+                days,
+                standard: Arc::clone(&version.standard),
+                substitutes,
+                clip: version.clip,
+                anchor: days.start(),
+            });
+        }
+    }
+    spans
+}
+
+/// Joins overlapping days, and adjacent ones with the same substitutes.
+fn join(mut found: Vec<(DateRange, KindSet)>) -> Vec<(DateRange, KindSet)> {
+    found.sort_by_key(|(days, _)| (days.start(), days.end()));
+    let mut joined: Vec<(DateRange, KindSet)> = Vec::with_capacity(found.len());
+    for (days, substitutes) in found {
+        match joined.last_mut() {
+            Some((last, kinds)) if days.start() <= last.end() && *kinds == substitutes => {
+                *last = DateRange::new(last.start(), last.end().max(days.end()));
+            }
+            Some(_) | None => joined.push((days, substitutes)),
+        }
+    }
+    joined
+}
+
+/// The days within `range` on which a resident matches a standard's selector, with the substitutes of their tags.
+fn matching(
+    standard: &Standard,
+    standing: &Standing<'_>,
+    range: DateRange,
+    now: Instant,
+) -> Vec<(DateRange, KindSet)> {
+    let selector = &standard.applies_to;
+    let member_days: Vec<DateRange> = if selector.any_group.is_empty() {
+        vec![range]
+    } else {
+        let held = standing
+            .memberships
+            .iter()
+            .filter(|m| m.recorded_at <= now && selector.any_group.contains(&m.group));
+        let days = held.map(|m| {
+            (DateRange::new(m.start, m.end.unwrap_or(CivilDate::MAX)).intersect(range), KindSet::EMPTY)
+        });
+        let days = days.filter(|(days, _)| !days.is_empty()).collect();
+        join(days).into_iter().map(|(days, _)| days).collect()
+    };
+    let mut found = Vec::new();
+    for (days, tier, tags) in attention_spans(standing.attention) {
+        let fits = selector.min_tier.is_none_or(|least| tier >= least)
+            && selector.max_tier.is_none_or(|most| tier <= most)
+            && selector.tags.iter().all(|tag| tags.contains(tag));
+        if !fits {
+            continue;
+        }
+        let substitutes = standard.substitutes.iter().filter(|s| tags.contains(&s.tag));
+        let kinds = substitutes.fold(KindSet::EMPTY, |kinds, s| kinds.union(s.kinds));
+        for member in &member_days {
+            let both = member.intersect(days);
+            if !both.is_empty() {
+                found.push((both, kinds));
+            }
+        }
+    }
+    found
+}
+
+/// Tier and tags as spans over all days.
+fn attention_spans(attention: &[Attention]) -> Vec<(DateRange, Tier, &[TagCode])> {
+    let mut sorted: Vec<&Attention> = attention.iter().collect();
+    sorted.sort_by_key(|entry| entry.from);
+    let first = sorted.first().map_or(CivilDate::MAX, |entry| entry.from);
+    let mut spans: Vec<(DateRange, Tier, &[TagCode])> =
+        vec![(DateRange::new(CivilDate::MIN, first), Tier::General, &[])];
+    for (position, entry) in sorted.iter().enumerate() {
+        let end = sorted.get(position + 1).map_or(CivilDate::MAX, |next| next.from);
+        spans.push((DateRange::new(entry.from, end), entry.tier, &entry.tags));
+    }
+    spans
+}
