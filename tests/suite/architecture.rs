@@ -119,6 +119,11 @@ fn use_cases_know_no_transport() {
 }
 
 #[test]
+fn errors_become_a_status_in_one_place() {
+    none(names::one_status(&Tree::read().sources));
+}
+
+#[test]
 fn unsafe_code_lives_in_the_plugin_boundary_only() {
     none(names::unsafe_code(&Tree::read().sources));
 }

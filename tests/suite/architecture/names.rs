@@ -1,7 +1,7 @@
 //! Names in the sources that have an owner, and where `unsafe` may stand.
 
 use super::Violation;
-use super::scan::Source;
+use super::scan::{Source, production};
 
 /// Crate names and the folders whose sources may use them: (name, folders, reason).
 const OWNERS: &[(&str, &[&str], &str)] = &[
@@ -82,6 +82,58 @@ pub(super) fn unsafe_code(sources: &[Source]) -> Vec<Violation> {
     violations
 }
 
+/// Where an error becomes a status.
+const STATUS: &str = "service/src/grpc/status.rs";
+
+/// Ways to make a `tonic::Status` that says something of its own.
+const STATUS_MAKERS: &[&str] = &[
+    "new",
+    "with_details",
+    "with_error_details",
+    "with_error_details_vec",
+    "cancelled",
+    "unknown",
+    "invalid_argument",
+    "deadline_exceeded",
+    "not_found",
+    "already_exists",
+    "permission_denied",
+    "resource_exhausted",
+    "failed_precondition",
+    "aborted",
+    "out_of_range",
+    "unimplemented",
+    "internal",
+    "unavailable",
+    "data_loss",
+    "unauthenticated",
+];
+
+/// Statuses that are made beside the one function, and catch-all arms in it.
+pub(super) fn one_status(sources: &[Source]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for source in production(sources.iter().filter(|source| source.path.starts_with("service/src/"))) {
+        if source.path == STATUS {
+            for index in 0..source.tokens.len() {
+                if source.is_at(index, &["_", "=", ">"]) {
+                    let reason = "a new error must be given its code and reason here, or not compile";
+                    violations.push(Violation::new(STATUS, source.tokens[index].line, "`_ =>`", reason));
+                }
+            }
+            continue;
+        }
+        for (name, line) in source.names() {
+            let [.., kind, maker] = name.as_slice() else { continue };
+            if kind == "Status" && STATUS_MAKERS.contains(&maker.as_str()) {
+                let what = format!("`{}` beside {STATUS}", name.join("::"));
+                let reason = "one function maps errors to status, so that every error carries its reason and both languages";
+                violations.push(Violation::new(&source.path, line, what, reason));
+            }
+        }
+    }
+    violations
+}
+
 /// `#[allow(clippy::disallowed_methods)]` and the like without a `reason = "…"`.
 pub(super) fn lifted_bans(sources: &[Source]) -> Vec<Violation> {
     let mut violations = Vec::new();
@@ -150,6 +202,27 @@ mod tests {
                 ("service/src/grpc/site.rs", "fn f() -> Result<(), tonic::Status> {}"),
             ])),
             &["service/src/app/site.rs:1: `tonic::Status` in a use case"],
+        );
+    }
+
+    #[test]
+    fn a_second_way_to_a_status_is_found() {
+        found(
+            one_status(&sources(&[
+                (STATUS, "fn f(e: &E) -> S { match e { E::A => tonic::Status::new(), _ => g() } }"),
+                (
+                    "service/src/grpc/site.rs",
+                    "fn f() { Err(Status::not_found(\"x\")) } fn g(s: Status) { s.code() }",
+                ),
+                (
+                    "service/src/app/site.rs",
+                    "#[cfg(test)] mod tests { fn f() { tonic::Status::internal(\"x\") } }",
+                ),
+            ])),
+            &[
+                "service/src/grpc/site.rs:1: `Status::not_found` beside service/src/grpc/status.rs",
+                "service/src/grpc/status.rs:1: `_ =>`",
+            ],
         );
     }
 
