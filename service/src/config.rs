@@ -156,10 +156,8 @@ pub struct Store {
 pub enum Backend {
     /// Files beside the server.
     Sqlite {
-        /// The database.
+        /// The database; the key store lies beside it as `PATH.keys`.
         path: PathBuf,
-        /// The key store.
-        keys_path: PathBuf,
         /// Connections that read.
         readers: u32,
     },
@@ -167,8 +165,8 @@ pub enum Backend {
     Postgres {
         /// Its address, with credentials.
         url: SecretRef,
-        /// The address of the key store's database.
-        keys_url: SecretRef,
+        /// The address of the key store's database; `None`: a schema of the same database.
+        keys_url: Option<SecretRef>,
         /// Connections open at a time.
         connections: u32,
     },
@@ -310,7 +308,6 @@ impl Flags {
         if let Some(folder) = &self.data {
             let inside = |name: &str| Value::Text(folder.join(name).display().to_string());
             layers.flag("--data", "store.sqlite.path", inside("linli.db"));
-            layers.flag("--data", "store.sqlite.keys_path", inside("keys.db"));
             layers.flag("--data", "keys.root_key_file", inside("root.key"));
         }
         let texts = [
@@ -391,13 +388,12 @@ impl Reader {
         let backend = if on_sqlite {
             Backend::Sqlite {
                 path: self.path("store.sqlite.path"),
-                keys_path: self.path("store.sqlite.keys_path"),
                 readers: self.number("store.sqlite.readers", 1, 64),
             }
         } else {
             Backend::Postgres {
                 url: self.secret("store.postgres.url_file", "store.postgres.url_env"),
-                keys_url: self.secret("store.postgres.keys_url_file", "store.postgres.keys_url_env"),
+                keys_url: self.optional_secret("store.postgres.keys_url_file", "store.postgres.keys_url_env"),
                 connections: self.number("store.postgres.connections", 1, 1000),
             }
         };
@@ -430,11 +426,6 @@ impl Reader {
                     self.complain("clock.simulated_start", "is refused in the production profile");
                 }
             }
-        }
-        if let Backend::Sqlite { path, keys_path, .. } = &config.store.backend
-            && path == keys_path
-        {
-            self.complain("store.sqlite.keys_path", "must be another file than `store.sqlite.path`");
         }
     }
 
@@ -523,17 +514,26 @@ impl Reader {
         parse(&text).map_err(|why| self.complain(key, &format!("is not usable: {why}"))).ok()
     }
 
-    /// A secret by file or by environment variable; the one that was set last wins over a default.
+    /// A secret that must be named.
     fn secret(&mut self, file_key: &str, env_key: &str) -> SecretRef {
+        self.optional_secret(file_key, env_key).unwrap_or_else(|| {
+            self.complain(file_key, &format!("or `{env_key}` must be set"));
+            SecretRef::File(PathBuf::new())
+        })
+    }
+
+    /// A secret by file or by environment variable; the variable wins over a default file.
+    fn optional_secret(&mut self, file_key: &str, env_key: &str) -> Option<SecretRef> {
         let (file, env) = (self.text(file_key), self.text(env_key));
         let file_is_default = self.layers.get(file_key).origin == Origin::Default;
         if !env.is_empty() && !file.is_empty() && !file_is_default {
             self.complain(env_key, &format!("and `{file_key}` are both set: keep one"));
         }
-        if env.is_empty() && file.is_empty() {
-            self.complain(file_key, &format!("or `{env_key}` must be set"));
+        match (env.is_empty(), file.is_empty()) {
+            (false, _) => Some(SecretRef::Environment(env)),
+            (true, false) => Some(SecretRef::File(file.into())),
+            (true, true) => None,
         }
-        if env.is_empty() { SecretRef::File(file.into()) } else { SecretRef::Environment(env) }
     }
 
     fn columns(&mut self) -> BTreeMap<String, String> {

@@ -74,16 +74,12 @@ fn complaints() {
          socket, or set `server.allow_plaintext` where a proxy in front terminates TLS",
     );
     check(
-        "store.backend = \"postgres\"\nstore.postgres.url_env = \"DB\"",
-        "default: `store.postgres.keys_url_file` or `store.postgres.keys_url_env` must be set",
+        "store.backend = \"postgres\"\nstore.postgres.keys_url_env = \"DB\"",
+        "default: `store.postgres.url_file` or `store.postgres.url_env` must be set",
     );
     check(
         "keys.root_key_file = \"a\"\nkeys.root_key_env = \"A\"",
         "linli.toml:2: `keys.root_key_env` and `keys.root_key_file` are both set: keep one",
-    );
-    check(
-        "store.sqlite.keys_path = \"linli-data/linli.db\"",
-        "linli.toml:1: `store.sqlite.keys_path` must be another file than `store.sqlite.path`",
     );
     check(
         "clock.simulated_start = \"yesterday\"",

@@ -1,0 +1,36 @@
+//! `linli config check` and `linli config default`.
+
+use clap::Subcommand;
+
+use super::{ConfigFile, Failure, say};
+use crate::config::{DEFAULT, Flags};
+use crate::server::limits::{self, Limit};
+
+/// Look at the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Say everything that is wrong with a configuration, or the limits that it sets. Opens nothing.
+    Check(ConfigFile),
+    /// Print every key with its default and its meaning, as a file to begin with.
+    Default,
+}
+
+impl ConfigCommand {
+    /// Checks or prints.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] with every problem, one a line.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Check(file) => {
+                let config = file.load(&Flags::default())?;
+                for Limit { name, value, reason } in limits::table(&config.server) {
+                    say(format_args!("{name:24} {value:>14}  {reason}"));
+                }
+                say("the configuration is usable");
+            }
+            Self::Default => say(DEFAULT.trim_end()),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! `linli plugin list`: loads the plugins as a server would, and says what it found.
+
+use clap::Subcommand;
+use linli_plugin_host::Registry;
+
+use super::{ConfigFile, Failure, say};
+use crate::config::Flags;
+use crate::server::assemble::sources;
+use crate::telemetry;
+
+/// Look at the plugins.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// Load the plugins as a server would, and list what was found and what was refused, and why.
+    List {
+        /// Where the configuration is.
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Also the plugins that were built beside this program.
+        #[arg(long)]
+        dev: bool,
+    },
+}
+
+impl PluginCommand {
+    /// Lists.
+    ///
+    /// # Errors
+    /// Where a plugin was refused, or a required one is missing.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List { file, dev } => list(&file, dev),
+        }
+    }
+}
+
+fn list(file: &ConfigFile, dev: bool) -> Result<(), Failure> {
+    let config = file.load(&Flags { dev, ..Flags::default() })?;
+    telemetry::init(&config.log);
+    let registry = Registry::load(&sources(&config));
+    for plugin in registry.plugins() {
+        let manifest = plugin.manifest();
+        let groups: Vec<_> = manifest.groups.iter().map(|group| group.code.as_str()).collect();
+        say(format_args!("{} {}  {}", plugin.stamp().id.as_str(), manifest.version, plugin.path().display()));
+        say(format_args!("  groups: {}", groups.join(", ")));
+    }
+    let mut complaints: Vec<String> = registry.failures().iter().map(ToString::to_string).collect();
+    let missing = config.plugins.required.iter().filter(|id| registry.plugin(id).is_none());
+    complaints.extend(missing.map(|id| format!("the required plugin `{id}` is not loaded")));
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Failed(complaints.join("\n")))
+}

@@ -1,0 +1,139 @@
+//! `linli serve`: configuration, sockets, store and plugins, calls; and back in the opposite order.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{ConfigFile, Failure, say};
+use crate::config::{Address, Config, Flags};
+use crate::server::assemble::{Assembled, Tokens, assemble};
+use crate::server::process::{self, Signals};
+use crate::server::{self, Bound, StartError, limits};
+use crate::telemetry;
+
+/// How often the store is asked whether its disk has failed.
+const STORE_CHECK: Duration = Duration::from_millis(250);
+
+/// Serve the gRPC API.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Try it out: development profile on loopback, a random token is printed, the root key is made where there is
+    /// none. Another port is taken where 50051 is in use.
+    #[arg(long)]
+    dev: bool,
+    /// The folder of the database, the key store and the root key (SQLite).
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Where to listen: `127.0.0.1:50051`, port 0 for a free one, or `unix:/run/linli.sock`.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where /healthz, /readyz and /metrics are served; empty for nowhere.
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<String>,
+    /// Start with a care clock that stands at this instant until `AdminService.AdvanceClock` moves it.
+    #[arg(long, value_name = "RFC3339")]
+    simulated_clock: Option<String>,
+    /// Bring the schema up to date first.
+    #[arg(long)]
+    migrate: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  linli serve --dev
+  linli serve --dev --data /tmp/estate --simulated-clock 2026-03-16T09:00:00+08:00
+  linli serve --config /etc/linli/linli.toml";
+
+impl Serve {
+    /// Serves until SIGTERM or SIGINT, or until the store fails.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, what cannot be opened, or the failure of the store.
+    pub async fn run(self) -> Result<(), Failure> {
+        process::harden();
+        let mut config = self.config()?;
+        telemetry::init(&config.log);
+        let mut signals =
+            Signals::new().map_err(|err| Failure::Failed(format!("no signal handlers: {err}")))?;
+        limits::print(&config.server);
+        let bound = self.bind(&mut config).await?;
+        let assembled = assemble(&config).await?;
+        let running = bound.start(assembled.parts()).await?;
+        announce(running.address(), running.admin_address(), assembled.tokens.as_ref());
+        let store_failed = tokio::select! {
+            () = signals.end() => false,
+            () = store_failure(&assembled) => true,
+        };
+        tracing::info!(store_failed, "stopping; a second signal ends at once");
+        let ended = tokio::select! {
+            ended = running.stop() => ended,
+            () = signals.end() => return Err(Failure::Failed("ended at once by a second signal".into())),
+        };
+        drop(assembled);
+        tracing::info!(cut = ended.cut, "stopped");
+        if store_failed {
+            return Err(Failure::Store("the store stopped writing after its disk failed".into()));
+        }
+        Ok(())
+    }
+
+    fn config(&self) -> Result<Config, Failure> {
+        let flags = Flags {
+            dev: self.dev,
+            data: self.data.clone(),
+            listen: self.listen.clone(),
+            admin_listen: self.admin_listen.clone(),
+            simulated_clock: self.simulated_clock.clone(),
+            migrate: self.migrate,
+        };
+        self.file.load(&flags)
+    }
+
+    /// Takes the sockets. With `--dev` and no address of one's own a port in use is no obstacle.
+    async fn bind(&self, config: &mut Config) -> Result<Bound, StartError> {
+        let bound = server::bind(&config.server).await;
+        match (&bound, &config.server.listen) {
+            (Err(StartError::Bind { source, .. }), Address::Tcp(address))
+                if self.dev && self.listen.is_none() && source.kind() == std::io::ErrorKind::AddrInUse =>
+            {
+                config.server.listen = Address::Tcp((address.ip(), 0).into());
+                server::bind(&config.server).await
+            }
+            _ => bound,
+        }
+    }
+}
+
+/// Says where it serves and how to call it. Programs read these lines.
+fn announce(address: &Address, admin: Option<std::net::SocketAddr>, tokens: Option<&Tokens>) {
+    say(format_args!("listening on {address}"));
+    if let Some(admin) = admin {
+        say(format_args!("health and metrics on http://{admin}"));
+    }
+    if let Some(Tokens { member, outsider }) = tokens {
+        say(format_args!("development token: {member}"));
+        say(format_args!("outsider token: {outsider}"));
+        say(format_args!("try: {}", grpcurl(address, member)));
+    }
+}
+
+/// A command that lists the services, ready to be typed.
+fn grpcurl(address: &Address, token: &str) -> String {
+    let target = match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => format!("-unix {}", path.display()),
+    };
+    format!("grpcurl -plaintext -H 'authorization: Bearer {token}' {target} list")
+}
+
+/// Waits for the store to stop writing.
+async fn store_failure(assembled: &Assembled) {
+    let mut tick = tokio::time::interval(STORE_CHECK);
+    while !assembled.app.store.failed() {
+        tick.tick().await;
+    }
+}

@@ -1,0 +1,130 @@
+//! The second listener, for the machines that watch this one: `/healthz`, `/readyz` and `/metrics` over HTTP/1.1.
+//!
+//! Three fixed answers need no HTTP library: one request a connection, read to its empty line, answered, closed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::limits::{ACCEPT_REST, ADMIN_CONNECTIONS, ADMIN_REQUEST_BYTES, ADMIN_TIMEOUT};
+use super::metrics::Metrics;
+
+/// What the listener tells; filled in while the server starts.
+#[derive(Default)]
+pub(super) struct State {
+    /// Whether calls are answered now.
+    pub(super) ready: AtomicBool,
+    /// The figures, from the moment when there are any.
+    pub(super) metrics: OnceLock<Arc<Metrics>>,
+}
+
+/// The listener at work; ends when it is dropped.
+pub(super) struct Admin {
+    pub(super) address: SocketAddr,
+    pub(super) state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Admin {
+    /// Binds and answers from now on: alive at once, ready when the server is.
+    pub(super) async fn start(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let state = Arc::<State>::default();
+        let task = tokio::spawn(accept(listener, Arc::clone(&state)));
+        Ok(Self { address, state, task })
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>) {
+    let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_REST).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            // A peer that is too slow or goes away gets no answer; nothing else is lost.
+            let _ = timeout(ADMIN_TIMEOUT, exchange(stream, &state)).await;
+            drop(place);
+        });
+    }
+}
+
+async fn exchange(mut stream: TcpStream, state: &State) -> io::Result<()> {
+    let mut request = Vec::with_capacity(512);
+    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+        if request.len() >= ADMIN_REQUEST_BYTES || stream.read_buf(&mut request).await? == 0 {
+            return Ok(());
+        }
+    }
+    let (status, kind, body) = answer(&request, state);
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\ncache-control: no-store\r\n\
+         connection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await?;
+    if !request.starts_with(b"HEAD ") {
+        stream.write_all(body.as_bytes()).await?;
+    }
+    stream.shutdown().await
+}
+
+/// Status line, content type and body.
+fn answer(request: &[u8], state: &State) -> (&'static str, &'static str, String) {
+    const TEXT: &str = "text/plain; charset=utf-8";
+    let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if method != b"GET" && method != b"HEAD" {
+        return ("405 Method Not Allowed", TEXT, "GET or HEAD only\n".into());
+    }
+    match path.split(|byte| *byte == b'?').next().unwrap_or_default() {
+        b"/healthz" => ("200 OK", TEXT, "alive\n".into()),
+        b"/readyz" if state.ready.load(Ordering::Acquire) => ("200 OK", TEXT, "ready\n".into()),
+        b"/readyz" => ("503 Service Unavailable", TEXT, "not ready\n".into()),
+        b"/metrics" => {
+            let text = state.metrics.get().map(|metrics| metrics.text()).unwrap_or_default();
+            ("200 OK", "text/plain; version=0.0.4; charset=utf-8", text)
+        }
+        _ => ("404 Not Found", TEXT, "/healthz, /readyz or /metrics\n".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let state = State::default();
+        let check = |request: &str, expect: &str| {
+            assert_eq!(answer(request.as_bytes(), &state).0, expect, "{request}");
+        };
+        check("GET /healthz HTTP/1.1\r\n\r\n", "200 OK");
+        check("HEAD /healthz HTTP/1.1\r\n\r\n", "200 OK");
+        check("GET /readyz HTTP/1.1\r\n\r\n", "503 Service Unavailable");
+        state.ready.store(true, Ordering::Release);
+        check("GET /readyz?verbose HTTP/1.1\r\n\r\n", "200 OK");
+        check("GET /metrics HTTP/1.0\r\n\r\n", "200 OK");
+        check("GET /secret HTTP/1.1\r\n\r\n", "404 Not Found");
+        check("POST /healthz HTTP/1.1\r\n\r\n", "405 Method Not Allowed");
+        check("\r\n\r\n", "405 Method Not Allowed");
+    }
+}

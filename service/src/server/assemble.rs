@@ -1,0 +1,245 @@
+//! The composition root: opens keys, store and plugins, in this order, and puts the application together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use linli_core::time::Clock;
+use linli_plugin_host::{Registry, Sources};
+use linli_store::{NoRandomness, OpenError, Random, RootKey, Store, StoreConfig};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Gauge, Gauges, Parts};
+use crate::app::App;
+use crate::auth::gate::Gate;
+use crate::auth::policy::Policy;
+use crate::config::{Backend, Config, Plugins, Profile, SecretRef};
+use crate::time::{IdSource, RandomIds, SimulatedClock, SystemClock};
+
+/// Random bytes in a development token.
+const TOKEN_BYTES: usize = 24;
+
+/// An application and what a server needs beside it.
+pub struct Assembled {
+    /// The use cases and all they work with.
+    pub app: Arc<App>,
+    /// The development tokens, where they are accepted.
+    pub tokens: Option<Tokens>,
+    gate: Arc<Gate>,
+}
+
+/// The tokens of a development server.
+#[derive(Clone)]
+pub struct Tokens {
+    /// Of somebody who may do everything.
+    pub member: String,
+    /// Of somebody who is known and not of the working group.
+    pub outsider: String,
+}
+
+/// Why an application cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// A secret is missing or open to others.
+    #[error("{0}")]
+    Secret(String),
+    /// The root key is missing or wrong.
+    #[error("the root key cannot be used: {0}; `linli keys init` makes one where there is none")]
+    RootKey(OpenError),
+    /// The connection to PostgreSQL would not be protected.
+    #[error("`store.postgres.{0}` must say `sslmode=verify-full` in the production profile")]
+    Unprotected(&'static str),
+    /// The store cannot be opened.
+    #[error("the store cannot be opened: {0}")]
+    Store(OpenError),
+    /// A required plugin is not there.
+    #[error("{0}")]
+    Plugins(String),
+    /// The operating system gave no randomness.
+    #[error("no randomness")]
+    NoRandomness,
+}
+
+/// Randomness of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsRandom;
+
+impl Random for OsRandom {
+    #[allow(clippy::disallowed_methods, reason = "the one source of randomness")]
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        getrandom::fill(bytes).map_err(|_| NoRandomness)
+    }
+}
+
+/// Opens everything that `config` names.
+///
+/// # Errors
+/// The first thing that cannot be opened, and what to do about it.
+pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
+    let store = open_store(config).await?;
+    let plugins = load_plugins(config).await?;
+    let system_clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let simulated = config.simulated_start.map(|start| Arc::new(SimulatedClock::new(start)));
+    let care_clock = match &simulated {
+        Some(clock) => Arc::clone(clock) as Arc<dyn Clock>,
+        None => Arc::clone(&system_clock),
+    };
+    let ids: Arc<dyn IdSource> = Arc::new(RandomIds::new());
+    let (gate, tokens) = if config.development_token {
+        let tokens = Tokens { member: token()?, outsider: token()? };
+        (Gate::development(&tokens.member, &[&tokens.outsider]), Some(tokens))
+    } else {
+        tracing::warn!("no credentials are accepted: this version knows development tokens only");
+        (Gate::closed(), None)
+    };
+    let app = App { store, plugins, care_clock, simulated, system_clock, ids, policy: Policy::new() };
+    Ok(Assembled { app: Arc::new(app), tokens, gate: Arc::new(gate) })
+}
+
+impl Assembled {
+    /// What a server is made of.
+    pub fn parts(&self) -> Parts {
+        Parts {
+            routes: crate::grpc::routes(&self.app),
+            descriptors: crate::grpc::FILE_DESCRIPTOR_SET,
+            gate: Arc::clone(&self.gate),
+            ids: Arc::clone(&self.app.ids),
+            clock: Arc::clone(&self.app.system_clock),
+            gauges: gauges(&self.app),
+        }
+    }
+}
+
+/// Opens the store, migrated where the configuration says so.
+///
+/// # Errors
+/// As [`assemble`].
+pub async fn open_store(config: &Config) -> Result<Store, AssembleError> {
+    let (migrate, profile) = (config.store.migrate, config.server.profile);
+    let store = match &config.store.backend {
+        Backend::Sqlite { path, readers } => {
+            make_folder_of(path).map_err(AssembleError::Store)?;
+            StoreConfig::Sqlite { path: path.clone(), readers: *readers, migrate }
+        }
+        Backend::Postgres { url, keys_url, connections } => StoreConfig::Postgres {
+            url: database_url(url, "url", profile)?,
+            keys_url: keys_url.as_ref().map(|url| database_url(url, "keys_url", profile)).transpose()?,
+            readers: *connections,
+            migrate,
+        },
+    };
+    let root = root_key(&config.keys, profile)?;
+    Store::open(store, root, Arc::new(OsRandom)).await.map_err(|err| match err {
+        OpenError::WrongRootKey => AssembleError::RootKey(err),
+        other => AssembleError::Store(other),
+    })
+}
+
+/// The root key. In the development profile a missing file is made.
+fn root_key(keys: &SecretRef, profile: Profile) -> Result<RootKey, AssembleError> {
+    match (keys, profile) {
+        (SecretRef::Environment(_), _) => {
+            let text = keys.read().map_err(AssembleError::Secret)?;
+            RootKey::from_hex(text.expose_secret()).map_err(AssembleError::RootKey)
+        }
+        (SecretRef::File(path), Profile::Production) => {
+            RootKey::from_file(path).map_err(AssembleError::RootKey)
+        }
+        (SecretRef::File(path), Profile::Development) => {
+            let is_new = !path.exists();
+            make_folder_of(path).map_err(AssembleError::RootKey)?;
+            let root = RootKey::from_file_or_new(path, &OsRandom).map_err(AssembleError::RootKey)?;
+            if is_new {
+                tracing::info!(path = %path.display(), "made a root key: without it nothing can be read again");
+            }
+            Ok(root)
+        }
+    }
+}
+
+/// The address of a database. In the production profile it must not fall back to clear text.
+fn database_url(url: &SecretRef, key: &'static str, profile: Profile) -> Result<SecretString, AssembleError> {
+    let url = url.read().map_err(AssembleError::Secret)?;
+    let protected = url.expose_secret().contains("sslmode=verify-full");
+    match profile {
+        Profile::Production if !protected => Err(AssembleError::Unprotected(key)),
+        Profile::Production | Profile::Development => Ok(url),
+    }
+}
+
+/// Makes the folder that a file will lie in, for its owner alone.
+pub(crate) fn make_folder_of(path: &Path) -> Result<(), OpenError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => {
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(|source| OpenError::File { path: folder.display().to_string(), source })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Loads the plugins; what could not be loaded has been logged.
+async fn load_plugins(config: &Config) -> Result<Arc<Registry>, AssembleError> {
+    let sources = sources(config);
+    let loaded = tokio::task::spawn_blocking(move || Registry::load(&sources)).await;
+    let registry = loaded.map_err(|_| AssembleError::Plugins("loading the plugins panicked".into()))?;
+    let Plugins { required, start_without_required, .. } = &config.plugins;
+    let missing: Vec<_> = required.iter().filter(|id| registry.plugin(id).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(Arc::new(registry));
+    }
+    let mut text = String::new();
+    for id in missing {
+        text.push_str(&format!("the required plugin `{id}` is not loaded\n"));
+    }
+    for failure in registry.failures() {
+        text.push_str(&format!("{failure}\n"));
+    }
+    if *start_without_required {
+        tracing::error!("starting all the same, nobody is assessed by what is missing: {}", text.trim_end());
+        return Ok(Arc::new(registry));
+    }
+    text.push_str(
+        "`plugins.folders` says where to look; `plugins.start_without_required` starts all the same",
+    );
+    Err(AssembleError::Plugins(text))
+}
+
+/// Where plugins are looked for.
+pub fn sources(config: &Config) -> Sources {
+    let development = match config.server.profile {
+        Profile::Development => true,
+        Profile::Production => false,
+    };
+    Sources { folders: config.plugins.folders.clone(), development, ..Sources::default() }
+}
+
+fn token() -> Result<String, AssembleError> {
+    let mut bytes = [0; TOKEN_BYTES];
+    OsRandom.fill(&mut bytes).map_err(|_| AssembleError::NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What the application's parts tell about themselves.
+fn gauges(app: &Arc<App>) -> Gauges {
+    let app = Arc::clone(app);
+    Arc::new(move || {
+        let figure = |name, help, value| Gauge { name, help, value };
+        let failures = app.plugins.failures().len();
+        vec![
+            figure("linli_plugins_loaded", "Plugins loaded.", as_figure(app.plugins.plugins().len())),
+            figure("linli_plugins_failed", "Plugins that could not be loaded.", as_figure(failures)),
+            figure(
+                "linli_store_failed",
+                "1 where the store has stopped writing.",
+                f64::from(app.store.failed()),
+            ),
+        ]
+    })
+}
+
+fn as_figure(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
