@@ -47,3 +47,11 @@ pub fn print(name: &str, rounds: &[Figures]) {
         median.per_second, median.p50_us, median.p99_us
     );
 }
+
+/// One line: the ratio of the median rates, and whether it reaches what it is held to.
+pub fn ratio(name: &str, ours: &[Figures], limit: &[Figures], to_reach: f64) {
+    let (Some(ours), Some(limit)) = (median(ours), median(limit)) else { return };
+    let ratio = ours.per_second / limit.per_second;
+    let verdict = if ratio >= to_reach { "reached" } else { "MISSED" };
+    println!("{name:<40} {ratio:>9.2} x    to reach {to_reach:.2} x: {verdict}");
+}

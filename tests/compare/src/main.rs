@@ -5,9 +5,13 @@
 
 mod args;
 mod echo;
+mod entity;
 mod figures;
+mod linli;
 mod load;
 mod process;
+mod raw;
+mod store;
 
 use std::process::ExitCode;
 
@@ -17,6 +21,8 @@ usage: compare COMMAND [--key value]...
 commands:
   rpc          requests per second of the bare echo, closed loop
                --seconds N (3), --rounds N (3), --in-flight N (64), --connections N (8)
+  store        commits of a recorded service on SQLite: linli-store, grouped rusqlite, entity by entity
+               --count N (40000), --waiting N (64), --rounds N (3)
   echo-server  the bare echo itself; prints its address and serves until killed
 ";
 
@@ -30,6 +36,7 @@ async fn main() -> ExitCode {
     };
     let outcome = match command.as_str() {
         "rpc" => rpc(&options).await,
+        "store" => store(&options).await,
         "echo-server" => echo::serve().await,
         "help" | "--help" | "-h" => {
             print!("{HELP}");
@@ -55,6 +62,18 @@ async fn rpc(options: &args::Options) -> Result<(), Box<dyn std::error::Error>> 
         bare.push(load.run(&server, echo::get).await?);
     }
     figures::print("bare echo", &bare);
+    Ok(())
+}
+
+async fn store(options: &args::Options) -> Result<(), Box<dyn std::error::Error>> {
+    let plan = store::Plan {
+        count: options.number("count", 40_000)?,
+        waiting: options.number("waiting", 64)?,
+        rounds: options.number("rounds", 3)?,
+    };
+    for sites in [1, 100] {
+        store::run(&plan, sites).await?;
+    }
     Ok(())
 }
 
