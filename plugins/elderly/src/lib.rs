@@ -1,1 +1,228 @@
 //! Rules for elders who live alone, in empty nests or at an advanced age.
+//!
+//! `plugin.toml` holds every class, number and source; this file decides which of them apply. `scenarios.txt` is the
+//! table of cases that this crate, the host and the suite run.
+//!
+//! Ages are reached *on* the birthday; who was born on 29 February reaches them on 28 February of a common year
+//! (民法典 200, 202). 独居 is always 空巢 too. Someone below the age of an elder, or of unknown age, is none of these
+//! groups; other plugins may find more.
+
+mod ability;
+
+use linli_plugin_sdk::{Date, Fact, Facts, Findings, Issues, Rules, Tier, all_of, any_of, export_plugin};
+
+linli_plugin_sdk::manifest!();
+use manifest::{Caution, Field, Group, Reason, Tag};
+
+/// Oldest age that is believed, in years.
+const AGE_YEARS_MAX: i64 = 130;
+
+/// Everything that the rules read.
+#[derive(Facts)]
+struct Elder {
+    today: Date,
+    birth_date: Fact<Date>,
+    lives_alone: Fact<bool>,
+    empty_nest: Fact<bool>,
+    left_behind: Fact<bool>,
+    ability_score: Fact<i64>,
+    ability_level: Fact<i64>,
+    coma: Fact<bool>,
+    dementia: Fact<bool>,
+    mental_disorder: Fact<bool>,
+    care_risk_event_last: Fact<Date>,
+    care_risk_event_before: Fact<Date>,
+    seriously_ill: Fact<bool>,
+    severely_disabled: Fact<bool>,
+    family_planning_special: Fact<bool>,
+    dispersed_support: Fact<bool>,
+    mobility_limited: Fact<bool>,
+    hearing_impaired: Fact<bool>,
+    sight_impaired: Fact<bool>,
+    elder_age_years: i64,
+    advanced_age_years: i64,
+    high_risk_age_years: i64,
+    disabled_level: i64,
+    risk_event_days: i64,
+    two_day_check: bool,
+}
+
+impl Elder {
+    /// From when on the person has this age; `None` before that, or if the birth date is not known.
+    fn aged(&self, years: i64) -> Option<Date> {
+        let birthday = self.birth_date.value?.plus_years(years);
+        (birthday <= self.today).then(|| birthday.max(self.birth_date.since))
+    }
+
+    /// The birthday on which the person will have this age, if it is still ahead.
+    fn will_be(&self, years: i64) -> Option<Date> {
+        self.birth_date.value.map(|birth| birth.plus_years(years)).filter(|birthday| *birthday > self.today)
+    }
+}
+
+struct Elderly;
+
+impl Rules for Elderly {
+    type Facts = Elder;
+
+    fn assess(elder: &Elder, found: &mut Findings<'_>) {
+        for years in [elder.elder_age_years, elder.advanced_age_years, elder.high_risk_age_years] {
+            if let Some(birthday) = elder.will_be(years) {
+                found.expires(birthday);
+            }
+        }
+        let Some(old_enough) = elder.aged(elder.elder_age_years) else { return };
+        let from = |fact: Option<Date>| all_of([Some(old_enough), fact]);
+
+        let alone = from(elder.lives_alone.is(true));
+        let nest = from(any_of([elder.lives_alone.is(true), elder.empty_nest.is(true)]));
+        let advanced = elder.aged(elder.advanced_age_years);
+        let left_behind = from(elder.left_behind.is(true));
+        let disabled = from(ability::disabled_from(elder));
+
+        members(found, alone, nest, advanced);
+        attention(elder, found, [alone, nest, advanced], any_of([alone, nest, left_behind]), disabled);
+
+        let severely = from(elder.severely_disabled.is(true));
+        let special = from(elder.family_planning_special.is(true));
+        for (since, reason) in [
+            (alone, Reason::ClassAlone),
+            (nest, Reason::ClassEmptyNest),
+            (left_behind, Reason::ClassLeftBehind),
+            (disabled, Reason::ClassDisabled),
+            (severely, Reason::ClassSeverelyDisabled),
+            (special, Reason::ClassFamilyPlanning),
+        ] {
+            tag(found, Tag::SpecialDifficulty, since, reason);
+        }
+        tag(found, Tag::DualContact, special, Reason::FamilyPlanningSpecial);
+        if elder.two_day_check {
+            tag(found, Tag::TwoDayCheck, all_of([advanced, alone]), Reason::TwoDayCheck);
+        }
+        manners(elder, found, from, disabled);
+        if let Some(last_day) = ability::risk_events_count_until(elder) {
+            found.expires(last_day.plus_days(1));
+        }
+    }
+
+    fn validate(elder: &Elder, found: &mut Issues<'_>) {
+        let after_today = |fact: &Fact<Date>| fact.value.is_some_and(|date| date > elder.today);
+        if after_today(&elder.birth_date) {
+            found.issue(Field::BirthDate, Reason::DateInFuture);
+        }
+        if elder.aged(AGE_YEARS_MAX).is_some() {
+            found.issue(Field::BirthDate, Reason::OlderThan130);
+        }
+        if after_today(&elder.care_risk_event_last) {
+            found.issue(Field::CareRiskEventLast, Reason::DateInFuture);
+        }
+        if let Some(before) = elder.care_risk_event_before.value
+            && elder.care_risk_event_last.value.is_none_or(|last| last < before)
+        {
+            found.issue(Field::CareRiskEventBefore, Reason::EventsOutOfOrder);
+        }
+        if let (Some(score), Some(level)) = (elder.ability_score.value, elder.ability_level.value)
+            && level < ability::level_of_score(score)
+        {
+            found.issue(Field::AbilityLevel, Reason::LevelContradictsScore);
+        }
+    }
+}
+
+fn members(found: &mut Findings<'_>, alone: Option<Date>, nest: Option<Date>, advanced: Option<Date>) {
+    if let Some(since) = alone {
+        found.member(Group::LivingAlone, since, Reason::LivesAlone);
+    }
+    if let Some(since) = nest {
+        let reason = if alone.is_some() { Reason::AloneIsEmptyNest } else { Reason::EmptyNest };
+        found.member(Group::EmptyNest, since, reason);
+    }
+    if let Some(since) = advanced {
+        found.member(Group::AdvancedAge, since, Reason::AdvancedAge);
+    }
+}
+
+/// The tiers: every reason is given, the highest counts.
+fn attention(
+    elder: &Elder,
+    found: &mut Findings<'_>,
+    groups: [Option<Date>; 3],
+    without_children: Option<Date>,
+    disabled: Option<Date>,
+) {
+    let old_enough = elder.aged(elder.elder_age_years);
+    let old_alone = all_of([elder.aged(elder.high_risk_age_years), without_children]);
+    for (tier, since, reason) in [
+        (Tier::General, any_of(groups), Reason::Elder),
+        (Tier::Key, disabled, Reason::Disabled),
+        (Tier::Key, all_of([old_enough, elder.dispersed_support.is(true)]), Reason::DispersedSupport),
+        (
+            Tier::Key,
+            all_of([old_enough, elder.family_planning_special.is(true)]),
+            Reason::FamilyPlanningSpecial,
+        ),
+        (Tier::High, old_alone, Reason::OldAndWithoutChildren),
+        (Tier::High, all_of([old_enough, elder.dementia.is(true)]), Reason::Dementia),
+        (Tier::High, all_of([old_enough, elder.seriously_ill.is(true)]), Reason::SeriouslyIll),
+    ] {
+        if let Some(since) = since {
+            found.tier(tier, since, reason);
+        }
+    }
+    if old_alone.is_some() {
+        found.caution(Caution::ActOnSilence, Reason::OldAndWithoutChildren);
+    }
+}
+
+/// How to approach the person: tags that change what counts, and cautions.
+fn manners(
+    elder: &Elder,
+    found: &mut Findings<'_>,
+    from: impl Fn(Option<Date>) -> Option<Date>,
+    disabled: Option<Date>,
+) {
+    let limited = from(elder.mobility_limited.is(true));
+    let (hearing, sight) = (from(elder.hearing_impaired.is(true)), from(elder.sight_impaired.is(true)));
+    tag(found, Tag::Mobility, limited, Reason::MobilityLimited);
+    tag(found, Tag::Mobility, disabled, Reason::Disabled);
+    tag(found, Tag::Hearing, hearing, Reason::HearingImpaired);
+    tag(found, Tag::Sight, sight, Reason::SightImpaired);
+    for (applies, caution, reason) in [
+        (hearing, Caution::TextFirst, Reason::HearingImpaired),
+        (sight, Caution::SpeakFirst, Reason::SightImpaired),
+        (elder.dementia.is(true), Caution::FamiliarFace, Reason::Dementia),
+        (limited, Caution::GiveTime, Reason::MobilityLimited),
+        (elder.coma.is(true), Caution::SpeakToCarer, Reason::Coma),
+        (elder.family_planning_special.is(true), Caution::Tactful, Reason::FamilyPlanningSpecial),
+    ] {
+        if applies.is_some() {
+            found.caution(caution, reason);
+        }
+    }
+}
+
+fn tag(found: &mut Findings<'_>, tag: Tag, since: Option<Date>, reason: Reason) {
+    if let Some(since) = since {
+        found.tag(tag, since, reason);
+    }
+}
+
+export_plugin!(Elderly);
+
+#[cfg(test)]
+mod tests {
+    use super::Elderly;
+    use linli_plugin_sdk::testing;
+
+    const SCENARIOS: &str = include_str!("../scenarios.txt");
+
+    #[test]
+    fn rules_agree_with_the_scenarios() {
+        testing::check::<Elderly>(SCENARIOS);
+    }
+
+    #[test]
+    fn every_declared_code_occurs_in_a_scenario() {
+        assert_eq!(testing::unused::<Elderly>(SCENARIOS), Vec::<String>::new());
+    }
+}
