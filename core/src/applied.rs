@@ -110,35 +110,28 @@ fn begin_with_windows(raw: Vec<VersionSpan>) -> Vec<VersionSpan> {
     spans
 }
 
-/// Where the window changes from one version to the next, the windows of both end and begin at the change.
+/// Where the window changes from one version to the next, the windows of both end and begin at the change, so that
+/// they tile the time line.
 fn clip_changed_windows(mut spans: Vec<VersionSpan>) -> Vec<VersionSpan> {
     let mut from = CivilDate::MIN;
-    let mut before: Option<(CivilDate, Option<Period>)> = None;
+    let mut last: Option<Option<Period>> = None;
     for span in &mut spans {
         let period = period_of(&span.standard);
-        if let Some((end, last)) = before {
-            if end == span.days.start() && last != period {
-                from = span.days.start();
-            } else if end != span.days.start() {
-                from = CivilDate::MIN;
-            }
+        if last.is_some_and(|last| last != period) {
+            from = span.days.start();
         }
-        span.clip = DateRange::new(from, CivilDate::MAX);
-        before = Some((span.days.end(), period));
+        span.clip = DateRange::from(from);
+        last = Some(period);
     }
     let mut to = CivilDate::MAX;
-    let mut after: Option<(CivilDate, Option<Period>)> = None;
+    let mut next: Option<(CivilDate, Option<Period>)> = None;
     for span in spans.iter_mut().rev() {
         let period = period_of(&span.standard);
-        if let Some((start, next)) = after {
-            if start == span.days.end() && next != period {
-                to = span.days.end();
-            } else if start != span.days.end() {
-                to = CivilDate::MAX;
-            }
+        if let Some((start, _)) = next.filter(|(_, next)| *next != period) {
+            to = start;
         }
         span.clip = DateRange::new(span.clip.start(), to);
-        after = Some((span.days.start(), period));
+        next = Some((span.days.start(), period));
     }
     spans
 }

@@ -272,3 +272,6 @@ pub fn next_change_at(
     let of_pauses = triggered::next_overdue(&View::new(case, now));
     Ok(of_obligations.into_iter().chain(of_pauses).min())
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,7 @@ fn obligation(
         if count == measure.required {
             met_at = Some(record.occurred_at);
         }
-    });
+    })?;
     let (status, next_change_at) = if measure.required == 0 {
         (ObligationStatus::Excused, None)
     } else if credited >= measure.required {
@@ -138,7 +138,7 @@ fn credit<'a>(
     start: Instant,
     measure: &Measure<'_>,
     mut earns: impl FnMut(u16, &'a SubjectRecord),
-) -> u16 {
+) -> Result<u16, CalendarError> {
     let standard = &measure.span.standard;
     let kinds = standard.accepts.union(measure.substitutes);
     let mut count: u16 = 0;
@@ -160,7 +160,7 @@ fn credit<'a>(
         }
         if !standard.accepts.contains(record.kind)
             && !planted(Mutant::SubstituteAlwaysCounts)
-            && !is_surplus(view, applied, record)
+            && !is_surplus(view, applied, record)?
         {
             continue;
         }
@@ -174,35 +174,42 @@ fn credit<'a>(
         count = count.saturating_add(1);
         earns(count, record);
     }
-    count
+    Ok(count)
 }
 
 /// Whether a record is beyond what the subject's other recurring standards require of its kind, and on another day
 /// than the records that they need.
-fn is_surplus(view: &View<'_>, applied: &Applied, record: &SubjectRecord) -> bool {
+fn is_surplus(
+    view: &View<'_>,
+    applied: &Applied,
+    record: &SubjectRecord,
+) -> Result<bool, CalendarError> {
     let day = view.zone.date_of(record.occurred_at);
-    view.case.applied.iter().filter(|other| other.code() != applied.code()).all(|other| {
-        chains(&other.spans).all(|chain| {
+    for other in view.case.applied.iter().filter(|other| other.code() != applied.code()) {
+        for chain in chains(&other.spans) {
             let window = chain.window(day);
-            if window.days.is_empty() || !window.days.contains(day) {
-                return true;
+            if !window.days.contains(day) {
+                continue;
             }
             let end = view.zone.start_of(window.days.end());
-            let Ok(Some(mut measure)) = chain.measure(view, other, &window, end) else { return true };
+            let Some(mut measure) = chain.measure(view, other, &window, end)? else { continue };
             if !measure.span.standard.accepts.contains(record.kind) {
-                return true;
+                continue;
             }
+            // Only what the other standard accepts of itself; this also ends the recursion.
             measure.substitutes = KindSet::EMPTY;
             let start = view.zone.start_of(window.days.start());
-            let mut surplus = true;
+            let mut needed_that_day = false;
             credit(view, other, start, &measure, |count, needed| {
-                if count <= measure.required && view.zone.date_of(needed.occurred_at) == day {
-                    surplus = false;
-                }
-            });
-            surplus
-        })
-    })
+                let same_day = view.zone.date_of(needed.occurred_at) == day;
+                needed_that_day |= count <= measure.required && same_day;
+            })?;
+            if needed_that_day {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 impl Chain<'_> {
