@@ -293,6 +293,8 @@ impl Config {
             layers.flag("--dev", "server.profile", text("development"));
             layers.flag("--dev", "server.admin_listen", text("127.0.0.1:0"));
             layers.flag("--dev", "auth.development_token", Value::Flag(true));
+            // Who tries it out wants to see the token, not two dozen limits.
+            layers.flag("--dev", "log.level", text("info,linli::limits=warn"));
         }
         if let Some((text, path)) = file {
             layers.file(text, path);

@@ -61,7 +61,10 @@ impl Serve {
             Signals::new().map_err(|err| Failure::Failed(format!("no signal handlers: {err}")))?;
         limits::print(&config.server);
         let bound = self.bind(&mut config).await?;
-        let assembled = assemble(&config).await?;
+        let assembled = tokio::select! {
+            assembled = assemble(&config) => assembled?,
+            () = signals.end() => return Err(Failure::Failed("ended by a signal before it served".into())),
+        };
         let running = bound.start(assembled.parts()).await?;
         announce(running.address(), running.admin_address(), assembled.tokens.as_ref());
         let store_failed = tokio::select! {

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Gauge, Gauges, Parts};
 use crate::app::App;
+use crate::app::catalog::Catalogue;
 use crate::auth::gate::Gate;
 use crate::auth::policy::Policy;
 use crate::config::{Backend, Config, Plugins, Profile, SecretRef};
@@ -93,7 +94,17 @@ pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
         tracing::warn!("no credentials are accepted: this version knows development tokens only");
         (Gate::closed(), None)
     };
-    let app = App { store, plugins, care_clock, simulated, system_clock, ids, policy: Policy::new() };
+    let app = App {
+        store,
+        catalogue: Arc::new(Catalogue::new(linli_core::catalogue::standards(), &plugins)),
+        plugins,
+        required_plugins: config.plugins.required.clone(),
+        care_clock,
+        simulated,
+        system_clock,
+        ids,
+        policy: Policy::new(),
+    };
     Ok(Assembled { app: Arc::new(app), tokens, gate: Arc::new(gate) })
 }
 

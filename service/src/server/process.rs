@@ -5,19 +5,20 @@ use std::io;
 use rustix::process::{Resource, Rlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Files of this process are its owner's alone, and a crash leaves no memory on disk.
+/// Files of this process are its owner's alone, a crash leaves no memory on disk, and a file-size limit fails a write
+/// instead of killing the process. Must be called within a tokio runtime.
 pub fn harden() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     // Where it is refused the process may still serve; the operator's limits decide.
     let _ = rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    // A handled signal is not deadly; the handler stays when its receiver is dropped. Rust ignores SIGPIPE already.
+    drop(signal(SignalKind::from_raw(SIGXFSZ)));
 }
 
-/// The signals that end a server, and those that must not.
+/// The signals that end a server.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// A file-size limit must fail the write, not kill the process: handled, so no longer deadly.
-    _file_size: Signal,
 }
 
 impl Signals {
@@ -26,11 +27,7 @@ impl Signals {
     /// # Errors
     /// Where the operating system refuses a handler.
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            _file_size: signal(SignalKind::from_raw(SIGXFSZ))?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Waits for the next request to end.
