@@ -254,3 +254,77 @@ fn gauges(app: &Arc<App>) -> Gauges {
 fn as_figure(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Flags;
+
+    /// A folder of one test, removed with it.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("linli-assemble-{}-{name}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn config(folder: &Folder, dev: bool, toml: &str) -> Config {
+        let flags = Flags { dev, data: Some(folder.0.join("data")), ..Flags::default() };
+        Config::layered(Some((toml, "linli.toml")), [], &flags).unwrap()
+    }
+
+    async fn error(config: &Config) -> String {
+        assemble(config).await.err().map_or_else(String::new, |err| err.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_development_server_needs_nothing() {
+        let folder = Folder::new("dev");
+        let config = config(&folder, true, "");
+        let first = assemble(&config).await.unwrap();
+        let tokens = first.tokens.clone().unwrap();
+        assert_ne!(tokens.member, tokens.outsider);
+        assert_eq!(tokens.member.len(), 32);
+        // A second server on the same files is refused while the first is there.
+        assert!(error(&config).await.contains("in use"));
+        drop(first);
+        let again = assemble(&config).await.unwrap();
+        assert_ne!(again.tokens.unwrap().member, tokens.member, "tokens are of one run");
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_is_named() {
+        let folder = Folder::new("missing");
+        let found = error(&config(&folder, false, "")).await;
+        assert!(found.contains("root.key") && found.contains("linli keys init"), "{found}");
+        let required = "plugins.required = [\"cn.example.none\"]";
+        let found = error(&config(&folder, true, required)).await;
+        assert!(found.contains("`cn.example.none`") && found.contains("plugins.folders"), "{found}");
+        let all_the_same = format!("{required}\nplugins.start_without_required = true");
+        assert_eq!(error(&config(&folder, true, &all_the_same)).await, "");
+    }
+
+    #[tokio::test]
+    async fn production_has_no_tokens_and_no_clear_text() {
+        let folder = Folder::new("production");
+        let key = folder.0.join("data/root.key");
+        make_folder_of(&key).unwrap();
+        RootKey::from_file_or_new(&key, &OsRandom).unwrap();
+        assert!(assemble(&config(&folder, false, "")).await.unwrap().tokens.is_none());
+        let url = folder.0.join("url");
+        std::fs::write(&url, "postgres://linli:geheim@db.example/linli?sslmode=prefer").unwrap();
+        std::fs::set_permissions(&url, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let toml = format!("store.backend = \"postgres\"\nstore.postgres.url_file = \"{}\"", url.display());
+        let found = error(&config(&folder, false, &toml)).await;
+        assert!(found.contains("verify-full") && !found.contains("geheim"), "{found}");
+    }
+}

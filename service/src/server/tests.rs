@@ -464,3 +464,86 @@ async fn reflection_can_be_switched_off() {
         }
     }
 }
+
+/// A HEADERS frame that opens a call of `Probe` on a stream, without compression.
+fn open_call(stream_id: u32, probe: &str) -> Vec<u8> {
+    let headers = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", PATH),
+        (":authority", "linli"),
+        ("authorization", "Bearer secret"),
+        ("x-probe", probe),
+    ];
+    let mut block = Vec::new();
+    for (name, value) in headers {
+        // A literal field that is not indexed, with a new name (RFC 7541, 6.2.2).
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend(text.as_bytes());
+        }
+    }
+    // HEADERS with END_HEADERS and END_STREAM.
+    frame_of(1, 5, stream_id, &block)
+}
+
+fn frame_of(kind: u8, flags: u8, stream_id: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(stream_id.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+#[tokio::test]
+async fn calls_over_the_announced_limit_are_refused() {
+    let running = serve("server.limits.streams_per_connection = 10").await;
+    let mut stream = TcpStream::connect(tcp(&running)).await.unwrap();
+    let mut bytes = [PREFACE, SETTINGS].concat();
+    for index in 0..15 {
+        bytes.extend(open_call(2 * index + 1, "hang"));
+    }
+    stream.write_all(&bytes).await.unwrap();
+    let mut refused = 0;
+    while refused < 5 {
+        // RST_STREAM with REFUSED_STREAM.
+        let (kind, payload) = timeout(SOON, frame(&mut stream)).await.expect("too few are refused");
+        refused += usize::from(kind == 3 && payload == [0, 0, 0, 7]);
+    }
+    let admin = running.admin_address().unwrap();
+    until(async || scrape(admin).await["linli_calls_at_work"] == 10.0).await;
+}
+
+#[tokio::test]
+async fn rapid_resets_end_the_connection() {
+    let running = serve("").await;
+    let mut stream = TcpStream::connect(tcp(&running)).await.unwrap();
+    let mut bytes = [PREFACE, SETTINGS].concat();
+    for index in 0..2000 {
+        bytes.extend(open_call(2 * index + 1, "hang"));
+        // RST_STREAM with CANCEL.
+        bytes.extend(frame_of(3, 0, 2 * index + 1, &[0, 0, 0, 8]));
+    }
+    // The server may hang up before it has read everything.
+    let _ = stream.write_all(&bytes).await;
+    let mut rest = Vec::new();
+    let _ = timeout(SOON, stream.read_to_end(&mut rest)).await.expect("still open");
+    let admin = running.admin_address().unwrap();
+    until(async || scrape(admin).await["linli_connections"] == 0.0).await;
+    until(async || scrape(admin).await["linli_calls_at_work"] == 0.0).await;
+    let client = connect(&running).await;
+    assert_eq!(call(&client, PATH, &[]).await.status.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn headers_over_their_limit_are_refused() {
+    let running = serve("").await;
+    let client = connect(&running).await;
+    let long = "x".repeat(limits::HEADER_LIST_BYTES as usize);
+    let request = Request::builder().method("POST").uri(format!("http://linli{PATH}"));
+    let request = request.header("authorization", "Bearer secret").header("x-long", long);
+    let answer = client.clone().send_request(request.body(Body::empty()).unwrap()).await;
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 431));
+    assert_eq!(call(&client, PATH, &[]).await.status.code(), Code::Ok);
+}
