@@ -104,12 +104,12 @@ fn open(memory: OwnedFd) -> Result<abi::EntryFn, Refusal> {
     // SAFETY: loading runs the library's constructors; which libraries are trusted for that is the operator's decision.
     let linked =
         unsafe { Linked::open(Some(&path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }.map_err(|error| {
-            let reason = format!("the dynamic linker refuses it: {error}");
+            let reason = format!("the dynamic linker refuses it: {}", cause(&error));
             Refusal::new(LoadCause::Linker, reason, "build it on a system that is not newer than this one")
         })?;
     // SAFETY: the type is that of the interface; it is checked below that the symbol is the library's own.
     let entry = unsafe { linked.get::<abi::EntryFn>(ENTRY) }.map(|symbol| *symbol).map_err(|error| {
-        let reason = format!("`{}` cannot be found: {error}", abi::ENTRY_SYMBOL);
+        let reason = format!("`{}` cannot be found: {}", abi::ENTRY_SYMBOL, cause(&error));
         Refusal::new(LoadCause::NotAPlugin, reason, "export the entry with the SDK's `export_plugin!`")
     })?;
     let handle = linked.into_raw(); // never closed
@@ -118,6 +118,11 @@ fn open(memory: OwnedFd) -> Result<abi::EntryFn, Refusal> {
         return Err(Refusal::new(LoadCause::NotAPlugin, reason, "link the plugin without other plugins"));
     }
     Ok(entry)
+}
+
+/// What the linker itself says.
+fn cause(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 fn base_of_symbol(symbol: *const c_void) -> Option<usize> {

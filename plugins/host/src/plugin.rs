@@ -24,12 +24,14 @@ pub struct Limits {
     pub workers: usize,
     /// Statements that a plugin may make about one resident, on average over a batch.
     pub findings_per_resident: u32,
+    /// How long a call may take to notice that it was told to stop at its deadline; afterwards its thread is given up.
+    pub stop_grace: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // Rules take microseconds a batch: two threads keep one slow batch from holding up a single file.
-        Self { workers: 2, findings_per_resident: 64 }
+        Self { workers: 2, findings_per_resident: 64, stop_grace: Duration::from_millis(25) }
     }
 }
 

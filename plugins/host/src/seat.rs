@@ -18,9 +18,6 @@ use crate::instance::{CallSettings, Instance, Question};
 use crate::library::Library;
 use crate::plugin::Limits;
 
-/// How long a call may take to notice that it was told to stop; afterwards its thread is given up.
-const STOP_GRACE: Duration = Duration::from_millis(25);
-
 /// Where a plugin runs.
 pub(crate) enum Seat {
     /// On threads of this process.
@@ -93,7 +90,7 @@ impl Pool {
         if matches!(result, Err(RecvTimeoutError::Timeout)) {
             timed_out = true;
             cancel.store(1, Ordering::Release);
-            result = answer.recv_timeout(STOP_GRACE);
+            result = answer.recv_timeout(self.limits.stop_grace);
         }
         match result {
             Ok((batch, records)) => {

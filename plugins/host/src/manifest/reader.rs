@@ -84,8 +84,10 @@ impl<'a> Table<'a> {
         self.entries.get(name)
     }
 
+    /// Notes a problem at a key, or at the table where the key is absent.
     pub(super) fn problem(&self, name: &str, message: impl Into<String>) {
-        self.document.problem(self.at, &self.key(name), message);
+        let at = self.entries.get(name).map_or(self.at, |value| value.span().start);
+        self.document.problem(at, &self.key(name), message);
     }
 
     fn typed<T>(

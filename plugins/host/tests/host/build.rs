@@ -1,0 +1,111 @@
+//! Building the libraries that the tests load, in the target folder and profile of the tests themselves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use linli_plugin_host::{Limits, LoadFailure, Registry, Sources};
+
+/// The elderly plugin's library and manifest.
+pub(crate) fn elderly() -> (PathBuf, PathBuf) {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let library = LIBRARY.get_or_init(|| {
+        cargo(&["-p", "linli-plugin-elderly", "--lib"]);
+        profile().join("liblinli_plugin_elderly.so")
+    });
+    (library.clone(), plugins().join("elderly/plugin.toml"))
+}
+
+/// The plugin that misbehaves as its facts say.
+pub(crate) fn faulty() -> (PathBuf, PathBuf) {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let library = LIBRARY.get_or_init(|| {
+        cargo(&["-p", "linli-plugin-sdk", "--example", "faulty"]);
+        profile().join("examples/libfaulty.so")
+    });
+    (library.clone(), plugins().join("sdk/examples/faulty.toml"))
+}
+
+/// The C plugin of `liar.c`, compiled with definitions such as `-DMAJOR=2`, with a manifest inside.
+pub(crate) fn liar(name: &str, definitions: &[&str], manifest: &str) -> PathBuf {
+    let folder = scratch(&format!("liar-{name}"));
+    let bytes: Vec<String> = manifest.bytes().map(|byte| byte.to_string()).collect();
+    let embedded = format!("static const unsigned char MANIFEST[] = {{{}}};\n", bytes.join(","));
+    fs::write(folder.join("manifest.h"), embedded).unwrap();
+    let library = folder.join("libliar.so");
+    let status = Command::new("cc")
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-I"])
+        .arg(&folder)
+        .arg("-I")
+        .arg(plugins().join("abi/include"))
+        .args(definitions)
+        .arg("-o")
+        .arg(&library)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host/liar.c"))
+        .status()
+        .expect("`cc` runs: a C compiler is needed for the tests");
+    assert!(status.success(), "liar.c compiles with {definitions:?}");
+    library
+}
+
+/// The manifest of the C plugin.
+pub(crate) const LIAR: &str = include_str!("liar.toml");
+
+/// An empty folder of a test's own.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A folder of plugins, each with the library's bytes and the manifest's text.
+pub(crate) fn folder(name: &str, plugins: &[(&str, &[u8], &str)]) -> PathBuf {
+    let folder = scratch(name);
+    for (plugin, library, manifest) in plugins {
+        fs::create_dir(folder.join(plugin)).unwrap();
+        fs::write(folder.join(plugin).join("plugin.toml"), manifest).unwrap();
+        fs::write(folder.join(plugin).join("libplugin.so"), library).unwrap();
+    }
+    folder
+}
+
+pub(crate) fn load(folder: PathBuf) -> Registry {
+    Registry::load(&Sources { folders: vec![folder], ..Sources::default() })
+}
+
+/// Loads one plugin that must load.
+pub(crate) fn loaded(name: &str, plugin: (PathBuf, PathBuf)) -> Registry {
+    loaded_within(name, plugin, Limits::default())
+}
+
+pub(crate) fn loaded_within(name: &str, (library, manifest): (PathBuf, PathBuf), limits: Limits) -> Registry {
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let folder = folder(name, &[("only", &fs::read(library).unwrap(), &manifest)]);
+    let registry = Registry::load(&Sources { folders: vec![folder], development: false, limits });
+    assert_eq!(registry.failures(), &[] as &[LoadFailure]);
+    registry
+}
+
+fn plugins() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// `target/<profile>`: two levels above the running test.
+fn profile() -> PathBuf {
+    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned()
+}
+
+fn cargo(arguments: &[&str]) {
+    let profile = profile();
+    let name = profile.file_name().unwrap().to_str().unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--profile", if name == "debug" { "dev" } else { name }, "--target-dir"])
+        .arg(profile.parent().unwrap())
+        .args(arguments)
+        .current_dir(plugins())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "cargo build: {}", String::from_utf8_lossy(&output.stderr));
+}

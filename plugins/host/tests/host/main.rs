@@ -1,0 +1,10 @@
+//! Tests of the plugin host with real libraries: the elderly plugin, a faulty one in Rust and a lying one in C, built
+//! on the way. A C compiler (`cc`) is a prerequisite.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // helpers of tests
+
+mod build;
+mod calls;
+mod load;
+mod manifest;
+mod scenarios;

@@ -1,0 +1,112 @@
+//! The scenario table of a plugin, through the loaded library: the same answers as through the SDK's test kit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use linli_core::assessment::{FactIssue, Findings};
+use linli_core::resident::FactValue;
+use linli_core::time::CivilDate;
+use linli_plugin_host::manifest::{Field, FieldType};
+use linli_plugin_host::{Batch, Plugin, RowFact};
+use linli_plugin_sdk::testing::{self, Case};
+
+use crate::build;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[test]
+fn the_loaded_elderly_plugin_agrees_with_its_scenarios() {
+    let registry = build::loaded("scenarios", build::elderly());
+    let plugin = registry.plugin("cn.linli.elderly").unwrap();
+    let cases = testing::parse(include_str!("../../../elderly/scenarios.txt"));
+    assert!(cases.len() >= 25, "{}", cases.len());
+    let findings = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
+    let issues = plugin.validate(batch(plugin, &cases), DEADLINE).unwrap();
+    let mut wrong = Vec::new();
+    for ((case, findings), issues) in cases.iter().zip(&findings).zip(&issues) {
+        let mut found = lines(findings, issues);
+        found.sort();
+        if found != case.expected {
+            wrong.push(format!("{}: {found:#?}, not {:#?}", case.name, case.expected));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(plugin.figures().residents, 2 * cases.len() as u64);
+}
+
+#[test]
+fn the_place_in_a_batch_does_not_matter() {
+    let registry = build::loaded("places", build::elderly());
+    let plugin = registry.plugin("cn.linli.elderly").unwrap();
+    let mut cases = testing::parse(include_str!("../../../elderly/scenarios.txt"));
+    let straight = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
+    cases.reverse();
+    let mut turned = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
+    turned.reverse();
+    assert_eq!(straight, turned);
+    // Far more residents than a sink has room for at first.
+    let many: Vec<Case> = cases.iter().cycle().take(20_000).cloned().collect();
+    let answer = plugin.assess(batch(plugin, &many), DEADLINE).unwrap();
+    for (index, findings) in answer.iter().enumerate() {
+        assert_eq!(Some(findings), straight.iter().rev().nth(index % cases.len()));
+    }
+}
+
+fn batch(plugin: &Plugin, cases: &[Case]) -> Batch {
+    let mut batch = plugin.batch();
+    let manifest = plugin.manifest();
+    for case in cases {
+        let parameters: BTreeMap<String, FactValue> = case
+            .parameters
+            .iter()
+            .map(|(code, text)| (code.clone(), value(manifest.parameter(code).unwrap().kind, text)))
+            .collect();
+        batch.parameters(&parameters).unwrap();
+        let facts: Vec<(&Field, FactValue, Option<CivilDate>)> = case
+            .facts
+            .iter()
+            .map(|fact| {
+                let field = manifest.field(&fact.field).unwrap();
+                (field, value(field.kind, &fact.value), fact.since.as_deref().map(date))
+            })
+            .collect();
+        let facts = facts.iter().map(|(field, value, since)| RowFact {
+            field: field.code.as_str(),
+            value,
+            since: *since,
+        });
+        batch.push(date(&case.today), facts).unwrap();
+    }
+    batch.finish()
+}
+
+fn lines(findings: &Findings, issues: &[FactIssue]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for found in &findings.memberships {
+        let day =
+            |word: &str, day: Option<CivilDate>| day.map(|day| format!(" {word} {day}")).unwrap_or_default();
+        let (since, until) = (day("since", found.since), day("until", found.until));
+        lines.push(format!("member {}{since}{until}: {}", found.group, found.reason));
+    }
+    lines.extend(findings.tiers.iter().map(|found| format!("tier {}: {}", found.tier.code(), found.reason)));
+    lines.extend(findings.tags.iter().map(|found| format!("tag {}: {}", found.tag, found.reason)));
+    lines
+        .extend(findings.cautions.iter().map(|found| format!("caution {}: {}", found.caution, found.reason)));
+    lines.extend(findings.valid_until.map(|day| format!("expires {day}")));
+    lines.extend(issues.iter().map(|issue| format!("issue {}: {}", issue.field, issue.reason)));
+    lines
+}
+
+fn value(kind: FieldType, text: &str) -> FactValue {
+    match kind {
+        FieldType::Bool => FactValue::Bool(text == "yes"),
+        FieldType::Integer => FactValue::Integer(text.parse().unwrap()),
+        FieldType::Date => FactValue::Date(date(text)),
+        FieldType::Code => FactValue::Code(text.to_owned()),
+        FieldType::Text => FactValue::Text(text.to_owned()),
+    }
+}
+
+fn date(text: &str) -> CivilDate {
+    CivilDate::from_days(linli_plugin_sdk::Date::parse(text).unwrap().days()).unwrap()
+}
