@@ -28,6 +28,8 @@ pub mod resident;
 pub mod site;
 pub mod standard;
 pub mod stricter;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod time;
 pub mod worklist;

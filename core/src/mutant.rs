@@ -45,10 +45,9 @@ pub(crate) const fn planted(_: Mutant) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) use testing::planted;
+pub(crate) use testing::{ALL, planted, with};
 
 #[cfg(test)]
-#[expect(dead_code, reason = "the differential tests follow")]
 mod testing {
     use std::cell::Cell;
 

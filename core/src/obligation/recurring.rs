@@ -179,11 +179,7 @@ fn credit<'a>(
 
 /// Whether a record is beyond what the subject's other recurring standards require of its kind, and on another day
 /// than the records that they need.
-fn is_surplus(
-    view: &View<'_>,
-    applied: &Applied,
-    record: &SubjectRecord,
-) -> Result<bool, CalendarError> {
+fn is_surplus(view: &View<'_>, applied: &Applied, record: &SubjectRecord) -> Result<bool, CalendarError> {
     let day = view.zone.date_of(record.occurred_at);
     for other in view.case.applied.iter().filter(|other| other.code() != applied.code()) {
         for chain in chains(&other.spans) {

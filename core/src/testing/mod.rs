@@ -1,0 +1,7 @@
+//! What the tests of the engine share: random histories, a slow and obvious second engine, and the comparison.
+
+mod differential;
+mod history;
+mod oracle;
+mod properties;
+mod random;
