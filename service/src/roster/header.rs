@@ -1,6 +1,7 @@
 //! Where the header is and what its columns mean: below titles and instructions, over up to three rows, with
 //! group titles (`紧急联系人` over `姓名`, `电话`, `关系`) joined to the titles under them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::column::{self, ColumnMap, Meaning};
@@ -33,7 +34,7 @@ pub(super) struct Column {
 /// The block of rows that explains most columns; `None` where no block explains both a person and a place, or
 /// at least three columns.
 pub(super) fn find(sheet: &Sheet, map: &ColumnMap) -> Option<Header> {
-    let mut best: Option<(usize, Header)> = None;
+    let mut best: Option<((usize, Reverse<usize>), Header)> = None;
     let last = sheet.lines.len().min(HEADER_WITHIN_ROWS);
     for first in 0..last {
         for levels in 1..=HEADER_LEVELS_MAX.min(last - first) {
@@ -42,13 +43,14 @@ pub(super) fn find(sheet: &Sheet, map: &ColumnMap) -> Option<Header> {
             // A title merged over three columns explains one of them.
             let known =
                 columns.iter().filter_map(|column| column.meaning.as_ref()).collect::<BTreeSet<_>>().len();
-            // On a tie the earlier and lower block stands: a second row that explains nothing is data.
-            if best.as_ref().is_none_or(|(most, _)| known > *most) {
-                best = Some((known, Header { body: first + levels, columns }));
+            // On a tie the lower block stands: a title above explains nothing, a row of data below neither.
+            let rank = (known, Reverse(levels));
+            if best.as_ref().is_none_or(|(most, _)| rank > *most) {
+                best = Some((rank, Header { body: first + levels, columns }));
             }
         }
     }
-    let (known, header) = best?;
+    let ((known, _), header) = best?;
     let named = header.columns.iter().any(|column| column.meaning == Some(Meaning::Name));
     (known >= 3 || (known >= 2 && named)).then_some(header)
 }

@@ -50,16 +50,24 @@ struct Above {
     room: Cell,
 }
 
+/// Whether a line is no person: a section's title merged over the columns, or what stands below a list.
 fn is_footer(line: &Line, header: &Header) -> bool {
-    let first = line.cells.iter().find(|cell| !cell.is_empty()).map(Cell::shown).unwrap_or_default();
-    let place_is_blank = header.columns.iter().all(|column| match column.meaning {
-        Some(Meaning::IdentityNumber | Meaning::Phone | Meaning::BirthDate) => {
-            line.cell(column.at).is_empty()
-        }
-        _ => true,
+    let mut cells = line.cells.iter().filter(|cell| !cell.is_empty());
+    let Some(first) = cells.next() else { return true };
+    let (mut others, mut same) = (0, true);
+    for cell in cells {
+        others += 1;
+        same &= cell == first;
+    }
+    if same && others >= 2 && matches!(first, Cell::Text(_)) {
+        return true;
+    }
+    let of_person = [Meaning::IdentityNumber, Meaning::Phone, Meaning::BirthDate];
+    let says_who = header.columns.iter().any(|column| {
+        column.meaning.as_ref().is_some_and(|m| of_person.contains(m)) && !line.cell(column.at).is_empty()
     });
-    // A merged footer fills the name's column too.
-    place_is_blank && FOOTERS.iter().any(|footer| first.to_lowercase().starts_with(footer))
+    let first = first.shown().to_lowercase();
+    (same || !says_who) && FOOTERS.iter().any(|footer| first.starts_with(footer))
 }
 
 struct RowReader<'a> {

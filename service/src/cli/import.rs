@@ -1,0 +1,378 @@
+//! `linli import`: a roster as the estate keeps it, into the care files of a site. A client like any other: it reads
+//! the file here, sends the rows and says what became of each. The same file again changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use clap::Args;
+use linli_core::id::{FieldCode, SiteId};
+use linli_core::resident::FactValue;
+use linli_core::text::Language;
+use linli_core::time::{CivilDate, Clock as _};
+use secrecy::SecretString;
+
+use super::output::{Lang, Progress};
+use super::{Failure, say};
+use crate::grpc::client::{Client, ClientError, FactType, RowOutcome, Target};
+use crate::roster::column::ColumnMap;
+use crate::roster::problem::{FileProblem, Problem};
+use crate::roster::{self, Options, Roster, RosterRow};
+use crate::time::{IdSource, RandomIds, SystemClock};
+
+/// Rows in one call: large enough to share commits, small enough for progress to be seen.
+const ROWS_PER_CALL: usize = 200;
+/// Notes that are printed; the rest is counted.
+const NOTES_SHOWN: usize = 20;
+
+/// Read a roster (.xlsx or .csv) into the care files of a site.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Import {
+    /// The roster, `.xlsx` or `.csv`, with a row of titles in Chinese or English.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The site, `sites/xingfuli` or `xingfuli`.
+    #[arg(long, value_name = "SITE")]
+    site: String,
+    /// The server: `http://host:port`, `https://host:port` or `unix:/path`.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
+    endpoint: String,
+    /// A file that holds the bearer token; without it the variable `LINLI_TOKEN` is read.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// For `https`: the certificate authority of the server, PEM.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// What columns and words mean that are not known by themselves, TOML; see below.
+    #[arg(long, value_name = "FILE")]
+    column_map: Option<PathBuf>,
+    /// Add dwellings that the site does not have; without it their rows are refused.
+    #[arg(long)]
+    create_dwellings: bool,
+    /// Read the file, say what is wrong with it, and send nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Language of messages; without it that of the environment.
+    #[arg(long, value_enum)]
+    lang: Option<Lang>,
+}
+
+const EXAMPLES: &str = r#"Examples:
+  linli import --site xingfuli --dry-run roster.xlsx
+  LINLI_TOKEN=... linli import --site xingfuli --endpoint http://127.0.0.1:50051 roster.xlsx
+  linli import --site xingfuli --token-file token --column-map map.toml roster.csv
+
+A column map:
+  sheet = "2026"                       # which sheet of a workbook
+  carry_down = true                    # blank places repeat those above (merged cells, which .csv loses)
+  [columns]
+  "户主" = "name"                       # place building unit room name sex birth_date identity_number phone
+  "评估结论" = "fact.ability_level"      # moved_in surveyed_on health family status needs remark classes living
+  "是否信教" = "ignore"                  # emergency.name emergency.phone emergency.relation fact.FIELD[:TYPE] ignore
+  [values."fact.ability_level"]
+  "半失能" = "2"
+
+Exit code: 0 every row was imported, 1 rows were refused or the server cannot be reached, 2 the file or an option is wrong."#;
+
+impl Import {
+    /// Imports, and says what became of the rows.
+    ///
+    /// # Errors
+    /// An option or a file that is wrong, a server that refuses, or rows that were refused.
+    pub async fn run(self) -> Result<(), Failure> {
+        let language = Lang::or_of_environment(self.lang);
+        let site = SiteId::new(self.site.strip_prefix("sites/").unwrap_or(&self.site))
+            .map_err(|why| Failure::Usage(format!("`--site` {}", why.message(language))))?;
+        let columns = match &self.column_map {
+            None => ColumnMap::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|err| cannot_read(path, &err))?;
+                ColumnMap::parse(&text).map_err(|problem| Failure::Usage(problem.message(language)))?
+            }
+        };
+        let bytes = std::fs::read(&self.file).map_err(|err| cannot_read(&self.file, &err))?;
+        let client = if self.dry_run { None } else { Some(self.connect(language).await?) };
+        let today = match &client {
+            Some(client) => Some(client.site_date(&site).await.map_err(|err| refused(&err, language))?),
+            None => None,
+        };
+        let roster = roster::read(&bytes, &Options { columns, today })
+            .map_err(|problem| unreadable(&self.file, &problem, language))?;
+        let Some(client) = client else {
+            let summary = Summary::of_file(&roster, language);
+            summary.print(language);
+            return summary.verdict(language);
+        };
+        let summary = import(&client, &site, &roster, self.create_dwellings)
+            .await
+            .map_err(|err| refused(&err, language))?;
+        summary.print(language);
+        summary.verdict(language)
+    }
+
+    async fn connect(&self, language: Language) -> Result<Client, Failure> {
+        let token = match &self.token_file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|err| cannot_read(path, &err))?;
+                SecretString::from(text.trim().to_owned())
+            }
+            None => SecretString::from(std::env::var("LINLI_TOKEN").map_err(|_| {
+                Failure::Usage("no token: give `--token-file`, or set the variable `LINLI_TOKEN`".into())
+            })?),
+        };
+        let ca_pem = match &self.ca {
+            Some(path) => Some(std::fs::read(path).map_err(|err| cannot_read(path, &err))?),
+            None => None,
+        };
+        let target = Target { endpoint: self.endpoint.clone(), token, language, ca_pem };
+        Client::connect(&target).await.map_err(|err| refused(&err, language))
+    }
+}
+
+fn cannot_read(path: &std::path::Path, err: &std::io::Error) -> Failure {
+    Failure::Usage(format!("`{}` cannot be read: {err}", path.display()))
+}
+
+fn unreadable(path: &std::path::Path, problem: &FileProblem, language: Language) -> Failure {
+    Failure::Usage(format!("`{}`: {}", path.display(), problem.message(language)))
+}
+
+fn refused(err: &ClientError, language: Language) -> Failure {
+    match err {
+        ClientError::Endpoint(_) | ClientError::Token => Failure::Usage(err.message(language)),
+        ClientError::Unreachable(_) | ClientError::Refused { .. } | ClientError::Answer => {
+            Failure::Failed(err.message(language))
+        }
+    }
+}
+
+/// Sends the good rows of a roster and says what became of every row. Facts that no plugin of the server reads are
+/// left out, and counted.
+///
+/// # Errors
+/// What the server refused as a whole. Rows of earlier calls are kept; the same import again changes nothing there.
+pub async fn import(
+    client: &Client,
+    site: &SiteId,
+    roster: &Roster,
+    create_dwellings: bool,
+) -> Result<Summary, ClientError> {
+    let language = client.language();
+    let mut summary = Summary::of_file(roster, language);
+    let types = client.fact_types().await?;
+    let rows: Vec<RosterRow> = roster.good().map(|row| summary.fitted(row, &types, language)).collect();
+    let ids = RandomIds::new();
+    let label = match language {
+        Language::Zh => "导入",
+        Language::En => "importing",
+    };
+    let mut progress = Progress::new(label, rows.len());
+    for chunk in rows.chunks(ROWS_PER_CALL) {
+        // One id per call: a call that broke off after its commit gets its answer again.
+        let request_id = ids.next(SystemClock.now());
+        let outcomes = client.import(site, chunk, create_dwellings, &request_id).await?;
+        for (row, outcome) in chunk.iter().zip(outcomes) {
+            summary.count(row.line, outcome);
+        }
+        progress.advance(chunk.len());
+    }
+    progress.finish();
+    summary.refused.sort_by_key(|(line, _)| *line);
+    Ok(summary)
+}
+
+/// What became of a roster.
+#[derive(Debug, Default)]
+pub struct Summary {
+    /// Rows with a person.
+    pub rows: usize,
+    /// Rows that opened a file.
+    pub created: usize,
+    /// Rows that changed a file.
+    pub updated: usize,
+    /// Rows that said what the file says already.
+    pub unchanged: usize,
+    /// Rows that were not imported, by line, with everything that is wrong.
+    pub refused: Vec<(u32, Vec<String>)>,
+    /// What else an operator should know.
+    pub notes: Vec<String>,
+    /// Values of facts that no plugin reads, by field.
+    unread: BTreeMap<FieldCode, usize>,
+    sent: bool,
+}
+
+impl Summary {
+    /// What the file alone says.
+    pub fn of_file(roster: &Roster, language: Language) -> Self {
+        let mut summary = Self { rows: roster.rows.len(), ..Self::default() };
+        for (line, problems) in roster.bad() {
+            summary.refused.push((line, problems.iter().map(|p: &Problem| p.message(language)).collect()));
+        }
+        if !roster.other_sheets.is_empty() {
+            let names = roster.other_sheets.join(", ");
+            summary.notes.push(match language {
+                Language::Zh => format!("只读取了工作表 `{}`;未读取:{names}", roster.sheet),
+                Language::En => format!("only the sheet `{}` was read; not read: {names}", roster.sheet),
+            });
+        }
+        if !roster.unknown_columns.is_empty() {
+            let titles: Vec<String> =
+                roster.unknown_columns.iter().map(|title| format!("`{title}`")).collect();
+            summary.notes.push(match language {
+                Language::Zh => format!("未识别的列,未导入:{}", titles.join(" ")),
+                Language::En => format!("columns that are not known and were not read: {}", titles.join(" ")),
+            });
+        }
+        for row in &roster.rows {
+            for note in &row.notes {
+                summary.notes.push(at_line(row.line, &note.message(language), language));
+            }
+        }
+        summary
+    }
+
+    /// The row with its facts in the types that the server's plugins declare.
+    fn fitted(
+        &mut self,
+        row: &RosterRow,
+        types: &BTreeMap<FieldCode, FactType>,
+        language: Language,
+    ) -> RosterRow {
+        let mut row = row.clone();
+        let mut misfits = BTreeSet::new();
+        row.facts = std::mem::take(&mut row.facts)
+            .into_iter()
+            .filter_map(|(field, value)| match types.get(&field) {
+                None => {
+                    *self.unread.entry(field).or_default() += 1;
+                    None
+                }
+                Some(fact_type) => match fit(value, fact_type) {
+                    Some(value) => Some((field, value)),
+                    None => {
+                        misfits.insert(field);
+                        None
+                    }
+                },
+            })
+            .collect();
+        for field in misfits {
+            let what = match language {
+                Language::Zh => format!("`{field}` 的取值不符合插件的要求,未导入"),
+                Language::En => {
+                    format!("the value of `{field}` does not fit what the plugin declares; it was not read")
+                }
+            };
+            self.notes.push(at_line(row.line, &what, language));
+        }
+        row
+    }
+
+    fn count(&mut self, line: u32, outcome: RowOutcome) {
+        self.sent = true;
+        match outcome {
+            RowOutcome::Created => self.created += 1,
+            RowOutcome::Updated => self.updated += 1,
+            RowOutcome::Unchanged => self.unchanged += 1,
+            RowOutcome::Refused(why) => self.refused.push((line, why)),
+        }
+    }
+
+    /// Prints the refused rows, the notes and the totals.
+    pub fn print(&self, language: Language) {
+        for (line, problems) in &self.refused {
+            say(format_args!("  {}", at_line(*line, &problems.join("; "), language)));
+        }
+        for note in self.notes.iter().take(NOTES_SHOWN) {
+            match language {
+                Language::Zh => say(format_args!("  提示:{note}")),
+                Language::En => say(format_args!("  note: {note}")),
+            }
+        }
+        if let Some(more) = self.notes.len().checked_sub(NOTES_SHOWN).filter(|more| *more > 0) {
+            match language {
+                Language::Zh => say(format_args!("  另有 {more} 条提示")),
+                Language::En => say(format_args!("  and {more} more notes")),
+            }
+        }
+        for (field, count) in &self.unread {
+            match language {
+                Language::Zh => say(format_args!("  提示:没有插件使用 `{field}`,{count} 个取值未导入")),
+                Language::En => {
+                    say(format_args!("  note: no plugin reads `{field}`; {count} values were not imported"))
+                }
+            }
+        }
+        say(format_args!("  {}", self.totals(language)));
+    }
+
+    /// One line of totals.
+    pub fn totals(&self, language: Language) -> String {
+        let Self { rows, created, updated, unchanged, refused, .. } = self;
+        let refused = refused.len();
+        match (self.sent, language) {
+            (true, Language::Zh) => {
+                format!("{rows} 行:新建 {created},更新 {updated},无变化 {unchanged},未导入 {refused}")
+            }
+            (true, Language::En) => {
+                format!(
+                    "{rows} rows: {created} created, {updated} updated, {unchanged} unchanged, {refused} refused"
+                )
+            }
+            (false, Language::Zh) => format!("{rows} 行:可导入 {},有误 {refused}", rows - refused),
+            (false, Language::En) => format!("{rows} rows: {} fit, {refused} do not", rows - refused),
+        }
+    }
+
+    /// A failure where rows were refused.
+    fn verdict(&self, language: Language) -> Result<(), Failure> {
+        match (self.refused.len(), language) {
+            (0, _) => Ok(()),
+            (refused, Language::Zh) => Err(Failure::Failed(format!("{refused} 行未导入;改正后重新导入即可"))),
+            (refused, Language::En) => {
+                Err(Failure::Failed(format!("{refused} rows were refused; correct them and import again")))
+            }
+        }
+    }
+}
+
+fn at_line(line: u32, what: &str, language: Language) -> String {
+    match language {
+        Language::Zh => format!("第 {line} 行:{what}"),
+        Language::En => format!("line {line}: {what}"),
+    }
+}
+
+/// The value in the type that the field asks for; `None` where it cannot be.
+fn fit(value: FactValue, fact_type: &FactType) -> Option<FactValue> {
+    match (fact_type, value) {
+        (FactType::Flag, value @ FactValue::Bool(_))
+        | (FactType::Number, value @ FactValue::Integer(_))
+        | (FactType::Date, value @ FactValue::Date(_))
+        | (FactType::Text, value @ FactValue::Text(_)) => Some(value),
+        (FactType::Number, FactValue::Code(text) | FactValue::Text(text)) => {
+            text.parse().ok().map(FactValue::Integer)
+        }
+        (FactType::Date, FactValue::Code(text) | FactValue::Text(text)) => {
+            CivilDate::parse(&text).ok().map(FactValue::Date)
+        }
+        (FactType::Text, FactValue::Code(text)) => Some(FactValue::Text(text)),
+        (FactType::Text, FactValue::Integer(number)) => Some(FactValue::Text(number.to_string())),
+        (FactType::Code(codes), value) => {
+            let wanted = match value {
+                FactValue::Code(text) | FactValue::Text(text) => text,
+                FactValue::Integer(number) => number.to_string(),
+                FactValue::Bool(flag) => if flag { "yes" } else { "no" }.to_owned(),
+                FactValue::Date(_) => return None,
+            };
+            codes.contains(&wanted).then_some(FactValue::Code(wanted))
+        }
+        (
+            FactType::Flag,
+            FactValue::Integer(_) | FactValue::Date(_) | FactValue::Code(_) | FactValue::Text(_),
+        )
+        | (FactType::Number, FactValue::Bool(_) | FactValue::Date(_))
+        | (FactType::Date, FactValue::Bool(_) | FactValue::Integer(_))
+        | (FactType::Text, FactValue::Bool(_) | FactValue::Date(_)) => None,
+    }
+}

@@ -1,0 +1,344 @@
+//! What managers ask: worklists, what was missed, how well standards are kept.
+
+use linli_core::id::{PostId, SiteId};
+use linli_core::kind::{ServiceKind, Tier};
+use linli_core::record::Outcome;
+use linli_core::text::Label;
+use linli_core::time::{CivilDate, Instant};
+use linli_proto::v1;
+use v1::care_record_service_client::CareRecordServiceClient;
+use v1::compliance_service_client::ComplianceServiceClient;
+use v1::obligation_service_client::ObligationServiceClient;
+
+use super::{Client, ClientError, Result, patiently};
+use crate::grpc::check::instant;
+use crate::grpc::convert::Listed;
+
+/// Where an obligation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ObligationState {
+    /// Its window has not begun.
+    Upcoming,
+    /// Something is to be done, and there is time.
+    Open,
+    /// Something is to be done, and time is short.
+    AtRisk,
+    /// Done in time.
+    Met,
+    /// Answered after the deadline.
+    MetLate,
+    /// Not done, and the time is over.
+    Missed,
+    /// Nothing had to be done.
+    Excused,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// For whom, as a resource name.
+    pub subject: String,
+    /// For whom, masked.
+    pub shown: String,
+    /// Where.
+    pub dwelling: String,
+    /// What to do.
+    pub kind: ServiceKind,
+    /// How often.
+    pub times: u32,
+    /// By when.
+    pub due: Option<Instant>,
+    /// How pressing it is.
+    pub state: ObligationState,
+    /// Tier of the resident.
+    pub tier: Option<Tier>,
+    /// What whoever goes must know.
+    pub cautions: Vec<Label>,
+    /// Events that the record should answer.
+    pub answers: Vec<String>,
+}
+
+/// One obligation.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    /// To whom, as a resource name.
+    pub subject: String,
+    /// To whom, masked.
+    pub shown: String,
+    /// Code of the standard.
+    pub standard: String,
+    /// What is promised.
+    pub title: Label,
+    /// Where it stands.
+    pub state: ObligationState,
+    /// How often it was required.
+    pub required: u32,
+    /// How often it was credited.
+    pub credited: u32,
+    /// First day of the window.
+    pub from: String,
+    /// Last day of the window.
+    pub to: String,
+    /// Whether it is owed for an event.
+    pub triggered: bool,
+    /// Whether credit rests on a late entry.
+    pub late_entry: bool,
+    /// Days of the window that counted.
+    pub active_days: u32,
+    /// The instant by which it must be done.
+    pub due: Option<Instant>,
+}
+
+/// One contact as reports see it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What was done.
+    pub kind: ServiceKind,
+    /// When.
+    pub occurred_at: Instant,
+    /// How it went for the resident that was asked about.
+    pub outcome: Outcome,
+}
+
+/// One standard in one period.
+#[derive(Debug, Clone)]
+pub struct Figure {
+    /// Code of the standard.
+    pub standard: String,
+    /// What is promised.
+    pub title: Label,
+    /// First day of the period.
+    pub from: String,
+    /// Obligations met in time.
+    pub numerator: u32,
+    /// Obligations decided.
+    pub denominator: u32,
+    /// Obligations excused.
+    pub excused: u32,
+    /// Obligations not yet decided.
+    pub pending: u32,
+    /// Obligations met on a late entry.
+    pub late: u32,
+    /// Percent, one decimal.
+    pub percent: Option<f64>,
+}
+
+impl Client {
+    /// What the holders of a post should do by the end of the week.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn worklist(&self, site: &SiteId, post: &PostId) -> Result<Vec<Task>> {
+        let mut tasks = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let message = v1::ListWorklistRequest {
+                parent: format!("sites/{site}/posts/{post}"),
+                page_size: 200,
+                page_token,
+                until_date: String::new(),
+            };
+            let page = patiently(|| {
+                let request = self.request(message.clone());
+                let mut service = ObligationServiceClient::new(self.channel.clone());
+                async move { service.list_worklist(request).await }
+            })
+            .await?;
+            for item in page.items {
+                tasks.push(task(item)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(tasks);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// The obligations of a site with windows between two days, in these states (none: all), of one resident or of
+    /// everybody.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn obligations(
+        &self,
+        site: &SiteId,
+        days: (CivilDate, CivilDate),
+        states: &[ObligationState],
+        resident: Option<&str>,
+    ) -> Result<Vec<Owed>> {
+        let mut owed = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let message = v1::ListObligationsRequest {
+                parent: format!("sites/{site}"),
+                page_size: 200,
+                page_token,
+                statuses: states.iter().map(|state| v1::ObligationStatus::from(*state).into()).collect(),
+                start_date: days.0.to_string(),
+                end_date: days.1.to_string(),
+                resident: resident.unwrap_or_default().to_owned(),
+                ..v1::ListObligationsRequest::default()
+            };
+            let page = patiently(|| {
+                let request = self.request(message.clone());
+                let mut service = ObligationServiceClient::new(self.channel.clone());
+                async move { service.list_obligations(request).await }
+            })
+            .await?;
+            for obligation in page.obligations {
+                owed.push(obligation_of(obligation)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(owed);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// What was recorded for a resident between two days, oldest first.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn records(&self, site: &SiteId, resident: &str, from: &str, to: &str) -> Result<Vec<Seen>> {
+        let message = v1::ListRecordsRequest {
+            parent: format!("sites/{site}"),
+            page_size: 200,
+            subject: resident.to_owned(),
+            start_date: from.to_owned(),
+            end_date: to.to_owned(),
+            ..v1::ListRecordsRequest::default()
+        };
+        let page = patiently(|| {
+            let request = self.request(message.clone());
+            let mut service = CareRecordServiceClient::new(self.channel.clone());
+            async move { service.list_records(request).await }
+        })
+        .await?;
+        let mut seen = Vec::new();
+        for record in page.records {
+            let subject = record.subjects.iter().find(|subject| subject.subject == resident);
+            seen.push(Seen {
+                kind: ServiceKind::listed(record.kind).map_err(|_| ClientError::Answer)?,
+                occurred_at: record
+                    .occur_time
+                    .as_ref()
+                    .and_then(|time| instant(time).ok())
+                    .ok_or(ClientError::Answer)?,
+                outcome: subject
+                    .and_then(|subject| Outcome::listed(subject.outcome).ok())
+                    .ok_or(ClientError::Answer)?,
+            });
+        }
+        seen.sort_by_key(|seen| seen.occurred_at);
+        Ok(seen)
+    }
+
+    /// The weekly figures of a site, by week, then by standard.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn weekly_figures(&self, site: &SiteId, days: (CivilDate, CivilDate)) -> Result<Vec<Figure>> {
+        let message = v1::GetComplianceReportRequest {
+            parent: format!("sites/{site}"),
+            period: v1::PeriodUnit::Week.into(),
+            start_date: days.0.to_string(),
+            end_date: days.1.to_string(),
+            ..v1::GetComplianceReportRequest::default()
+        };
+        let report = patiently(|| {
+            let request = self.request(message.clone());
+            let mut service = ComplianceServiceClient::new(self.channel.clone());
+            async move { service.get_compliance_report(request).await }
+        })
+        .await?;
+        Ok(report.rows.into_iter().map(figure).collect())
+    }
+}
+
+fn task(item: v1::WorklistItem) -> Result<Task> {
+    Ok(Task {
+        kind: ServiceKind::listed(item.kind).map_err(|_| ClientError::Answer)?,
+        state: state(item.status())?,
+        tier: Tier::optional(item.tier).ok().flatten(),
+        due: item.due_time.as_ref().and_then(|time| instant(time).ok()),
+        subject: item.subject,
+        shown: item.display_name,
+        dwelling: item.dwelling_display_name,
+        times: count(item.times),
+        cautions: item.cautions.into_iter().map(|caution| label(caution.text)).collect(),
+        answers: item.answers,
+    })
+}
+
+fn obligation_of(obligation: v1::Obligation) -> Result<Owed> {
+    Ok(Owed {
+        state: state(obligation.status())?,
+        late_entry: obligation.flags().any(|flag| flag == v1::ObligationFlag::LateEntry),
+        due: obligation.due_time.as_ref().and_then(|time| instant(time).ok()),
+        subject: obligation.subject,
+        shown: obligation.display_name,
+        standard: code(&obligation.standard),
+        title: label(obligation.title),
+        required: count(obligation.required),
+        credited: count(obligation.credited),
+        from: obligation.window_start_date,
+        to: obligation.window_end_date,
+        triggered: !obligation.event.is_empty(),
+        active_days: count(obligation.active_days),
+    })
+}
+
+fn figure(row: v1::ComplianceRow) -> Figure {
+    Figure {
+        standard: code(&row.standard),
+        title: label(row.title),
+        from: row.period_start_date,
+        numerator: count(row.numerator),
+        denominator: count(row.denominator),
+        excused: count(row.excused),
+        pending: count(row.pending),
+        late: count(row.late_entries),
+        percent: row.rate_percent,
+    }
+}
+
+fn state(status: v1::ObligationStatus) -> Result<ObligationState> {
+    match status {
+        v1::ObligationStatus::Unspecified => Err(ClientError::Answer),
+        v1::ObligationStatus::Upcoming => Ok(ObligationState::Upcoming),
+        v1::ObligationStatus::Open => Ok(ObligationState::Open),
+        v1::ObligationStatus::AtRisk => Ok(ObligationState::AtRisk),
+        v1::ObligationStatus::Met => Ok(ObligationState::Met),
+        v1::ObligationStatus::MetLate => Ok(ObligationState::MetLate),
+        v1::ObligationStatus::Missed => Ok(ObligationState::Missed),
+        v1::ObligationStatus::Excused => Ok(ObligationState::Excused),
+    }
+}
+
+impl From<ObligationState> for v1::ObligationStatus {
+    fn from(state: ObligationState) -> Self {
+        match state {
+            ObligationState::Upcoming => Self::Upcoming,
+            ObligationState::Open => Self::Open,
+            ObligationState::AtRisk => Self::AtRisk,
+            ObligationState::Met => Self::Met,
+            ObligationState::MetLate => Self::MetLate,
+            ObligationState::Missed => Self::Missed,
+            ObligationState::Excused => Self::Excused,
+        }
+    }
+}
+
+fn label(text: Option<v1::LocalizedText>) -> Label {
+    let text = text.unwrap_or_default();
+    Label::new(text.zh, text.en)
+}
+
+/// `standards/elder.visit` → `elder.visit`.
+fn code(name: &str) -> String {
+    name.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
