@@ -22,12 +22,18 @@ impl Clock for SystemClock {
 #[derive(Debug)]
 pub struct SimulatedClock {
     micros: AtomicI64,
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl SimulatedClock {
     /// A clock that stands at `start`.
     pub fn new(start: Instant) -> Self {
-        Self { micros: AtomicI64::new(start.micros()) }
+        Self { micros: AtomicI64::new(start.micros()), turn: tokio::sync::Mutex::new(()) }
+    }
+
+    /// Waits until nobody else is between reading the clock and moving it.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// Moves to `to`; an earlier instant changes nothing. Returns where the clock stands.

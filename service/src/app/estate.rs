@@ -1,0 +1,543 @@
+//! One site as the obligation engine sees it: its calendar, its standards, and its subjects in bounded batches.
+//!
+//! Nothing derived is stored: whoever asks walks the subjects, a constant number of statements for each batch, and
+//! lets core compute what is owed to them.
+
+use std::collections::HashMap;
+
+use linli_core::applied::{Applied, Place, Standing, Timeline, applied_to_place, applied_to_resident};
+use linli_core::calendar::{CalendarError, SiteCalendar};
+use linli_core::id::{AreaId, DwellingId, ResidentId, Subject, SubjectKind};
+use linli_core::kind::Department;
+use linli_core::obligation::{self, Case, Obligation};
+use linli_core::record::SubjectRecord;
+use linli_core::resident::FileState;
+use linli_core::site::{Area, Dwelling, Site};
+use linli_core::standard::{Duty, OccasionRef, Standard};
+use linli_core::time::{CivilDate, DateRange, Instant};
+use linli_store::{
+    CARE_PAGE_MAX, CareRange, PAGE_MAX, Page as StorePage, ResidentCare, ResidentHead, Sites as StoreSites,
+    SubjectCare,
+};
+
+use super::App;
+use crate::error::{Error, Result};
+
+/// How far before the asked days records and events are read, in days: every calendar window that touches the asked
+/// days began within it. An event that nobody answered for longer still shows in its resident's standing.
+pub(super) const LOOK_BACK_DAYS: i32 = 400;
+/// Subjects computed at a time: one batch of statements, a few milliseconds of work.
+pub(super) const BATCH: u64 = 100;
+
+/// A site for the length of one use case.
+pub(super) struct Estate<'a> {
+    app: &'a App,
+    /// The site.
+    pub(super) site: Site,
+    /// Its calendar.
+    pub(super) calendar: SiteCalendar,
+    /// The instant for which everything is computed.
+    pub(super) now: Instant,
+    /// Its day.
+    pub(super) today: CivilDate,
+    timelines: Vec<Timeline>,
+    range: DateRange,
+    care: CareRange,
+    roster: tokio::sync::OnceCell<Roster>,
+}
+
+/// One subject and what is owed to it.
+pub(super) struct Owed {
+    /// The subject.
+    pub(super) subject: Subject,
+    /// What people call the place; empty for residents.
+    pub(super) title: String,
+    /// The file of a resident.
+    pub(super) care: Option<ResidentCare>,
+    /// The records it was computed from.
+    pub(super) records: Vec<SubjectRecord>,
+    /// What is owed, by standard and time.
+    pub(super) obligations: Vec<Obligation>,
+}
+
+/// The kinds of subjects in the order in which a site is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Residents, by id.
+    Residents,
+    /// Dwellings, by id.
+    Dwellings,
+    /// Areas, by id.
+    Areas,
+    /// The site itself.
+    Site,
+}
+
+impl Stage {
+    const ALL: [Self; 4] = [Self::Residents, Self::Dwellings, Self::Areas, Self::Site];
+
+    fn kind(self) -> SubjectKind {
+        match self {
+            Self::Residents => SubjectKind::Resident,
+            Self::Dwellings => SubjectKind::Dwelling,
+            Self::Areas => SubjectKind::Area,
+            Self::Site => SubjectKind::Site,
+        }
+    }
+
+    /// The stage in which a subject is met; `None` for kinds that are not registered yet.
+    fn of(subject: &Subject) -> Option<Self> {
+        match subject {
+            Subject::Resident(_) => Some(Self::Residents),
+            Subject::Dwelling(_) => Some(Self::Dwellings),
+            Subject::Area(_) => Some(Self::Areas),
+            Subject::Site => Some(Self::Site),
+            Subject::Facility(_) | Subject::Request(_) => None,
+        }
+    }
+}
+
+/// How far a walk has come.
+#[derive(Debug, Clone)]
+pub(super) struct Walk {
+    stages: Vec<Stage>,
+    after: Option<Subject>,
+}
+
+/// A resident who may flag a place.
+struct Flagging {
+    care: ResidentCare,
+    tenure: [DateRange; 1],
+}
+
+/// Every resident in care by the building they live in.
+struct Roster {
+    by_building: HashMap<String, Vec<Flagging>>,
+}
+
+impl<'a> Estate<'a> {
+    /// A site, asked for the obligations that touch `range`.
+    pub(super) async fn open(app: &'a App, site: Site, now: Instant, range: DateRange) -> Result<Estate<'a>> {
+        let mut calendar = SiteCalendar::new(site.zone);
+        for (day, kind) in app.store.calendar_days(&site.id).await? {
+            calendar = calendar.with_day(day, kind);
+        }
+        let today = site.zone.date_of(now);
+        // A site cannot define occasions yet: a standard around one of those has no day here.
+        let known: Vec<_> =
+            app.catalogue.standards().iter().filter(|s| !has_site_occasion(s)).cloned().collect();
+        let timelines = Timeline::of_site(&known, &site.id);
+        let first = range.start().min(today).plus_days(-LOOK_BACK_DAYS);
+        let care = CareRange { from: site.zone.start_of(first), to: Instant::MAX };
+        Ok(Self {
+            app,
+            calendar,
+            now,
+            today,
+            timelines,
+            range,
+            care,
+            site,
+            roster: tokio::sync::OnceCell::new(),
+        })
+    }
+
+    /// The same with everything that was ever recorded.
+    pub(super) fn with_whole_history(mut self) -> Self {
+        self.care.from = Instant::MIN;
+        self
+    }
+
+    /// A walk over all subjects to whom `wanted` standards are owed.
+    pub(super) fn walk(&self, wanted: impl Fn(&Standard) -> bool) -> Walk {
+        let owed = |stage: &Stage| {
+            let spans = self.timelines.iter().flat_map(Timeline::spans);
+            spans.into_iter().any(|span| span.standard.subject == stage.kind() && wanted(&span.standard))
+        };
+        Walk { stages: Stage::ALL.into_iter().filter(owed).collect(), after: None }
+    }
+
+    /// The next batch of a walk; `None` after the last.
+    pub(super) async fn next(&self, walk: &mut Walk) -> Result<Option<Vec<Owed>>> {
+        while let Some(stage) = walk.stages.first().copied() {
+            let after = walk.after.as_ref();
+            let (batch, last) = match stage {
+                Stage::Residents => self.residents_after(resident_id(after)).await?,
+                Stage::Dwellings => self.dwellings_after(dwelling_id(after)).await?,
+                Stage::Areas => self.areas_after(area_id(after)).await?,
+                Stage::Site if after.is_none() => (vec![self.of_site().await?], Some(Subject::Site)),
+                Stage::Site => (Vec::new(), None),
+            };
+            match last {
+                Some(last) => {
+                    walk.after = Some(last);
+                    return Ok(Some(batch));
+                }
+                None => {
+                    walk.stages.remove(0);
+                    walk.after = None;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Moves a walk to behind `subject`.
+    pub(super) fn skip_to(walk: &mut Walk, subject: Subject) {
+        match Stage::of(&subject) {
+            Some(stage) => {
+                walk.stages.retain(|left| *left >= stage);
+                walk.after = (walk.stages.first() == Some(&stage)).then_some(subject);
+            }
+            None => walk.stages.clear(),
+        }
+    }
+
+    /// One subject; `None` where it does not exist or its file is closed.
+    pub(super) async fn one(&self, subject: &Subject) -> Result<Option<Owed>> {
+        let found = match subject {
+            Subject::Resident(id) => self.residents(std::slice::from_ref(id)).await?,
+            Subject::Dwelling(id) => {
+                let dwellings =
+                    self.app.store.dwellings_by_id(&self.site.id, std::slice::from_ref(id)).await?;
+                self.of_dwellings(dwellings).await?
+            }
+            Subject::Area(id) => {
+                let area = self.app.store.area(&self.site.id, id).await?;
+                self.of_areas(area.into_iter().collect()).await?
+            }
+            Subject::Site => vec![self.of_site().await?],
+            Subject::Facility(_) | Subject::Request(_) => Vec::new(),
+        };
+        Ok(found.into_iter().next())
+    }
+
+    /// These residents.
+    pub(super) async fn residents(&self, ids: &[ResidentId]) -> Result<Vec<Owed>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
+            let care = self.app.store.care_of(&self.site.id, ids, self.care).await?;
+            for care in care.into_iter().filter(|care| in_use(&care.head)) {
+                found.push(self.of_resident(care)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The subjects of some buildings, batch by batch: the residents of a page of dwellings and the dwellings. Returns
+    /// the last dwelling of the page; `None` after the last page.
+    pub(super) async fn of_buildings(
+        &self,
+        buildings: &[&str],
+        after: Option<&DwellingId>,
+    ) -> Result<(Vec<Owed>, Option<DwellingId>)> {
+        let store = &self.app.store;
+        let dwellings = store.dwellings_of_buildings(&self.site.id, buildings, after, BATCH).await?;
+        let Some(last) = dwellings.last().map(|dwelling| dwelling.id.clone()) else {
+            return Ok((Vec::new(), None));
+        };
+        let ids: Vec<DwellingId> = dwellings.iter().map(|dwelling| dwelling.id.clone()).collect();
+        let heads = store.residents_of_dwellings(&self.site.id, &ids).await?;
+        let residents: Vec<ResidentId> = heads.into_iter().filter(in_use).map(|head| head.id).collect();
+        let mut found = self.residents(&residents).await?;
+        found.extend(self.of_dwellings(dwellings).await?);
+        Ok((found, Some(last)))
+    }
+
+    /// The areas of some buildings.
+    pub(super) async fn areas_of_buildings(&self, buildings: &[&str]) -> Result<Vec<Owed>> {
+        let mut found = Vec::new();
+        let mut page = StorePage::first(PAGE_MAX);
+        loop {
+            let areas = self.app.store.areas(&StoreSites::from(&self.site.id), &page).await?;
+            let Some(last) = areas.last().map(|area| area.id.clone()) else { return Ok(found) };
+            page = StorePage::after(self.site.id.as_str(), last.as_str(), PAGE_MAX);
+            let inside =
+                |area: &Area| area.building.as_ref().is_some_and(|b| buildings.contains(&b.as_str()));
+            found.extend(self.of_areas(areas.into_iter().filter(inside).collect()).await?);
+        }
+    }
+
+    /// The standards that apply to a resident.
+    pub(super) fn applied(&self, care: &ResidentCare) -> Vec<Applied> {
+        let tenure = [days_in_care(&care.head)];
+        let standing = Standing {
+            memberships: &care.memberships,
+            attention: &care.attention,
+            waivers: &[],
+            tenure: &tenure,
+        };
+        applied_to_resident(&self.timelines, &standing, self.now)
+    }
+
+    /// What core is asked about a resident.
+    pub(super) fn case<'b>(
+        &'b self,
+        subject: &'b Subject,
+        care: &'b ResidentCare,
+        applied: &'b [Applied],
+        tenure: &'b [DateRange],
+    ) -> Case<'b> {
+        Case {
+            subject,
+            applied,
+            records: &care.records,
+            events: &care.events,
+            pauses: &care.pauses,
+            tenure,
+            calendar: &self.calendar,
+        }
+    }
+
+    /// The file of a resident with everything that duties depend on.
+    pub(super) async fn care(&self, id: &ResidentId) -> Result<Option<ResidentCare>> {
+        let care = self.app.store.care_of(&self.site.id, std::slice::from_ref(id), self.care).await?;
+        Ok(care.into_iter().find(|care| in_use(&care.head)))
+    }
+
+    async fn residents_after(&self, after: Option<&ResidentId>) -> Result<(Vec<Owed>, Option<Subject>)> {
+        let care = self.app.store.care_page(&self.site.id, after, BATCH, self.care).await?;
+        let last = care.last().map(|care| Subject::Resident(care.head.id.clone()));
+        let open = care.into_iter().filter(|care| in_use(&care.head));
+        let owed = open.map(|care| self.of_resident(care)).collect::<Result<_>>()?;
+        Ok((owed, last))
+    }
+
+    async fn dwellings_after(&self, after: Option<&DwellingId>) -> Result<(Vec<Owed>, Option<Subject>)> {
+        let page = self.page(after.map(DwellingId::as_str));
+        let dwellings = self.app.store.dwellings(&StoreSites::from(&self.site.id), &page).await?;
+        let last = dwellings.last().map(|dwelling| Subject::Dwelling(dwelling.id.clone()));
+        Ok((self.of_dwellings(dwellings).await?, last))
+    }
+
+    async fn areas_after(&self, after: Option<&AreaId>) -> Result<(Vec<Owed>, Option<Subject>)> {
+        let page = self.page(after.map(AreaId::as_str));
+        let areas = self.app.store.areas(&StoreSites::from(&self.site.id), &page).await?;
+        let last = areas.last().map(|area| Subject::Area(area.id.clone()));
+        Ok((self.of_areas(areas).await?, last))
+    }
+
+    fn page(&self, after: Option<&str>) -> StorePage {
+        match after {
+            Some(after) => StorePage::after(self.site.id.as_str(), after, BATCH),
+            None => StorePage::first(BATCH),
+        }
+    }
+
+    fn of_resident(&self, care: ResidentCare) -> Result<Owed> {
+        let subject = Subject::Resident(care.head.id.clone());
+        let applied = self.applied(&care);
+        let tenure = [days_in_care(&care.head)];
+        let case = self.case(&subject, &care, &applied, &tenure);
+        let obligations = obligation::obligations(&case, self.range, self.now).map_err(calendar_error)?;
+        let records = care.records.clone();
+        Ok(Owed { subject, title: String::new(), care: Some(care), records, obligations })
+    }
+
+    async fn of_dwellings(&self, dwellings: Vec<Dwelling>) -> Result<Vec<Owed>> {
+        if dwellings.is_empty() || !self.is_owed(SubjectKind::Dwelling) {
+            return Ok(Vec::new());
+        }
+        let mut flagging: HashMap<DwellingId, Vec<Flagging>> = HashMap::new();
+        if self.is_flagged(SubjectKind::Dwelling) {
+            let ids: Vec<DwellingId> = dwellings.iter().map(|dwelling| dwelling.id.clone()).collect();
+            let heads = self.app.store.residents_of_dwellings(&self.site.id, &ids).await?;
+            let residents: Vec<ResidentId> = heads.into_iter().filter(in_use).map(|head| head.id).collect();
+            for ids in residents.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
+                for care in self.app.store.care_of(&self.site.id, ids, self.no_history()).await? {
+                    flagging.entry(care.head.dwelling.clone()).or_default().push(Flagging::of(care));
+                }
+            }
+        }
+        let subjects: Vec<Subject> =
+            dwellings.iter().map(|dwelling| Subject::Dwelling(dwelling.id.clone())).collect();
+        let mut care = self.app.store.care_of_subjects(&self.site.id, &subjects, self.care).await?;
+        let mut found = Vec::with_capacity(dwellings.len());
+        for (dwelling, subject) in dwellings.iter().zip(subjects) {
+            let residents = flagging.get(&dwelling.id).map(Vec::as_slice).unwrap_or_default();
+            let care = care.remove(&subject).unwrap_or_default();
+            found.push(self.of_place(
+                subject,
+                dwelling.display_name(),
+                None,
+                dwelling.created_at,
+                residents.iter(),
+                care,
+            )?);
+        }
+        Ok(found)
+    }
+
+    async fn of_areas(&self, areas: Vec<Area>) -> Result<Vec<Owed>> {
+        if areas.is_empty() || !self.is_owed(SubjectKind::Area) {
+            return Ok(Vec::new());
+        }
+        let roster = if self.is_flagged(SubjectKind::Area) {
+            Some(self.roster.get_or_try_init(|| self.load_roster()).await?)
+        } else {
+            None
+        };
+        let subjects: Vec<Subject> = areas.iter().map(|area| Subject::Area(area.id.clone())).collect();
+        let mut care = self.app.store.care_of_subjects(&self.site.id, &subjects, self.care).await?;
+        let mut found = Vec::with_capacity(areas.len());
+        for (area, subject) in areas.iter().zip(subjects) {
+            let serves = roster.into_iter().flat_map(|roster| roster.of(area));
+            let care = care.remove(&subject).unwrap_or_default();
+            let title = area.title.as_str().to_owned();
+            found.push(self.of_place(subject, title, Some(area), area.created_at, serves, care)?);
+        }
+        Ok(found)
+    }
+
+    async fn of_site(&self) -> Result<Owed> {
+        let subjects = [Subject::Site];
+        let mut care = self.app.store.care_of_subjects(&self.site.id, &subjects, self.care).await?;
+        let care = care.remove(&Subject::Site).unwrap_or_default();
+        let title = self.site.title.as_str().to_owned();
+        self.of_place(Subject::Site, title, None, self.site.created_at, std::iter::empty(), care)
+    }
+
+    fn of_place<'b>(
+        &self,
+        subject: Subject,
+        title: String,
+        area: Option<&Area>,
+        created_at: Instant,
+        residents: impl Iterator<Item = &'b Flagging>,
+        care: SubjectCare,
+    ) -> Result<Owed> {
+        let exists = DateRange::from(self.site.zone.date_of(created_at));
+        let residents: Vec<Standing<'_>> = residents.map(Flagging::standing).collect();
+        let place =
+            Place { kind: subject.kind(), area: area.map(|area| area.kind), exists, residents: &residents };
+        let applied = applied_to_place(&self.timelines, &place, self.now);
+        let case = Case {
+            subject: &subject,
+            applied: &applied,
+            records: &care.records,
+            events: &care.events,
+            pauses: &[],
+            tenure: &[exists],
+            calendar: &self.calendar,
+        };
+        let obligations = obligation::obligations(&case, self.range, self.now).map_err(calendar_error)?;
+        Ok(Owed { subject, title, care: None, records: care.records, obligations })
+    }
+
+    /// Every resident in care by building: areas without one serve the whole site. Read once, only for areas.
+    async fn load_roster(&self) -> Result<Roster> {
+        let mut building_of: HashMap<DwellingId, String> = HashMap::new();
+        let mut page = StorePage::first(PAGE_MAX);
+        loop {
+            let dwellings = self.app.store.dwellings(&StoreSites::from(&self.site.id), &page).await?;
+            let Some(last) = dwellings.last() else { break };
+            page = StorePage::after(self.site.id.as_str(), last.id.as_str(), PAGE_MAX);
+            building_of.extend(dwellings.into_iter().map(|d| (d.id, d.building.as_str().to_owned())));
+        }
+        let mut by_building: HashMap<String, Vec<Flagging>> = HashMap::new();
+        let mut after: Option<ResidentId> = None;
+        loop {
+            let range = self.no_history();
+            let care = self.app.store.care_page(&self.site.id, after.as_ref(), CARE_PAGE_MAX, range).await?;
+            let Some(last) = care.last() else { break };
+            after = Some(last.head.id.clone());
+            for care in care.into_iter().filter(|care| in_use(&care.head)) {
+                let building = building_of.get(&care.head.dwelling).cloned().unwrap_or_default();
+                by_building.entry(building).or_default().push(Flagging::of(care));
+            }
+        }
+        Ok(Roster { by_building })
+    }
+
+    /// No records and no events: what flags a place depends on neither.
+    fn no_history(&self) -> CareRange {
+        CareRange { from: self.now, to: self.now }
+    }
+
+    fn is_owed(&self, kind: SubjectKind) -> bool {
+        self.timelines.iter().flat_map(Timeline::spans).any(|span| span.standard.subject == kind)
+    }
+
+    fn is_flagged(&self, kind: SubjectKind) -> bool {
+        let mut spans = self.timelines.iter().flat_map(Timeline::spans);
+        spans.any(|span| span.standard.subject == kind && span.standard.applies_to.flagged)
+    }
+}
+
+impl Flagging {
+    fn of(care: ResidentCare) -> Self {
+        Self { tenure: [days_in_care(&care.head)], care }
+    }
+
+    fn standing(&self) -> Standing<'_> {
+        Standing {
+            memberships: &self.care.memberships,
+            attention: &self.care.attention,
+            waivers: &[],
+            tenure: &self.tenure,
+        }
+    }
+}
+
+impl Roster {
+    /// The residents whom an area serves.
+    fn of(&self, area: &Area) -> Box<dyn Iterator<Item = &Flagging> + '_> {
+        match &area.building {
+            Some(building) => Box::new(self.by_building.get(building.as_str()).into_iter().flatten()),
+            None => Box::new(self.by_building.values().flatten()),
+        }
+    }
+}
+
+/// The days on which duties towards a resident run: the tenure, up to but without the day of death.
+pub(super) fn days_in_care(head: &ResidentHead) -> DateRange {
+    let days = head.tenure.days();
+    match head.died_on {
+        Some(died) => DateRange::new(days.start(), days.end().min(died)),
+        None => days,
+    }
+}
+
+/// What the calendar cannot answer.
+pub(super) fn calendar_error(error: CalendarError) -> Error {
+    match error {
+        CalendarError::MissingYear { year } => Error::CalendarYearMissing(year),
+        CalendarError::UnknownOccasion { code } => {
+            Error::Internal(format!("a standard names the occasion `{code}`, which the site does not define"))
+        }
+    }
+}
+
+/// Whether a standard is of this department, where one is asked for.
+pub(super) fn of_department(standard: &Standard, department: Option<Department>) -> bool {
+    department.is_none_or(|department| standard.department == department)
+}
+
+/// Whether a file is in use: sealed files are storage only, erased ones are gone.
+fn in_use(head: &ResidentHead) -> bool {
+    match head.state {
+        FileState::Active | FileState::Left => true,
+        FileState::Sealed | FileState::Erased => false,
+    }
+}
+
+fn has_site_occasion(standard: &Standard) -> bool {
+    match &standard.duty {
+        Duty::Seasonal { occasion: OccasionRef::Site(_), .. } => true,
+        Duty::Seasonal { occasion: OccasionRef::BuiltIn(_), .. }
+        | Duty::Recurring { .. }
+        | Duty::Triggered { .. } => false,
+    }
+}
+
+fn resident_id(subject: Option<&Subject>) -> Option<&ResidentId> {
+    if let Some(Subject::Resident(id)) = subject { Some(id) } else { None }
+}
+
+fn dwelling_id(subject: Option<&Subject>) -> Option<&DwellingId> {
+    if let Some(Subject::Dwelling(id)) = subject { Some(id) } else { None }
+}
+
+fn area_id(subject: Option<&Subject>) -> Option<&AreaId> {
+    if let Some(Subject::Area(id)) = subject { Some(id) } else { None }
+}

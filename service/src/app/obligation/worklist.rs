@@ -1,0 +1,400 @@
+//! The worklist of a post: the fewest contacts that satisfy what is open, the most pressing first.
+
+use std::collections::HashMap;
+
+use linli_core::calendar::calendar_window;
+use linli_core::id::{DwellingId, EventId, PostId, ResidentId, SiteId, Subject};
+use linli_core::invalid::Invalid;
+use linli_core::kind::{Department, ServiceKind, Tier};
+use linli_core::obligation::{Obligation, Opening};
+use linli_core::resident::FieldClass;
+use linli_core::standard::Period;
+use linli_core::time::{CivilDate, DateRange, Instant};
+use linli_core::worklist::{self, Contact, Urgency};
+use linli_store::FieldClasses;
+
+use super::{ObligationView, WORKLIST_DAYS_MAX, Wanted, is_due, tier_on};
+use crate::app::assessment::{Coded, FileState};
+use crate::app::estate::{Estate, Owed};
+use crate::app::site::invalid;
+use crate::app::work::{Touches, Work};
+use crate::app::{App, Page, PageRequest};
+use crate::auth::Call;
+use crate::error::{Error, Result};
+use crate::name;
+
+/// Which worklist is wanted.
+#[derive(Debug, Clone)]
+pub struct WorklistRequest {
+    /// The site.
+    pub site: SiteId,
+    /// The post; `None`: the whole site, every department.
+    pub post: Option<PostId>,
+    /// Only what is due by the end of this day; `None`: by the end of the present week.
+    pub until: Option<CivilDate>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone)]
+pub struct WorklistItem {
+    /// The site.
+    pub site: SiteId,
+    /// For whom or what.
+    pub subject: Subject,
+    /// Masked name of the resident, or what people call the place.
+    pub display_name: String,
+    /// Where a resident lives, in one line; empty for places.
+    pub dwelling: String,
+    /// What to do.
+    pub kind: ServiceKind,
+    /// How often.
+    pub times: u32,
+    /// The first instant by which some of it is due.
+    pub due: Instant,
+    /// How pressing it is.
+    pub urgency: Urgency,
+    /// The tier of a resident.
+    pub tier: Option<Tier>,
+    /// What whoever goes must know.
+    pub cautions: Vec<Coded>,
+    /// Events that the record should name.
+    pub answers: Vec<EventId>,
+    /// What it serves.
+    pub obligations: Vec<ObligationView>,
+}
+
+impl App {
+    /// What the holders of a post should do: the fewest contacts, the most pressing first. Names are masked, and each
+    /// page leaves an audit entry.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::PageToken`], [`Error::CalendarYearMissing`],
+    /// [`Error::Denied`].
+    pub async fn worklist(
+        &self,
+        call: &Call,
+        wanted: &WorklistRequest,
+        page: PageRequest,
+    ) -> Result<Page<WorklistItem>> {
+        let work = self.begin(call, Some(&wanted.site)).await?;
+        let site = self.load_site(&wanted.site).await?;
+        let post = match &wanted.post {
+            Some(id) => Some(self.load_post(&wanted.site, id).await?),
+            None => None,
+        };
+        let today = site.zone.date_of(work.now);
+        let until = last_day(today, wanted.until)?;
+        let days = DateRange::new(today, until.plus_days(1));
+        let estate = Estate::open(self, site, work.now, days).await?;
+        let department = post.as_ref().map(|post| post.department);
+        let buildings: Vec<&str> =
+            post.iter().flat_map(|post| &post.buildings).map(|building| building.as_str()).collect();
+        let mut drafts = self.drafts(&estate, department, &buildings, until).await?;
+        drafts.sort_by(|a, b| a.place.cmp(&b.place));
+        let after = page.after.as_deref().map(Place::parse).transpose()?;
+        let rest = drafts.into_iter().filter(|draft| after.as_ref().is_none_or(|after| draft.place > *after));
+        let shown = Page::cut(rest.collect(), page.size, |draft: &Draft| draft.place.text());
+        let resource = match &wanted.post {
+            Some(post) => name::post(&wanted.site, post),
+            None => name::site(&wanted.site),
+        };
+        Ok(Page { items: self.items(&work, &estate, resource, shown.items).await?, next: shown.next })
+    }
+
+    /// Everything to do for a post; what is kept of each subject is its contacts.
+    async fn drafts(
+        &self,
+        estate: &Estate<'_>,
+        department: Option<Department>,
+        buildings: &[&str],
+        until: CivilDate,
+    ) -> Result<Vec<Draft>> {
+        let wanted = Wanted { department, standard: None };
+        let mut drafts = Vec::new();
+        let mut add = |batch: Vec<Owed>| {
+            for owed in batch {
+                drafts.extend(contacts_of(estate, owed, &wanted, until));
+            }
+        };
+        if buildings.is_empty() {
+            let mut walk = estate.walk(|standard| wanted.holds(standard));
+            while let Some(batch) = estate.next(&mut walk).await? {
+                add(batch);
+            }
+        } else {
+            let mut after: Option<DwellingId> = None;
+            loop {
+                let (batch, last) = estate.of_buildings(buildings, after.as_ref()).await?;
+                add(batch);
+                if last.is_none() {
+                    break;
+                }
+                after = last;
+            }
+            add(estate.areas_of_buildings(buildings).await?);
+        }
+        Ok(drafts)
+    }
+
+    /// The items of one page, with names, doors and cautions.
+    async fn items(
+        &self,
+        work: &Work<'_>,
+        estate: &Estate<'_>,
+        resource: String,
+        drafts: Vec<Draft>,
+    ) -> Result<Vec<WorklistItem>> {
+        let site = &estate.site.id;
+        let residents = residents_of(&drafts);
+        let mut people: HashMap<ResidentId, Person> = HashMap::new();
+        if !residents.is_empty() {
+            let contact = FieldClasses::of(&[FieldClass::Contact]);
+            let files = self.store.residents_by_id(site, &residents, contact).await?;
+            let doors: Vec<DwellingId> = files.iter().map(|file| file.head.dwelling.clone()).collect();
+            let (doors, assessments) = tokio::join!(
+                self.store.dwellings_by_id(site, &doors),
+                self.store.assessments(site, &residents),
+            );
+            let doors: HashMap<DwellingId, String> =
+                doors?.into_iter().map(|door| (door.id.clone(), door.display_name())).collect();
+            let mut assessments = assessments?;
+            let touched = residents.iter().map(|id| id.as_str().to_owned()).collect();
+            let receipt = work.disclose(&Touches::files(resource, touched, &[FieldClass::Contact])).await?;
+            let opener = self.store.opener(&receipt).await?;
+            for file in files {
+                let own = |id: &ResidentId| *id == file.head.id;
+                let of_person =
+                    assessments.extract_if(.., |stored| own(&stored.assessment.resident)).collect();
+                let state = FileState { assessments: of_person, ..FileState::default() };
+                let contact = opener.open_option(file.contact.as_ref())?;
+                let person = Person {
+                    name: contact.map(|contact| contact.name.masked()).unwrap_or_default(),
+                    door: doors.get(&file.head.dwelling).cloned().unwrap_or_default(),
+                    cautions: self.coded_cautions(&state),
+                };
+                people.insert(file.head.id, person);
+            }
+        }
+        let mut items = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            items.push(self.item(estate, draft, &people)?);
+        }
+        Ok(items)
+    }
+
+    fn item(
+        &self,
+        estate: &Estate<'_>,
+        draft: Draft,
+        people: &HashMap<ResidentId, Person>,
+    ) -> Result<WorklistItem> {
+        let person = resident(&draft.subject).and_then(|id| people.get(id));
+        let mut obligations = Vec::with_capacity(draft.obligations.len());
+        for obligation in draft.obligations {
+            obligations.push(self.obligation_view(estate, draft.care.as_ref(), String::new(), obligation)?);
+        }
+        let answers =
+            obligations.iter().filter_map(|view| event(&view.obligation.opening)).cloned().collect();
+        let today = estate.today;
+        Ok(WorklistItem {
+            site: estate.site.id.clone(),
+            display_name: person.map_or(draft.title, |person| person.name.clone()),
+            dwelling: person.map(|person| person.door.clone()).unwrap_or_default(),
+            kind: draft.place.kind,
+            times: draft.times,
+            due: draft.place.due,
+            urgency: draft.place.urgency,
+            tier: draft.care.as_ref().map(|care| tier_on(&care.attention, today)),
+            cautions: person.map(|person| person.cautions.clone()).unwrap_or_default(),
+            answers,
+            subject: draft.subject,
+            obligations,
+        })
+    }
+}
+
+/// What is shown of a resident beside their duties.
+struct Person {
+    name: String,
+    door: String,
+    cautions: Vec<Coded>,
+}
+
+/// A thing to do before names are known.
+struct Draft {
+    place: Place,
+    subject: Subject,
+    title: String,
+    care: Option<linli_store::ResidentCare>,
+    times: u32,
+    obligations: Vec<Obligation>,
+}
+
+/// The place of an item in the list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    urgency: Urgency,
+    due: Instant,
+    priority: u8,
+    subject: String,
+    kind: ServiceKind,
+}
+
+impl Place {
+    fn of(contact: &Contact) -> Self {
+        Self {
+            urgency: contact.urgency,
+            due: contact.due,
+            priority: contact.priority,
+            subject: format!("{}/{}", contact.subject.kind().code(), contact.subject.id_text()),
+            kind: contact.kind,
+        }
+    }
+
+    fn text(&self) -> String {
+        let urgency = match self.urgency {
+            Urgency::Overdue => 0,
+            Urgency::AtRisk => 1,
+            Urgency::Open => 2,
+        };
+        let Self { due, priority, subject, kind, .. } = self;
+        format!("{urgency} {} {priority} {subject} {}", due.micros(), kind.code())
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        Self::read(text).ok_or(Error::PageToken)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split(' ');
+        let urgency = match parts.next()? {
+            "0" => Urgency::Overdue,
+            "1" => Urgency::AtRisk,
+            "2" => Urgency::Open,
+            _ => return None,
+        };
+        Some(Self {
+            urgency,
+            due: Instant::from_micros(parts.next()?.parse().ok()?).ok()?,
+            priority: parts.next()?.parse().ok()?,
+            subject: parts.next()?.to_owned(),
+            kind: ServiceKind::from_code(parts.next()?).ok()?,
+        })
+    }
+}
+
+/// The last day of a worklist.
+fn last_day(today: CivilDate, asked: Option<CivilDate>) -> Result<CivilDate> {
+    let sunday = calendar_window(Period::Week, today).map_or(today, |week| week.end().plus_days(-1));
+    let until = asked.unwrap_or(sunday);
+    if until < today {
+        return Err(invalid("until_date", Invalid::EndsBeforeStart));
+    }
+    if until > today.plus_days(WORKLIST_DAYS_MAX) {
+        return Err(invalid(
+            "until_date",
+            Invalid::TooFarAhead { max_days: WORKLIST_DAYS_MAX.unsigned_abs() },
+        ));
+    }
+    Ok(until)
+}
+
+/// What is to be done for one subject, one entry for each kind of contact.
+fn contacts_of(estate: &Estate<'_>, owed: Owed, wanted: &Wanted<'_>, until: CivilDate) -> Vec<Draft> {
+    let Owed { subject, title, care, records, obligations } = owed;
+    let end = estate.site.zone.start_of(until.plus_days(1));
+    let due: Vec<Obligation> = obligations
+        .into_iter()
+        .filter(|obligation| is_due(obligation) && obligation.due < end && wanted.holds(&obligation.standard))
+        .collect();
+    if due.is_empty() {
+        return Vec::new();
+    }
+    let mut contacts = worklist::plan(&due, &records, &estate.calendar, estate.now).contacts;
+    worklist::sort_contacts(&mut contacts);
+    let mut drafts: Vec<Draft> = Vec::new();
+    for contact in contacts {
+        let credited = |obligation: &&Obligation| {
+            contact.credits.iter().any(|credit| {
+                credit.standard.code == obligation.standard.code && credit.opening == obligation.opening
+            })
+        };
+        let served: Vec<Obligation> = due.iter().filter(credited).cloned().collect();
+        match drafts.iter_mut().find(|draft| draft.place.kind == contact.kind) {
+            Some(draft) => {
+                draft.times += 1;
+                let new = served.into_iter().filter(|obligation| !draft.obligations.contains(obligation));
+                let new: Vec<Obligation> = new.collect();
+                draft.obligations.extend(new);
+            }
+            None => drafts.push(Draft {
+                place: Place::of(&contact),
+                subject: subject.clone(),
+                title: title.clone(),
+                care: care.clone(),
+                times: 1,
+                obligations: served,
+            }),
+        }
+    }
+    drafts
+}
+
+fn residents_of(drafts: &[Draft]) -> Vec<ResidentId> {
+    let mut residents: Vec<ResidentId> =
+        drafts.iter().filter_map(|draft| resident(&draft.subject)).cloned().collect();
+    residents.sort();
+    residents.dedup();
+    residents
+}
+
+fn resident(subject: &Subject) -> Option<&ResidentId> {
+    if let Subject::Resident(id) = subject { Some(id) } else { None }
+}
+
+fn event(opening: &Opening) -> Option<&EventId> {
+    if let Opening::Event(id) = opening { Some(id) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_in_the_list_survives_the_token_in_order() {
+        let place = |urgency, due, subject: &str| Place {
+            urgency,
+            due: Instant::clamped(due),
+            priority: 3,
+            subject: subject.to_owned(),
+            kind: ServiceKind::HomeVisit,
+        };
+        let places = [
+            place(Urgency::Overdue, 9, "resident/b"),
+            place(Urgency::AtRisk, 5, "area/a"),
+            place(Urgency::Open, -5, "site/"),
+            place(Urgency::Open, 5, "resident/a"),
+        ];
+        assert!(places.is_sorted());
+        for place in places {
+            assert_eq!(Place::parse(&place.text()).unwrap(), place);
+        }
+        for bad in ["", "3 1 1 resident/a home_visit", "0 1 1 resident/a", "0 x 1 resident/a home_visit"] {
+            assert!(matches!(Place::parse(bad), Err(Error::PageToken)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_days_of_a_worklist() {
+        let day = |text: &str| CivilDate::parse(text).unwrap();
+        let today = day("2026-03-19");
+        let check = |asked: Option<&str>, expect: Option<&str>| {
+            assert_eq!(last_day(today, asked.map(day)).ok(), expect.map(day), "{asked:?}");
+        };
+        check(None, Some("2026-03-22"));
+        check(Some("2026-03-19"), Some("2026-03-19"));
+        check(Some("2026-04-19"), Some("2026-04-19"));
+        check(Some("2026-04-20"), None);
+        check(Some("2026-03-18"), None);
+    }
+}

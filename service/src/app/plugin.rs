@@ -1,0 +1,210 @@
+//! The plugins of this server: those that were loaded, those that could not be, and those that should be there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use linli_core::id::PluginId;
+use linli_core::text::Label;
+use linli_plugin_host::{Figures, Health, LoadCause, LoadFailure, Plugin, Registry};
+
+use super::{App, Page, PageRequest};
+use crate::auth::Call;
+use crate::error::{Error, Result, Thing};
+
+/// A plugin as the server knows it.
+#[derive(Clone)]
+pub struct KnownPlugin {
+    /// Its id; where a file could not be read so far, a name made of the file's or folder's.
+    pub id: String,
+    /// How it is.
+    pub state: PluginState,
+    /// What is wrong and what to do about it; `None`: it is well.
+    pub problem: Option<Label>,
+    /// The plugin and its figures, where it was loaded.
+    pub loaded: Option<(Arc<Plugin>, Figures)>,
+}
+
+/// How a plugin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PluginState {
+    /// Loaded and answering.
+    Ready,
+    /// Loaded, and not called for now because it failed.
+    Failing,
+    /// Found and not loaded.
+    Refused,
+    /// Required by the configuration and not found.
+    Missing,
+}
+
+impl App {
+    /// One plugin.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn plugin(&self, call: &Call, id: &PluginId) -> Result<KnownPlugin> {
+        self.begin(call, None).await?;
+        self.known_plugins()
+            .into_iter()
+            .find(|plugin| plugin.id == id.as_str())
+            .ok_or(Error::NotFound(Thing::Plugin))
+    }
+
+    /// The plugins, the refused and missing ones included, by id.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub async fn plugins(&self, call: &Call, page: PageRequest) -> Result<Page<KnownPlugin>> {
+        self.begin(call, None).await?;
+        Ok(Page::of_sorted(self.known_plugins(), &page, |plugin| plugin.id.as_str()))
+    }
+
+    pub(super) fn known_plugins(&self) -> Vec<KnownPlugin> {
+        known(&self.plugins, &self.required_plugins)
+    }
+}
+
+/// The plugins of a registry and those that are required, by id, each id once.
+fn known(registry: &Registry, required: &[String]) -> Vec<KnownPlugin> {
+    let mut known: BTreeMap<String, KnownPlugin> = BTreeMap::new();
+    for plugin in registry.plugins() {
+        let entry = loaded(plugin);
+        known.insert(entry.id.clone(), entry);
+    }
+    for failure in registry.failures() {
+        let entry = refused(failure, |id| known.contains_key(id));
+        known.insert(entry.id.clone(), entry);
+    }
+    for id in required {
+        known.entry(id.clone()).or_insert_with(|| KnownPlugin {
+            id: id.clone(),
+            state: PluginState::Missing,
+            problem: Some(Label::new(
+                "配置要求此插件,但未找到。请将插件放入配置的插件目录并重新启动",
+                "the configuration requires it and no such plugin was found; put it into a configured folder of \
+                 plugins and restart",
+            )),
+            loaded: None,
+        });
+    }
+    known.into_values().collect()
+}
+
+fn loaded(plugin: &Arc<Plugin>) -> KnownPlugin {
+    let figures = plugin.figures();
+    let last = figures.last_error.clone().unwrap_or_default();
+    let (state, problem) = match figures.health {
+        Health::Ready => (PluginState::Ready, None),
+        Health::Resting { retry_in } => {
+            let seconds = retry_in.as_secs().saturating_add(1);
+            let zh = format!("多次出错,{seconds} 秒后重试;原评估继续有效。最近的错误:{last}");
+            let en = format!(
+                "it failed too often and is tried again in {seconds} s; earlier assessments stay in force; last error: {last}"
+            );
+            (PluginState::Failing, Some(Label::new(zh, en)))
+        }
+        Health::Stopped => {
+            let zh = format!("多次调用未返回,已停用;原评估继续有效。请更换插件并重新启动。最近的错误:{last}");
+            let en = format!(
+                "calls never returned and it was given up; earlier assessments stay in force; replace it and restart; last error: {last}"
+            );
+            (PluginState::Failing, Some(Label::new(zh, en)))
+        }
+    };
+    let id = plugin.stamp().id.as_str().to_owned();
+    KnownPlugin { id, state, problem: problem.map(shortened), loaded: Some((Arc::clone(plugin), figures)) }
+}
+
+fn refused(failure: &LoadFailure, taken: impl Fn(&str) -> bool) -> KnownPlugin {
+    let id = failure.plugin.clone().filter(|id| !taken(id)).unwrap_or_else(|| {
+        let base = name_of(&failure.path);
+        // Two files of one name in different folders are two entries.
+        let mut names = std::iter::once(base.clone()).chain((2..).map(|n: u32| format!("{base}-{n}")));
+        names.find(|name| !taken(name)).unwrap_or(base)
+    });
+    let zh = format!("{}({})", cause_zh(failure.cause), failure.reason);
+    let en = format!("{}; {}", failure.reason, failure.help);
+    let problem = Some(shortened(Label::new(zh, en)));
+    KnownPlugin { id, state: PluginState::Refused, problem, loaded: None }
+}
+
+/// A name of a plugin's shape for a file whose plugin is not known: the library's name, or that of its folder.
+fn name_of(path: &Path) -> String {
+    let is_manifest = path.extension().is_some_and(|extension| extension == "toml");
+    let part = if is_manifest { path.parent().and_then(Path::file_name) } else { path.file_stem() };
+    let text = part.map(|part| part.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    let text: String = text.chars().map(|c| if fits(c) { c } else { '-' }).take(50).collect();
+    if text.starts_with(|c: char| c.is_ascii_lowercase()) { text } else { format!("file-{text}") }
+}
+
+fn cause_zh(cause: LoadCause) -> &'static str {
+    match cause {
+        LoadCause::Missing => "缺少插件目录、清单或库文件,请补齐后重新启动",
+        LoadCause::Unreadable => "文件无法读取,请检查权限",
+        LoadCause::Manifest => "插件清单有误,请更正所列各处",
+        LoadCause::Damaged => "库文件已损坏或不完整,请重新安装",
+        LoadCause::WrongArchitecture => "库文件不适用于本机架构,请安装对应版本",
+        LoadCause::Linker => "系统链接器拒绝加载,请检查其依赖库",
+        LoadCause::NotAPlugin => "不是邻里插件",
+        LoadCause::WrongAbi => "插件接口版本不符,请安装与服务器相配的版本",
+        LoadCause::ManifestMismatch => "清单与库文件不是同一次构建,请一并重新安装",
+        LoadCause::Unsupported => "插件需要此版本尚未提供的功能",
+        LoadCause::Duplicate => "编号、群体、标准或字段与已加载的插件重复,请移除其一",
+    }
+}
+
+/// At most 500 characters, the limit of localized texts.
+fn shortened(label: Label) -> Label {
+    let cut = |text: String| {
+        if text.chars().count() <= 500 { text } else { text.chars().take(499).chain(['…']).collect() }
+    };
+    Label { zh: cut(label.zh), en: cut(label.en) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_without_a_known_plugin_get_a_name_that_can_be_asked_for() {
+        let check = |path: &str, expect: &str| {
+            assert_eq!(name_of(Path::new(path)), expect, "{path}");
+            assert!(PluginId::new(expect).is_ok(), "{expect}");
+        };
+        check("/opt/plugins/elderly/plugin.toml", "elderly");
+        check("/opt/plugins/Old People/plugin.toml", "old-people");
+        check("/opt/plugins/elderly/libelderly.so", "libelderly");
+        check("/opt/plugins/老人", "file---");
+        check("/", "file-");
+    }
+
+    #[test]
+    fn refused_and_missing_plugins_are_listed_once_each() {
+        let failure = |path: &str, plugin: Option<&str>| LoadFailure {
+            path: path.into(),
+            plugin: plugin.map(str::to_owned),
+            cause: LoadCause::Damaged,
+            reason: "cut off".into(),
+            help: "install it again".into(),
+        };
+        let mut ids: Vec<String> = Vec::new();
+        for failure in [
+            failure("/a/x/plugin.toml", None),
+            failure("/b/x/plugin.toml", None),
+            failure("/a/y/liby.so", Some("cn.y")),
+            failure("/b/y/liby.so", Some("cn.y")),
+        ] {
+            let entry = refused(&failure, |id| ids.iter().any(|known| known == id));
+            assert_eq!(entry.state, PluginState::Refused);
+            let problem = entry.problem.unwrap();
+            assert!(problem.en == "cut off; install it again" && problem.zh.contains("cut off"));
+            ids.push(entry.id);
+        }
+        assert_eq!(ids, ["x", "x-2", "cn.y", "liby"]);
+        let missing = known(&Registry::default(), &["cn.linli.elderly".to_owned()]);
+        let states: Vec<_> = missing.iter().map(|plugin| (plugin.id.as_str(), plugin.state)).collect();
+        assert_eq!(states, [("cn.linli.elderly", PluginState::Missing)]);
+    }
+}

@@ -1,0 +1,79 @@
+//! `AdminService`.
+
+use linli_core::invalid::Invalid;
+use linli_proto::v1;
+use linli_proto::v1::advance_clock_request::Target;
+use prost_types::Duration;
+use tonic::{Request, Response, Status};
+
+use super::Face;
+use super::check::{instant, timestamp};
+use super::convert::{Shows, ToWire};
+use super::request::one;
+use crate::app::admin::{Advance, ClockReading, ServerInfo};
+use crate::error::Result;
+
+type Answer<M> = std::result::Result<Response<M>, Status>;
+
+#[tonic::async_trait]
+impl v1::admin_service_server::AdminService for Face {
+    async fn advance_clock(
+        &self,
+        request: Request<v1::AdvanceClockRequest>,
+    ) -> Answer<v1::AdvanceClockResponse> {
+        self.write(request, |app, call, repeat, message| async move {
+            let advance = advance(&message)?;
+            app.advance_clock(&call, repeat, advance).await
+        })
+        .await
+    }
+
+    async fn get_server_info(
+        &self,
+        request: Request<v1::GetServerInfoRequest>,
+    ) -> Answer<v1::GetServerInfoResponse> {
+        self.read(
+            request,
+            |app, call, _| async move { app.server_info(&call).await.map(|info| info.to_wire()) },
+        )
+        .await
+    }
+}
+
+impl Shows<ClockReading> for v1::AdvanceClockResponse {
+    fn shows(reading: &ClockReading) -> Self {
+        Self { care_time: Some(timestamp(reading.care_time)) }
+    }
+}
+
+impl Shows<ServerInfo> for v1::GetServerInfoResponse {
+    fn shows(info: &ServerInfo) -> Self {
+        let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            care_time: Some(timestamp(info.care_time)),
+            system_time: Some(timestamp(info.system_time)),
+            clock_simulated: info.clock_simulated,
+            store_backend: info.backend.to_owned(),
+            schema_version: info.schema_version.clone(),
+            calendar_years: info.calendar_years.clone(),
+            sealed: info.sealed,
+            plugins_ready: number(info.plugins_ready),
+            plugins_unwell: number(info.plugins_unwell),
+        }
+    }
+}
+
+fn advance(message: &v1::AdvanceClockRequest) -> Result<Advance> {
+    match &message.target {
+        None => one("target", Err(Invalid::Missing)),
+        Some(Target::By(by)) => one("by", micros(by).map(Advance::By)),
+        Some(Target::To(to)) => one("to", instant(to).map(Advance::To)),
+    }
+}
+
+/// A protobuf duration in microseconds.
+fn micros(duration: &Duration) -> std::result::Result<i64, Invalid> {
+    let whole = duration.seconds.checked_mul(1_000_000).ok_or(Invalid::InstantRange)?;
+    whole.checked_add(i64::from(duration.nanos) / 1_000).ok_or(Invalid::InstantRange)
+}
