@@ -193,7 +193,9 @@ pub enum OpenError {
         found: String,
     },
     /// The SQLite library was built without `SQLITE_ENABLE_QPSG`.
-    #[error("SQLite was built without ENABLE_QPSG: set LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_QPSG and build again")]
+    #[error(
+        "SQLite was built without ENABLE_QPSG: set LIBSQLITE3_FLAGS=-DSQLITE_ENABLE_QPSG and build again"
+    )]
     SqliteBuild,
     /// The PostgreSQL server is too old.
     #[error("PostgreSQL {found} is too old: 15 or newer is required")]

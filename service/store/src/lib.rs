@@ -1,1 +1,65 @@
-//! Persistence of Linli on SQLite and PostgreSQL.
+//! Persistence of Linli on SQLite and PostgreSQL: the only crate that knows sea-orm.
+//!
+//! Three thoughts carry it:
+//!
+//! * A write is a [`ChangeSet`], handed to [`Store::commit`]. A single [writer] groups whatever waits into one
+//!   commit; with the rows go the audit entry, the events and the stored answer, or nothing goes.
+//! * Personal values lie [sealed](mod@seal). What reads return is [`Sealed`]; it opens under a [`Receipt`], and a receipt
+//!   comes only from a commit that wrote an audit entry naming who and what is opened.
+//! * Both databases are one to everything outside [`mod@backend`]: the same tables, the same bytes, the same suite.
+//!
+//! Adding a resource: its table in [`table`] and a migration, its variants in [`resource`], a module of its name with
+//! the methods of `ChangeSet` and `Store`, its part of the conformance suite.
+
+#![allow(rustdoc::private_intra_doc_links, reason = "the crate's own reader is told where things are")]
+
+mod assessment;
+mod audit;
+mod backend;
+mod change;
+#[cfg(test)]
+mod conformance;
+mod convert;
+mod crypto;
+mod error;
+mod event;
+mod form;
+mod history;
+mod membership;
+mod migration;
+mod obligation;
+mod outbox;
+mod page;
+mod pause;
+mod record;
+mod resident;
+mod resource;
+mod seal;
+mod site;
+mod store;
+mod table;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+mod writer;
+
+pub use assessment::StoredAssessment;
+pub use audit::{
+    AUDIT_PAGE_MAX, AuditDraft, AuditEntry, ChainError, ChainHead, Decision, FieldClasses, GENESIS,
+};
+pub use change::{ChangeSet, EventDraft, IDEMPOTENCY_DAYS, RequestDraft, Scope};
+pub use crypto::index::IndexColumn;
+pub use crypto::{Chacha, CryptoProvider, Key, NoRandomness, Random, RootKey};
+pub use error::{CommitError, Fault, OpenError, SealError, StoreError};
+pub use event::StoredCareEvent;
+pub use form::{Plain, Status};
+pub use history::{HistoryDraft, StoredHistory};
+pub use membership::StoredMembership;
+pub use obligation::{CARE_PAGE_MAX, CareRange, ResidentCare, SubjectCare};
+pub use outbox::OutboxEvent;
+pub use page::{After, PAGE_MAX, Page, Sites};
+pub use pause::StoredPause;
+pub use record::{RecordFilter, StoredEvaluation, StoredRecord};
+pub use resident::{CellChanges, ResidentFilter, ResidentHead, SealedFact, SealedResident};
+pub use seal::{Opener, Receipt, Sealed};
+pub use site::PluginParameters;
+pub use store::{Committed, Store, StoreConfig};

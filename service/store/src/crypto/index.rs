@@ -31,14 +31,24 @@ impl IndexColumn {
 }
 
 /// The hash of a normalised value under a site's index key, cut to 128 bits.
-pub(crate) fn blind(provider: &dyn CryptoProvider, site_index_key: &Key, column: IndexColumn, value: &str) -> Vec<u8> {
+pub(crate) fn blind(
+    provider: &dyn CryptoProvider,
+    site_index_key: &Key,
+    column: IndexColumn,
+    value: &str,
+) -> Vec<u8> {
     let column_key = Key::new(provider.mac(site_index_key, &[b"linli.index.v1", column.code().as_bytes()]));
     let full = provider.mac(&column_key, &[value.as_bytes()]);
     full.iter().take(16).copied().collect()
 }
 
 /// The hash of a value for an audit entry, so that an auditor who knows the value can confirm it.
-pub(crate) fn audit_hash(provider: &dyn CryptoProvider, site_index_key: &Key, field: &str, value: &[u8]) -> [u8; 32] {
+pub(crate) fn audit_hash(
+    provider: &dyn CryptoProvider,
+    site_index_key: &Key,
+    field: &str,
+    value: &[u8],
+) -> [u8; 32] {
     let key = Key::new(provider.mac(site_index_key, &[b"linli.audit.v1", field.as_bytes()]));
     provider.mac(&key, &[value])
 }

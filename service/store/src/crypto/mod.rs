@@ -81,7 +81,13 @@ pub trait CryptoProvider: Send + Sync {
     ///
     /// # Errors
     /// [`SealError::NoRandomness`].
-    fn seal(&self, key: &Key, random: &dyn Random, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError>;
+    fn seal(
+        &self,
+        key: &Key,
+        random: &dyn Random,
+        associated: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, SealError>;
 
     /// Opens what [`CryptoProvider::seal`] returned.
     ///
@@ -105,7 +111,13 @@ impl CryptoProvider for Chacha {
         1
     }
 
-    fn seal(&self, key: &Key, random: &dyn Random, associated: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+    fn seal(
+        &self,
+        key: &Key,
+        random: &dyn Random,
+        associated: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE];
         random.fill(&mut nonce)?;
         let cipher = XChaCha20Poly1305::new(key.bytes().into());
@@ -125,7 +137,12 @@ impl CryptoProvider for Chacha {
     }
 
     fn mac(&self, key: &Key, data: &[&[u8]]) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new(key.bytes().into());
+        // HMAC fills a shorter key up to its block with zeros; so filled, any length is the right one.
+        let mut block = Zeroizing::new([0_u8; 64]);
+        for (byte, of_key) in block.iter_mut().zip(key.bytes()) {
+            *byte = *of_key;
+        }
+        let mut mac = Hmac::<Sha256>::new((&*block).into());
         for part in data {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);

@@ -1,0 +1,151 @@
+//! Assessments: the last answer of each plugin about each resident, and the tier and tags that follow from them.
+
+use linli_core::assessment::{Assessment, Attention, PluginStamp};
+use linli_core::id::{PluginId, ResidentId, SiteId, TagCode};
+use linli_core::kind::Tier;
+use linli_core::time::CivilDate;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::change::{ChangeSet, Rows};
+use crate::convert::{date, days, instant, version, version_column};
+use crate::error::StoreError;
+use crate::form;
+use crate::page::{PAGE_MAX, padded};
+use crate::resource::Change;
+use crate::store::Store;
+use crate::table::{Table, assessment, attention};
+
+/// An assessment as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAssessment {
+    /// The assessment.
+    pub assessment: Assessment,
+    /// The plugin could not be asked since a fact changed, or `valid_until` has passed: it stays in force.
+    pub stale: bool,
+    /// Counts changes, from 1.
+    pub version: u64,
+}
+
+impl ChangeSet {
+    /// Stores a plugin's answer: version 1 is the first of this plugin about this resident.
+    pub fn put_assessment(&mut self, assessment: StoredAssessment) -> &mut Self {
+        self.push(Change::Assessment(Box::new(assessment)))
+    }
+
+    /// Sets tier and tags from a day on, up to the next entry.
+    pub fn put_attention(&mut self, site: &SiteId, resident: &ResidentId, attention: Attention) -> &mut Self {
+        self.push(Change::Attention(site.clone(), resident.clone(), attention))
+    }
+
+    /// Removes the entry that begins on this day, if there is one.
+    pub fn drop_attention(&mut self, site: &SiteId, resident: &ResidentId, from: CivilDate) -> &mut Self {
+        self.push(Change::DropAttention(site.clone(), resident.clone(), from))
+    }
+}
+
+pub(crate) fn rows(value: &StoredAssessment, rows: &mut Rows) {
+    let StoredAssessment { assessment: found, stale, version } = value;
+    let row = assessment::Model {
+        site: found.site.as_str().to_owned(),
+        resident: found.resident.as_str().to_owned(),
+        plugin: found.plugin.id.as_str().to_owned(),
+        version: version_column(*version),
+        plugin_version: found.plugin.version.clone(),
+        digest: found.plugin.digest.clone(),
+        assessed_at: found.assessed_at.micros(),
+        stale: i64::from(*stale),
+        valid_until: found.findings.valid_until.map(days),
+        findings: form::encode_findings(&found.findings),
+    };
+    rows.put_versioned(Table::Assessment, row, "assessment");
+}
+
+pub(crate) fn attention_rows(site: &SiteId, resident: &ResidentId, value: &Attention, rows: &mut Rows) {
+    let tags: Vec<&str> = value.tags.iter().map(TagCode::as_str).collect();
+    let row = attention::Model {
+        site: site.as_str().to_owned(),
+        resident: resident.as_str().to_owned(),
+        from_day: days(value.from),
+        tier: value.tier.code().to_owned(),
+        tags: tags.join(" "),
+    };
+    rows.put(Table::Attention, row);
+}
+
+pub(crate) fn drop_attention(site: &SiteId, resident: &ResidentId, from: CivilDate, rows: &mut Rows) {
+    rows.delete(Table::Attention, vec![site.as_str().into(), resident.as_str().into(), days(from).into()]);
+}
+
+impl Store {
+    /// The assessments of these residents, by resident and plugin.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn assessments(
+        &self,
+        site: &SiteId,
+        residents: &[ResidentId],
+    ) -> Result<Vec<StoredAssessment>, StoreError> {
+        let found = assessment::Entity::find()
+            .filter(assessment::Column::Site.eq(site.as_str()))
+            .filter(assessment::Column::Resident.is_in(padded(residents.iter().map(ResidentId::as_str))))
+            .order_by_asc(assessment::Column::Resident)
+            .order_by_asc(assessment::Column::Plugin)
+            .all(self.reader())
+            .await?;
+        found.into_iter().map(to_assessment).collect()
+    }
+
+    /// A site's assessments whose `valid_until` is not after `day`, the longest expired first, up to `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn assessments_due(
+        &self,
+        site: &SiteId,
+        day: CivilDate,
+        limit: u64,
+    ) -> Result<Vec<StoredAssessment>, StoreError> {
+        let found = assessment::Entity::find()
+            .filter(assessment::Column::Site.eq(site.as_str()))
+            .filter(assessment::Column::ValidUntil.lte(days(day)))
+            .order_by_asc(assessment::Column::ValidUntil)
+            .limit(limit.clamp(1, PAGE_MAX))
+            .all(self.reader())
+            .await?;
+        found.into_iter().map(to_assessment).collect()
+    }
+}
+
+fn to_assessment(row: assessment::Model) -> Result<StoredAssessment, StoreError> {
+    let build = || {
+        Some(StoredAssessment {
+            assessment: Assessment {
+                site: SiteId::new(&row.site).ok()?,
+                resident: ResidentId::new(&row.resident).ok()?,
+                plugin: PluginStamp {
+                    id: PluginId::new(&row.plugin).ok()?,
+                    version: row.plugin_version.clone(),
+                    digest: row.digest.clone(),
+                },
+                assessed_at: instant(row.assessed_at)?,
+                findings: form::decode_findings(&row.findings, row.valid_until)?,
+            },
+            stale: row.stale != 0,
+            version: version(row.version)?,
+        })
+    };
+    build().ok_or(StoreError::Row { table: "assessment" })
+}
+
+pub(crate) fn to_attention(row: attention::Model) -> Result<Attention, StoreError> {
+    let build = || {
+        let tags = row.tags.split_ascii_whitespace().map(|tag| TagCode::new(tag).ok());
+        Some(Attention {
+            from: date(row.from_day)?,
+            tier: Tier::from_code(&row.tier).ok()?,
+            tags: tags.collect::<Option<_>>()?,
+        })
+    };
+    build().ok_or(StoreError::Row { table: "attention" })
+}

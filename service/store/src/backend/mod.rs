@@ -1,0 +1,48 @@
+//! Where the two databases differ: how they are opened and checked. Everything above speaks to both alike.
+
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use std::fs::File;
+
+use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm_migration::MigratorTrait;
+
+use crate::error::OpenError;
+use crate::migration::Migrator;
+
+/// An open database.
+pub(crate) struct Backend {
+    /// Connections that write, one per writer.
+    pub(crate) writers: Vec<DatabaseConnection>,
+    /// The pool that reads.
+    pub(crate) reader: DatabaseConnection,
+    /// The database of the keys.
+    pub(crate) keys: DatabaseConnection,
+    /// Prefix of the key store's tables: a schema on PostgreSQL.
+    pub(crate) keys_prefix: &'static str,
+    /// Held while this process serves the file; none on PostgreSQL.
+    pub(crate) _lock: Option<File>,
+}
+
+impl Backend {
+    /// Which of the two it is.
+    pub(crate) fn kind(&self) -> DbBackend {
+        self.reader.get_database_backend()
+    }
+}
+
+/// Compares the database's migrations with this binary's.
+pub(crate) async fn check_schema(connection: &DatabaseConnection) -> Result<(), OpenError> {
+    let expected = Migrator::migrations().len();
+    // A database with migrations that this binary lacks makes this call fail: it was migrated by a newer one.
+    let pending = Migrator::get_pending_migrations_read_only(connection).await.map_err(|err| match err {
+        sea_orm::DbErr::Custom(_) => OpenError::SchemaNew,
+        other => other.into(),
+    })?;
+    if pending.is_empty() {
+        Ok(())
+    } else {
+        Err(OpenError::SchemaOld { found: expected - pending.len(), expected })
+    }
+}

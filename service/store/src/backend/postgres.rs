@@ -1,0 +1,95 @@
+//! PostgreSQL 15 or newer: several servers may share it; site heads are locked row by row.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use sea_orm_migration::MigratorTrait;
+
+use super::{Backend, check_schema};
+use crate::error::{Fault, OpenError};
+use crate::migration::Migrator;
+
+/// The oldest server that is tested.
+const OLDEST: i64 = 150_000;
+/// Identifies the migration lock among a database's advisory locks.
+const MIGRATION_LOCK: i64 = 0x6c69_6e6c_6900;
+/// Writers of one server. Each has a connection; a site always goes to the same one.
+const WRITERS: usize = 2;
+/// A connection that lay idle longer is asked for a sign of life before it is used.
+const PING_AFTER: Duration = Duration::from_secs(30);
+
+/// Opens the database at `url`; the keys live at `keys_url`, or in the schema `linli_keys` of the same database.
+pub(crate) async fn open(
+    url: &str,
+    keys_url: Option<&str>,
+    readers: u32,
+    migrate: bool,
+) -> Result<Backend, OpenError> {
+    if migrate {
+        migrate_locked(url).await?;
+    }
+    let reader = connect(url, readers).await?;
+    check_server(&reader).await?;
+    check_schema(&reader).await?;
+    let mut writers = Vec::with_capacity(WRITERS);
+    for _ in 0..WRITERS {
+        writers.push(connect(url, 1).await?);
+    }
+    let keys = connect(keys_url.unwrap_or(url), 2).await?;
+    keys.execute_unprepared("CREATE SCHEMA IF NOT EXISTS linli_keys").await?;
+    Ok(Backend { writers, reader, keys, keys_prefix: "linli_keys.", _lock: None })
+}
+
+/// Migrates under an advisory lock: on one connection, because the lock belongs to it.
+async fn migrate_locked(url: &str) -> Result<(), OpenError> {
+    let connection = connect_with(url, 1, "0").await?;
+    connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
+    let migrated = Migrator::up(&connection, None).await;
+    connection.execute_unprepared(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})")).await?;
+    connection.close().await?;
+    Ok(migrated?)
+}
+
+async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, OpenError> {
+    connect_with(url, connections, "1s").await
+}
+
+async fn connect_with(
+    url: &str,
+    connections: u32,
+    lock_timeout: &'static str,
+) -> Result<DatabaseConnection, OpenError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(OpenError::Setting { setting: "url" });
+    }
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .connect_timeout(Duration::from_secs(10))
+        .acquire_timeout(Duration::from_secs(10))
+        .test_before_acquire_if_idle_for(PING_AFTER)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .map_sqlx_postgres_opts(move |postgres| {
+            postgres.statement_cache_capacity(400).application_name("linli").options([
+                ("statement_timeout", "10s"),
+                ("lock_timeout", lock_timeout),
+                ("idle_in_transaction_session_timeout", "15s"),
+                ("default_transaction_isolation", "read committed"),
+                ("client_min_messages", "warning"),
+            ])
+        });
+    Ok(Database::connect(options).await?)
+}
+
+async fn check_server(connection: &DatabaseConnection) -> Result<(), OpenError> {
+    let sql = "SELECT current_setting('server_version_num')::bigint, current_setting('server_version')";
+    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+    let row = row.ok_or(Fault::Internal)?;
+    let number: i64 = row.try_get_by_index(0)?;
+    if number < OLDEST {
+        return Err(OpenError::PostgresVersion { found: row.try_get_by_index(1)? });
+    }
+    Ok(())
+}

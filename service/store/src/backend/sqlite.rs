@@ -1,0 +1,109 @@
+//! SQLite: one file, one writer connection, a pool of readers, one server.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use sea_orm_migration::MigratorTrait;
+
+use super::{Backend, check_schema};
+use crate::error::{Fault, OpenError};
+use crate::migration::Migrator;
+
+/// The oldest SQLite without the WAL-reset bug, which could lose commits with two connections.
+const OLDEST: (u32, u32, u32) = (3, 51, 3);
+/// How long a statement waits for a lock. Only checkpoints can hold one: there is one writer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Statements kept prepared per connection: tables times row counts, with room.
+const STATEMENT_CACHE: usize = 400;
+
+/// Opens (and makes, where it does not exist) the database at `path`, with its keys in `path` + `.keys`.
+pub(crate) async fn open(path: &Path, readers: u32, migrate: bool) -> Result<Backend, OpenError> {
+    let lock = lock(path)?;
+    let writer = connect(path, 1, false).await?;
+    check_library(&writer).await?;
+    if migrate {
+        // The lock file is the migration lock.
+        Migrator::up(&writer, None).await?;
+    }
+    check_schema(&writer).await?;
+    let reader = connect(path, readers, true).await?;
+    let keys = connect(&beside(path, ".keys"), 2, false).await?;
+    Ok(Backend { writers: vec![writer], reader, keys, keys_prefix: "", _lock: Some(lock) })
+}
+
+/// Refuses a second server on the same file.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let path = beside(path, ".lock");
+    let text = path.display().to_string();
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = file.map_err(|source| OpenError::File { path: text.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: text }),
+        Err(TryLockError::Error(source)) => Err(OpenError::File { path: text, source }),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+async fn connect(path: &Path, connections: u32, read_only: bool) -> Result<DatabaseConnection, OpenError> {
+    // SQLite would make the file readable by all; whoever makes it first decides.
+    let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    made.map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+    let path = path.to_owned();
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    options
+        .max_connections(connections)
+        .min_connections(if read_only { 1 } else { connections })
+        .acquire_timeout(Duration::from_secs(10))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            sqlite
+                .filename(&path)
+                .in_memory(false)
+                .shared_cache(false)
+                .busy_timeout(BUSY_TIMEOUT)
+                .statement_cache_capacity(STATEMENT_CACHE)
+                .pragma("journal_mode", "WAL")
+                .pragma("synchronous", "FULL") // fixed: NORMAL loses acknowledged commits at a power cut
+                .pragma("foreign_keys", "ON")
+                .pragma("secure_delete", "ON")
+                .pragma("trusted_schema", "OFF")
+                .pragma("cell_size_check", "ON")
+                .pragma("journal_size_limit", "67108864")
+                .pragma("temp_store", "MEMORY")
+                .pragma("cache_size", if read_only { "-8192" } else { "-32768" })
+                .pragma("query_only", if read_only { "ON" } else { "OFF" })
+        });
+    Ok(Database::connect(options).await?)
+}
+
+async fn check_library(connection: &DatabaseConnection) -> Result<(), OpenError> {
+    let rows = query(connection, "SELECT sqlite_version()").await?;
+    let found = rows.first().cloned().unwrap_or_default();
+    let mut parts = found.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+    let mut part = || parts.next().unwrap_or_default();
+    if (part(), part(), part()) < OLDEST {
+        return Err(OpenError::SqliteVersion { found });
+    }
+    if !query(connection, "PRAGMA compile_options").await?.iter().any(|option| option == "ENABLE_QPSG") {
+        return Err(OpenError::SqliteBuild);
+    }
+    Ok(())
+}
+
+async fn query(connection: &DatabaseConnection, sql: &str) -> Result<Vec<String>, OpenError> {
+    let rows = connection.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0).map_err(|_| Fault::Internal.into())).collect()
+}

@@ -1,0 +1,102 @@
+//! Opening, restarting, refusing to start.
+
+use super::*;
+use crate::OpenError;
+
+on_both!(
+    a_restart_keeps_everything,
+    the_wrong_root_key_is_refused,
+    the_schema_is_checked,
+    a_closed_store_says_so
+);
+
+async fn a_restart_keeps_everything(env: Env) {
+    make_site(&env.store, "a").await;
+    change(&env.store, "a", |set| set.create_resident(resident("a", "r1"))).await.unwrap();
+    let before = env.store.dump().await;
+    let env = env.reopen().await;
+    assert_same_rows(&before, &env.store.dump().await, "after a restart");
+    env.store.ready().await.unwrap();
+    change(&env.store, "a", |set| set.add_record(record("a", "v1", "r1", 0))).await.unwrap();
+    env.store.verify_chain(&Scope::Site(site_id("a")), None).await.unwrap();
+}
+
+async fn the_wrong_root_key_is_refused(env: Env) {
+    let config = env.config();
+    close(env.store.clone()).await;
+    drop(env.store);
+    let wrong = open(config.clone(), &ROOT.replace("00", "ff"), 1).await;
+    assert!(matches!(wrong, Err(OpenError::WrongRootKey)), "{wrong:?}");
+    open(config, ROOT, 1).await.unwrap();
+}
+
+async fn the_schema_is_checked(env: Env) {
+    let config = match env.config() {
+        StoreConfig::Sqlite { path, readers, .. } => StoreConfig::Sqlite { path, readers, migrate: false },
+        StoreConfig::Postgres { url, keys_url, readers, .. } => {
+            StoreConfig::Postgres { url, keys_url, readers, migrate: false }
+        }
+    };
+    env.store.tamper("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)").await;
+    let ready = env.store.ready().await;
+    assert!(matches!(ready, Err(OpenError::SchemaNew)), "{ready:?}");
+    env.store.tamper("DELETE FROM seaql_migrations").await;
+    let ready = env.store.ready().await;
+    assert!(matches!(ready, Err(OpenError::SchemaOld { found: 0, expected: 1 })), "{ready:?}");
+    close(env.store.clone()).await;
+    drop(env.store);
+    let opened = open(config, ROOT, 1).await;
+    assert!(matches!(opened, Err(OpenError::SchemaOld { .. })), "{opened:?}");
+}
+
+async fn a_closed_store_says_so(env: Env) {
+    make_site(&env.store, "a").await;
+    let clone = env.store.clone();
+    env.store.close().await;
+    let result = clone.commit("test", set("a")).await.map(drop);
+    assert!(matches!(result, Err(CommitError::Stopped | CommitError::Seal(_))), "{result:?}");
+}
+
+#[test]
+fn a_second_server_is_refused() {
+    run(On::Sqlite, async |env: Env| {
+        let second = open(env.config(), ROOT, 1).await;
+        assert!(matches!(second, Err(OpenError::InUse { .. })), "{second:?}");
+    });
+}
+
+#[test]
+fn files_are_their_owners_only() {
+    use std::os::unix::fs::PermissionsExt;
+    run(On::Sqlite, async |env: Env| {
+        make_site(&env.store, "a").await;
+        let mut seen = 0;
+        for entry in std::fs::read_dir(env.directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", entry.path());
+            seen += 1;
+        }
+        assert!(seen >= 3, "database, keys, lock");
+        assert!(env.file().is_file());
+    });
+}
+
+#[test]
+fn root_keys_come_from_private_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = ScratchDir::new();
+    let path = directory.path().join("root.key");
+    let random = SeededRandom::new(1);
+    let made = RootKey::from_file_or_new(&path, &random).unwrap();
+    let read = RootKey::from_file_or_new(&path, &SeededRandom::new(2)).unwrap();
+    assert_eq!(made.key().bytes(), read.key().bytes());
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    assert!(matches!(RootKey::from_file(&path), Err(OpenError::KeyFileMode { .. })));
+    let missing = RootKey::from_file(&directory.path().join("none"));
+    assert!(matches!(missing, Err(OpenError::File { .. })));
+    for bad in ["", "00", &ROOT.replace('a', "g"), &format!("{ROOT}0")] {
+        assert!(matches!(RootKey::from_hex(bad), Err(OpenError::KeyFormat)), "{bad}");
+    }
+    assert_eq!(format!("{made:?}"), "RootKey(Key(..))");
+}

@@ -1,0 +1,131 @@
+//! The reads that must stay fast use their index: plans of the statements as they are sent.
+
+use super::*;
+
+/// What is asked of SQLite's plan of each hot read: a search by key or index, never a scan.
+#[test]
+fn hot_reads_search() {
+    run(On::Sqlite, async |env: Env| {
+        let check = async |sql: &str, expect: &str| {
+            let plan = env.store.explain(sql).await;
+            assert!(plan.iter().any(|step| step.contains(expect)), "{sql}\nwants {expect}\nhas   {plan:#?}");
+            // Scanning the list of keys that was asked for is no scan of a table.
+            let bad = plan.iter().find(|step| {
+                step.starts_with("SCAN") && !step.contains("VALUES") && !step.contains("CONSTANT ROW")
+            });
+            assert!(bad.is_none(), "{sql}\nscans: {plan:#?}");
+        };
+        let keyed = |table: &str, columns: &str| format!("SEARCH {table} USING PRIMARY KEY ({columns}");
+        check("SELECT site FROM site_head WHERE site IN (?, ?)", &keyed("site_head", "site=?")).await;
+        check(
+            "SELECT site, id, version FROM dwelling WHERE (site, id) IN (VALUES (?, ?), (?, ?))",
+            &keyed("dwelling", "site=? AND id=?"),
+        )
+        .await;
+        check(
+            "SELECT site FROM idempotency WHERE (site, principal, method, request_id) IN (VALUES (?, ?, ?, ?))",
+            &keyed("idempotency", "site=? AND principal=? AND method=? AND request_id=?"),
+        )
+        .await;
+        check(
+            "SELECT * FROM record_subject WHERE site = ? AND subject_kind = ? AND subject IN (?, ?) AND \
+             occurred_at >= ? AND occurred_at < ? ORDER BY subject, occurred_at, record",
+            &keyed(
+                "record_subject",
+                "site=? AND subject_kind=? AND subject=? AND occurred_at>? AND occurred_at<?",
+            ),
+        )
+        .await;
+        check(
+            "SELECT * FROM care_event WHERE site = ? AND subject_kind = ? AND subject IN (?, ?) AND \
+             occurred_at >= ? AND occurred_at < ? ORDER BY subject, occurred_at, id",
+            &keyed(
+                "care_event",
+                "site=? AND subject_kind=? AND subject=? AND occurred_at>? AND occurred_at<?",
+            ),
+        )
+        .await;
+        check(
+            "SELECT * FROM resident WHERE site = ? AND id > ? ORDER BY site, id LIMIT ?",
+            &keyed("resident", "site=? AND id>?"),
+        )
+        .await;
+        check(
+            "SELECT * FROM resident WHERE (site, id) > (?, ?) ORDER BY site, id LIMIT ?",
+            &keyed("resident", "(site,id)>(?,?)"),
+        )
+        .await;
+        check(
+            "SELECT * FROM resident_cell WHERE site = ? AND resident IN (?, ?) AND class IN (?)",
+            "SEARCH resident_cell USING INDEX sqlite_autoindex_resident_cell_1 (site=? AND resident=? AND class=?",
+        )
+        .await;
+        check(
+            "SELECT resident FROM resident_index WHERE site = ? AND field = ? AND hash = ? ORDER BY resident",
+            &keyed("resident_index", "site=? AND field=? AND hash=?"),
+        )
+        .await;
+        check(
+            "SELECT resident FROM membership WHERE care_group = ? AND site = ?",
+            "SEARCH membership USING COVERING INDEX membership_group (site=? AND care_group=?",
+        )
+        .await;
+        check(
+            "SELECT * FROM assessment WHERE site = ? AND valid_until <= ? ORDER BY valid_until LIMIT ?",
+            "SEARCH assessment USING INDEX assessment_due (site=? AND valid_until<?",
+        )
+        .await;
+        check(
+            "SELECT * FROM audit_entry WHERE site = ? AND seq > ? ORDER BY seq LIMIT ?",
+            &keyed("audit_entry", "site=? AND seq>?"),
+        )
+        .await;
+        check(
+            "SELECT * FROM dwelling WHERE site = ? AND building = ? AND room = ? AND unit IS NULL",
+            "USING INDEX dwelling_door (site=? AND building=? AND unit=? AND room=?",
+        )
+        .await;
+        check(
+            "SELECT * FROM resident WHERE site = ? AND dwelling = ? ORDER BY site, id LIMIT ?",
+            "USING INDEX resident_dwelling (site=? AND dwelling=?",
+        )
+        .await;
+        for table in ["resident_identity", "resident_index"] {
+            check(
+                &format!("SELECT * FROM {table} WHERE site = ? AND resident IN (?, ?)"),
+                &format!("INDEX {table}_resident (site=? AND resident=?"),
+            )
+            .await;
+        }
+        check(
+            "SELECT * FROM care_event WHERE site = ? AND id IN (?, ?)",
+            "USING INDEX care_event_id (site=? AND id=?",
+        )
+        .await;
+        check(
+            "SELECT site, principal, method, request_id FROM idempotency WHERE expires_at <= ? \
+             ORDER BY expires_at LIMIT 1000",
+            "INDEX idempotency_expiry (expires_at<?",
+        )
+        .await;
+    });
+}
+
+/// SQLite does not compile a statement again at every execution (`LIBSQLITE3_FLAGS` in `.cargo/config.toml`).
+#[test]
+fn sqlite_is_built_with_stable_plans() {
+    run(On::Sqlite, async |env: Env| {
+        let options = env.store.sqlite_text("PRAGMA compile_options").await;
+        assert!(options.iter().any(|option| option == "ENABLE_QPSG"), "{options:?}");
+        for (pragma, expect) in [
+            ("synchronous", "2"),
+            ("journal_mode", "wal"),
+            ("secure_delete", "1"),
+            ("trusted_schema", "0"),
+            ("cell_size_check", "1"),
+            ("foreign_keys", "1"),
+        ] {
+            assert_eq!(env.store.sqlite_text(&format!("PRAGMA {pragma}")).await, [expect], "{pragma}");
+        }
+    });
+}

@@ -1,0 +1,172 @@
+//! The closed list of changes. Each resource's module says how its changes become rows.
+
+use linli_core::assessment::Attention;
+use linli_core::calendar::DayKind;
+use linli_core::event::CareEvent;
+use linli_core::id::{AreaId, DwellingId, EventId, PostId, RecordId, ResidentId, SiteId, Subject};
+use linli_core::membership::Membership;
+use linli_core::pause::Pause;
+use linli_core::record::{Evaluation, ServiceRecord};
+use linli_core::resident::{Fact, FieldClass, Resident};
+use linli_core::site::{Area, Dwelling, Post, Site};
+use linli_core::time::CivilDate;
+
+use crate::assessment::StoredAssessment;
+use crate::change::Rows;
+use crate::error::SealError;
+use crate::history::HistoryDraft;
+use crate::record::StoredRecord;
+use crate::resident::{CellChanges, IndexRows, ResidentHead};
+use crate::seal::Sealer;
+use crate::site::PluginParameters;
+
+/// One change of one resource.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Site(Site),
+    RequireSite(SiteId),
+    Dwelling(Dwelling),
+    RequireDwelling(SiteId, DwellingId),
+    Area(Area),
+    RequireArea(SiteId, AreaId),
+    Post(Post),
+    RequirePost(SiteId, PostId),
+    PluginParameters(PluginParameters),
+    CalendarDay(SiteId, CivilDate, Option<DayKind>),
+    CreateResident(Box<Resident>),
+    UpdateResident(Box<ResidentHead>, Box<CellChanges>),
+    RequireResident(SiteId, ResidentId, Option<u64>),
+    Fact(SiteId, ResidentId, FieldClass, Fact),
+    Membership(Membership),
+    Attention(SiteId, ResidentId, Attention),
+    DropAttention(SiteId, ResidentId, CivilDate),
+    Assessment(Box<StoredAssessment>),
+    Record(Box<ServiceRecord>),
+    Correction(Box<StoredRecord>, Box<ServiceRecord>),
+    RequireRecord(SiteId, RecordId),
+    Evaluation(SiteId, Box<Evaluation>, u64),
+    Pause(Pause),
+    CareEvent(CareEvent),
+    RequireCareEvent(SiteId, Subject, linli_core::time::Instant, EventId),
+    History(Box<HistoryDraft>),
+}
+
+impl Change {
+    /// The residents whose keys seal something of it.
+    pub(crate) fn sealed_for<'a>(&'a self, out: &mut Vec<&'a ResidentId>) {
+        match self {
+            Self::CreateResident(resident) => out.push(&resident.id),
+            Self::UpdateResident(head, cells) if !cells.is_empty() => out.push(&head.id),
+            Self::Fact(_, resident, _, _) => out.push(resident),
+            Self::Membership(membership) if membership.evidence.is_some() => out.push(&membership.resident),
+            Self::Record(record) | Self::Correction(_, record) => {
+                out.extend(record.subjects.iter().filter(|s| s.content.is_some()).filter_map(|s| {
+                    match &s.subject {
+                        Subject::Resident(id) => Some(id),
+                        Subject::Dwelling(_)
+                        | Subject::Area(_)
+                        | Subject::Facility(_)
+                        | Subject::Request(_)
+                        | Subject::Site => None,
+                    }
+                }));
+            }
+            Self::Evaluation(_, evaluation, _) => {
+                if let (Subject::Resident(id), Some(_)) = (&evaluation.subject, &evaluation.comment) {
+                    out.push(id);
+                }
+            }
+            Self::Pause(pause) if pause.remark.is_some() => out.push(&pause.resident),
+            Self::CareEvent(event) => {
+                if let (Subject::Resident(id), Some(_)) = (&event.subject, &event.note) {
+                    out.push(id);
+                }
+            }
+            Self::History(draft) => out.push(&draft.resident),
+            Self::Site(_)
+            | Self::RequireSite(_)
+            | Self::Dwelling(_)
+            | Self::RequireDwelling(..)
+            | Self::Area(_)
+            | Self::RequireArea(..)
+            | Self::Post(_)
+            | Self::RequirePost(..)
+            | Self::PluginParameters(_)
+            | Self::UpdateResident(..)
+            | Self::RequireResident(..)
+            | Self::Membership(_)
+            | Self::Attention(..)
+            | Self::DropAttention(..)
+            | Self::Assessment(_)
+            | Self::RequireRecord(..)
+            | Self::Pause(_)
+            | Self::CalendarDay(..)
+            | Self::RequireCareEvent(..) => {}
+        }
+    }
+
+    /// The resident whose key is made before anything is sealed with it.
+    pub(crate) fn creates(&self) -> Option<&ResidentId> {
+        if let Self::CreateResident(resident) = self { Some(&resident.id) } else { None }
+    }
+
+    /// The resident whose index rows must be known to replace them.
+    pub(crate) fn reindexes(&self) -> Option<&ResidentId> {
+        match self {
+            Self::UpdateResident(head, cells) if cells.contact.is_some() || cells.identity.is_some() => {
+                Some(&head.id)
+            }
+            _ => None, // one question about one variant
+        }
+    }
+
+    /// Its guards and rows.
+    pub(crate) fn rows(
+        &self,
+        sealer: &Sealer<'_>,
+        index: &IndexRows,
+        rows: &mut Rows,
+    ) -> Result<(), SealError> {
+        match self {
+            Self::Site(site) => crate::site::site_rows(site, rows),
+            Self::RequireSite(site) => crate::site::require_site(site, rows),
+            Self::Dwelling(dwelling) => crate::site::dwelling_rows(dwelling, rows),
+            Self::RequireDwelling(site, id) => crate::site::require_dwelling(site, id, rows),
+            Self::Area(area) => crate::site::area_rows(area, rows),
+            Self::RequireArea(site, id) => crate::site::require_area(site, id, rows),
+            Self::Post(post) => crate::site::post_rows(post, rows),
+            Self::RequirePost(site, id) => crate::site::require_post(site, id, rows),
+            Self::PluginParameters(parameters) => crate::site::parameter_rows(parameters, rows),
+            Self::CalendarDay(site, day, kind) => crate::site::calendar_rows(site, *day, *kind, rows),
+            Self::CreateResident(resident) => return crate::resident::create_rows(resident, sealer, rows),
+            Self::UpdateResident(head, cells) => {
+                return crate::resident::update_rows(head, cells, index, sealer, rows);
+            }
+            Self::RequireResident(site, id, version) => crate::resident::require(site, id, *version, rows),
+            Self::Fact(site, resident, class, fact) => {
+                return crate::resident::fact_rows(site, resident, *class, fact, sealer, rows);
+            }
+            Self::Membership(membership) => return crate::membership::rows(membership, sealer, rows),
+            Self::Attention(site, resident, attention) => {
+                crate::assessment::attention_rows(site, resident, attention, rows);
+            }
+            Self::DropAttention(site, resident, from) => {
+                crate::assessment::drop_attention(site, resident, *from, rows);
+            }
+            Self::Assessment(assessment) => crate::assessment::rows(assessment, rows),
+            Self::Record(record) => return crate::record::rows(record, sealer, rows),
+            Self::Correction(old, new) => return crate::record::correction_rows(old, new, sealer, rows),
+            Self::RequireRecord(site, id) => crate::record::require(site, id, rows),
+            Self::Evaluation(site, evaluation, version) => {
+                return crate::record::evaluation_rows(site, evaluation, *version, sealer, rows);
+            }
+            Self::Pause(pause) => return crate::pause::rows(pause, sealer, rows),
+            Self::CareEvent(event) => return crate::event::rows(event, sealer, rows),
+            Self::RequireCareEvent(site, subject, occurred_at, id) => {
+                crate::event::require(site, subject, *occurred_at, id, rows);
+            }
+            Self::History(draft) => return crate::history::rows(draft, sealer, rows),
+        }
+        Ok(())
+    }
+}

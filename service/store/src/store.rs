@@ -1,0 +1,433 @@
+//! The store: one type for both databases. Opening, committing, readiness.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use linli_core::time::Instant;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryFilter, Statement,
+};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use crate::backend::{Backend, check_schema, postgres, sqlite};
+use crate::change::{ChangeSet, Prepared, PreparedRequest, Rows, Scope, Write};
+use crate::crypto::cell::{self, Place};
+use crate::crypto::keys::KeyStore;
+use crate::crypto::{Chacha, CryptoProvider, Random, RootKey};
+use crate::error::{CommitError, Fault, OpenError, SealError, StoreError};
+use crate::migration::newest_migration;
+use crate::seal::{Receipt, Sealer};
+use crate::table::{Val, idempotency, site_head};
+use crate::writer::Queue;
+use crate::writer::plan::Outcome;
+
+/// Where the data live.
+#[derive(Debug, Clone)]
+pub enum StoreConfig {
+    /// A SQLite file; its keys in a second file beside it, `….keys`.
+    Sqlite {
+        /// The file; made where it does not exist.
+        path: PathBuf,
+        /// Reading connections, 4 to 8.
+        readers: u32,
+        /// Whether to bring the schema up to date.
+        migrate: bool,
+    },
+    /// A PostgreSQL database, version 15 or newer.
+    Postgres {
+        /// `postgres://user:password@host/database?sslmode=verify-full`.
+        url: SecretString,
+        /// The database of the keys; `None`: the schema `linli_keys` of the same one.
+        keys_url: Option<SecretString>,
+        /// Reading connections.
+        readers: u32,
+        /// Whether to bring the schema up to date.
+        migrate: bool,
+    },
+}
+
+impl StoreConfig {
+    /// A SQLite file with the usual settings: six readers, migrated at start.
+    pub fn sqlite(path: impl Into<PathBuf>) -> Self {
+        Self::Sqlite { path: path.into(), readers: 6, migrate: true }
+    }
+
+    /// A PostgreSQL database with the usual settings: sixteen readers, migrated where asked.
+    pub fn postgres(url: SecretString, migrate: bool) -> Self {
+        Self::Postgres { url, keys_url: None, readers: 16, migrate }
+    }
+}
+
+/// What a committed change set came to.
+#[derive(Debug)]
+pub enum Committed {
+    /// It is durable.
+    Done(Receipt),
+    /// The same request was answered before: nothing was written; this is the answer that was given then.
+    Repeated(SecretSlice<u8>),
+}
+
+impl Committed {
+    /// The answer given before, if the request is a repetition.
+    pub fn into_repeated(self) -> Option<SecretSlice<u8>> {
+        match self {
+            Self::Done(_) => None,
+            Self::Repeated(answer) => Some(answer),
+        }
+    }
+
+    /// The receipt, unless the request is a repetition.
+    pub fn into_receipt(self) -> Option<Receipt> {
+        match self {
+            Self::Done(receipt) => Some(receipt),
+            Self::Repeated(_) => None,
+        }
+    }
+}
+
+struct Inner {
+    backend: Backend,
+    queues: Vec<Queue>,
+    keys: KeyStore,
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({:?})", self.inner.backend.kind())
+    }
+}
+
+impl Store {
+    /// Opens the store with the default algorithms. Must be called within a tokio runtime: the writers live on it.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what an operator can do.
+    pub async fn open(
+        config: StoreConfig,
+        root: RootKey,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, OpenError> {
+        Self::open_with(config, root, random, Arc::new(Chacha)).await
+    }
+
+    /// As [`Store::open`], with other algorithms.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_with(
+        config: StoreConfig,
+        root: RootKey,
+        random: Arc<dyn Random>,
+        provider: Arc<dyn CryptoProvider>,
+    ) -> Result<Self, OpenError> {
+        let backend = match config {
+            StoreConfig::Sqlite { path, readers, migrate } => {
+                let readers = readers.clamp(1, 64);
+                sqlite::open(&path, readers, migrate).await?
+            }
+            StoreConfig::Postgres { url, keys_url, readers, migrate } => {
+                let keys_url = keys_url.as_ref().map(ExposeSecret::expose_secret);
+                postgres::open(url.expose_secret(), keys_url, readers.clamp(1, 1000), migrate).await?
+            }
+        };
+        let keys = KeyStore::open(backend.keys.clone(), backend.keys_prefix, provider, random, root).await?;
+        let queues = backend.writers.iter().cloned().map(Queue::start).collect();
+        Ok(Self { inner: Arc::new(Inner { backend, queues, keys }) })
+    }
+
+    /// Whether the database answers, its schema is the one this binary expects, and writes are taken.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn ready(&self) -> Result<(), OpenError> {
+        if self.failed() {
+            return Err(OpenError::Database(Fault::Disk));
+        }
+        check_schema(self.reader()).await
+    }
+
+    /// Whether the store has stopped writing after a disk failure; the process should end, so that a restart recovers.
+    pub fn failed(&self) -> bool {
+        self.inner.queues.iter().any(Queue::failed)
+    }
+
+    /// How many change sets wait for their commit: a gauge of load.
+    pub fn waiting(&self) -> usize {
+        self.inner.queues.iter().map(Queue::waiting).sum()
+    }
+
+    /// Commits what waits, takes no more writes and closes every connection. Clones of this store answer
+    /// [`CommitError::Stopped`] from then on.
+    pub async fn close(&self) {
+        for queue in &self.inner.queues {
+            queue.stop().await;
+        }
+        let backend = &self.inner.backend;
+        for connection in backend.writers.iter().chain([&backend.reader, &backend.keys]) {
+            if let Err(err) = connection.clone().close().await {
+                tracing::warn!(fault = %Fault::of(&err), "a connection did not close");
+            }
+        }
+    }
+
+    /// Whether a process of another machine may write to the same database.
+    pub fn shared(&self) -> bool {
+        self.inner.backend.kind() == DbBackend::Postgres
+    }
+
+    /// The database's name: `sqlite` or `postgresql`.
+    pub fn backend_name(&self) -> &'static str {
+        if self.shared() { "postgresql" } else { "sqlite" }
+    }
+
+    /// The name of the newest migration, which the database has.
+    pub fn schema_version(&self) -> String {
+        newest_migration()
+    }
+
+    /// Commits a change set: all of it, with its audit entry, events and stored answer, or nothing. `name` names the
+    /// command in traces. Returns when it is durable.
+    ///
+    /// A caller that is dropped meanwhile does not take the commit back.
+    ///
+    /// # Errors
+    /// [`CommitError`]; after any but [`CommitError::Unknown`], nothing of it is stored.
+    pub async fn commit(&self, name: &'static str, set: ChangeSet) -> Result<Committed, CommitError> {
+        let prepared = self.prepare(&set).await?;
+        let ChangeSet { scope, audit, .. } = set;
+        let outcome = self.queue(&scope).commit(prepared).await;
+        match &outcome {
+            Ok(_) => tracing::trace!(name, "committed"),
+            Err(err) => tracing::debug!(name, %err, "not committed"),
+        }
+        match outcome? {
+            Outcome::Done { audit_seq, audit_hash, event_seq } => {
+                Ok(Committed::Done(Receipt::of(&scope, &audit, audit_seq, audit_hash, event_seq)))
+            }
+            Outcome::Repeated { answer } => Ok(Committed::Repeated(self.open_answer(&scope, &answer).await?)),
+        }
+    }
+
+    /// The answer that was given to this request before, so that a repetition needs no second look at the state of
+    /// things. [`Store::commit`] decides the same once more for requests that overlap.
+    ///
+    /// # Errors
+    /// [`CommitError::RequestIdReused`] where the id was used for another request, or as the database fails.
+    pub async fn kept_answer(
+        &self,
+        scope: &Scope,
+        principal: &str,
+        (method, request_id): (&str, &str),
+        request_hash: &[u8; 32],
+        system_time: Instant,
+    ) -> Result<Option<SecretSlice<u8>>, CommitError> {
+        let rows = idempotency::Entity::find()
+            .filter(idempotency::Column::Site.eq(scope.text()))
+            .filter(idempotency::Column::Principal.eq(principal))
+            .filter(idempotency::Column::Method.eq(method))
+            .filter(idempotency::Column::RequestId.eq(request_id))
+            .all(self.reader())
+            .await
+            .map_err(|err| CommitError::Database(Fault::of(&err)))?;
+        match rows.into_iter().find(|row| row.expires_at > system_time.micros()) {
+            None => Ok(None),
+            Some(row) if row.request_hash != request_hash => Err(CommitError::RequestIdReused),
+            Some(row) => self.open_answer(scope, &row.answer).await.map(Some),
+        }
+    }
+
+    async fn open_answer(&self, scope: &Scope, answer: &[u8]) -> Result<SecretSlice<u8>, CommitError> {
+        let key = self.keys().site(scope.text()).await?;
+        let plain = cell::open(self.keys().provider(), key.current().1, &answer_place(scope.text()), answer)?;
+        Ok(SecretSlice::from(plain.to_vec()))
+    }
+
+    /// Commits the audit entry of a read; the receipt opens what the entry names.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn disclose(&self, name: &'static str, mut set: ChangeSet) -> Result<Receipt, CommitError> {
+        set.request = None; // a read is not answered from memory: it is authorised, and noted, each time
+        match self.commit(name, set).await? {
+            Committed::Done(receipt) => Ok(receipt),
+            Committed::Repeated(_) => Err(CommitError::RequestIdReused),
+        }
+    }
+
+    /// Seals, converts and hashes whatever can be before the writer gives the change set its place.
+    pub(crate) async fn prepare(&self, set: &ChangeSet) -> Result<Prepared, CommitError> {
+        let scope = set.scope.text();
+        let keys = self.keys();
+        let mut sealed_for = Vec::new();
+        set.changes.iter().for_each(|change| change.sealed_for(&mut sealed_for));
+        let mut residents: Vec<String> = sealed_for.iter().map(|id| id.as_str().to_owned()).collect();
+        residents.sort_unstable();
+        residents.dedup();
+        let created: Vec<String> = set
+            .changes
+            .iter()
+            .filter_map(|change| change.creates())
+            .map(|id| id.as_str().to_owned())
+            .collect();
+        if !created.is_empty() {
+            keys.create(scope, &created).await?;
+        }
+        let residents = if residents.is_empty() {
+            std::collections::HashMap::new()
+        } else {
+            keys.residents(scope, &residents).await?
+        };
+        let sealer = Sealer { keys, site_text: scope, site: keys.site(scope).await?, residents };
+        let reindexed: Vec<&str> =
+            set.changes.iter().filter_map(|change| change.reindexes()).map(|id| id.as_str()).collect();
+        let index = self.index_rows(scope, &reindexed).await.map_err(|err| match err {
+            StoreError::Database(fault) => CommitError::Database(fault),
+            StoreError::Row { .. } => CommitError::Database(Fault::Internal),
+            StoreError::Seal(err) => CommitError::Seal(err),
+        })?;
+        let mut rows = Rows::default();
+        for change in &set.changes {
+            change.rows(&sealer, &index, &mut rows)?;
+        }
+        check_site(&set.scope, &rows)?;
+        let request = match &set.request {
+            Some(request) => Some(PreparedRequest {
+                principal: set.audit.principal.clone(),
+                method: request.method.clone(),
+                request_id: request.request_id.clone(),
+                request_hash: request.request_hash,
+                sealed_answer: seal_answer(&sealer, scope, request.answer.expose_secret())?,
+            }),
+            None => None,
+        };
+        Ok(Prepared {
+            scope: scope.to_owned(),
+            epoch: set.epoch,
+            bump_epoch: set.bump_epoch,
+            audit_tail: set.audit.tail(&rows.digest()),
+            rows,
+            events: set.events.clone(),
+            care_time: set.audit.care_time,
+            system_time: set.audit.system_time,
+            request,
+        })
+    }
+
+    /// The writer of a site: always the same one, so that its change sets meet in one group.
+    fn queue(&self, scope: &Scope) -> &Queue {
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(scope.text());
+        let count = self.inner.queues.len().max(1);
+        let index = usize::try_from(hash % (count as u64)).unwrap_or_default();
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "a backend opens at least one writer; the index is below their number"
+        )]
+        &self.inner.queues[index]
+    }
+
+    /// The authorisation epoch that a decision about this scope must carry into its change set; `None`: there is no such
+    /// site. (The system's own epoch is 0 before its first entry.) One statement, never on a replica.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn authz_epoch(&self, scope: &Scope) -> Result<Option<i64>, StoreError> {
+        let found = self.stored_head(scope).await?;
+        Ok(match scope {
+            Scope::Site(_) => found.map(|head| head.authz_epoch),
+            Scope::System => Some(found.map_or(0, |head| head.authz_epoch)),
+        })
+    }
+
+    /// The numbers of the newest audit entry and event of a scope, `(0, 0)` before the first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sequences(&self, scope: &Scope) -> Result<(i64, i64), StoreError> {
+        let head = self.site_head(scope).await?;
+        Ok((head.audit_seq, head.event_seq))
+    }
+
+    pub(crate) async fn site_head(&self, scope: &Scope) -> Result<site_head::Model, StoreError> {
+        Ok(self.stored_head(scope).await?.unwrap_or_else(|| site_head::Model {
+            site: scope.text().to_owned(),
+            audit_seq: 0,
+            audit_hash: crate::audit::GENESIS.to_vec(),
+            event_seq: 0,
+            authz_epoch: 0,
+        }))
+    }
+
+    async fn stored_head(&self, scope: &Scope) -> Result<Option<site_head::Model>, StoreError> {
+        let query = site_head::Entity::find().filter(site_head::Column::Site.eq(scope.text()));
+        Ok(query.all(self.reader()).await?.into_iter().next())
+    }
+
+    /// Removes stored answers that have expired, up to 1,000; returns how many. Call it again while it returns
+    /// 1,000.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sweep_answers(&self, system_time: Instant) -> Result<u64, StoreError> {
+        let backend = self.inner.backend.kind();
+        let mark = if backend == DbBackend::Postgres { "$1" } else { "?" };
+        let sql = format!(
+            "DELETE FROM idempotency WHERE (site, principal, method, request_id) IN (SELECT site, principal, \
+             method, request_id FROM idempotency WHERE expires_at <= {mark} ORDER BY expires_at LIMIT 1000)"
+        );
+        let values = [sea_orm::Value::BigInt(Some(system_time.micros()))];
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        let writer = self.inner.backend.writers.first().ok_or(StoreError::Database(Fault::Internal))?;
+        Ok(writer.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// The pool that reads.
+    pub(crate) fn reader(&self) -> &DatabaseConnection {
+        &self.inner.backend.reader
+    }
+
+    pub(crate) fn keys(&self) -> &KeyStore {
+        &self.inner.keys
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn keys_connection(&self) -> (&DatabaseConnection, &'static str) {
+        (&self.inner.backend.keys, self.inner.backend.keys_prefix)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn writer(&self) -> Option<&DatabaseConnection> {
+        self.inner.backend.writers.first()
+    }
+}
+
+/// Every row of a site's change set belongs to the site.
+fn check_site(scope: &Scope, rows: &Rows) -> Result<(), CommitError> {
+    let Scope::Site(site) = scope else { return Ok(()) };
+    let own = Val::Text(site.as_str().to_owned());
+    let guards = rows.guards.iter().map(|guard: &crate::change::Guard| guard.key.first());
+    let writes = rows.writes.iter().map(|write| match write {
+        Write::Append { row, .. } | Write::Put { row, .. } => row.first(),
+        Write::Delete { key, .. } => key.first(),
+    });
+    if guards.chain(writes).all(|first| first == Some(&own)) {
+        Ok(())
+    } else {
+        Err(CommitError::Database(Fault::Constraint))
+    }
+}
+
+fn answer_place(scope: &str) -> Place<'_> {
+    Place { site: scope, table: "idempotency", row: &[], column: "answer", version: 1 }
+}
+
+fn seal_answer(sealer: &Sealer<'_>, scope: &str, answer: &[u8]) -> Result<Vec<u8>, SealError> {
+    let (version, key) = sealer.site.current();
+    cell::seal(sealer.keys.provider(), sealer.keys.random(), key, version, &answer_place(scope), answer)
+}

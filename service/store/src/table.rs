@@ -1,0 +1,283 @@
+//! The tables: one declaration each gives the sea-orm entity that reads it and the description that the writer
+//! writes it by.
+//!
+//! The columns of the key come first, the site before all. In a *versioned* table the next column is `version`;
+//! guards compare it. The other tables are append-only, or projections that are replaced by key.
+
+use sea_orm::Value;
+
+/// A value of a row on its way into the database.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Val {
+    /// Text.
+    Text(String),
+    /// A whole number, an instant in microseconds, a date in days, or a truth value as 0 and 1.
+    Int(i64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// No text.
+    NoText,
+    /// No number.
+    NoInt,
+    /// No bytes.
+    NoBytes,
+}
+
+impl From<Val> for Value {
+    fn from(val: Val) -> Self {
+        match val {
+            Val::Text(text) => Self::String(Some(text)),
+            Val::Int(number) => Self::BigInt(Some(number)),
+            Val::Bytes(bytes) => Self::Bytes(Some(bytes)),
+            Val::NoText => Self::String(None),
+            Val::NoInt => Self::BigInt(None),
+            Val::NoBytes => Self::Bytes(None),
+        }
+    }
+}
+
+macro_rules! into_val {
+    ($($type:ty: $some:ident, $none:ident;)*) => {$(
+        impl From<$type> for Val {
+            fn from(value: $type) -> Self {
+                Self::$some(value)
+            }
+        }
+
+        impl From<Option<$type>> for Val {
+            fn from(value: Option<$type>) -> Self {
+                value.map_or(Self::$none, Self::$some)
+            }
+        }
+    )*};
+}
+
+into_val! {
+    String: Text, NoText;
+    i64: Int, NoInt;
+    Vec<u8>: Bytes, NoBytes;
+}
+
+impl From<&str> for Val {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+/// The values of a row's key, in column order.
+pub(crate) type Key = Vec<Val>;
+
+/// How a table is described to the writer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its columns in order, the key first.
+    pub(crate) columns: &'static [&'static str],
+    /// How many columns the key has.
+    pub(crate) key: usize,
+    /// Whether the column after the key is `version`.
+    pub(crate) versioned: bool,
+}
+
+macro_rules! count {
+    () => { 0 };
+    ($head:ident $($tail:ident)*) => { 1 + count!($($tail)*) };
+}
+
+macro_rules! flag {
+    (versioned) => {
+        true
+    };
+    (plain) => {
+        false
+    };
+}
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $module:ident $variant:ident = $name:literal $flavour:ident
+        ($($key:ident: $ktype:ty),*) { $($column:ident: $type:ty),* $(,)? })*) => {
+        /// Every table that change sets write. The order is the order of statements within a commit.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub(crate) enum Table { $($(#[$doc])* $variant,)* }
+
+        impl Table {
+            /// Every table.
+            #[cfg(any(test, feature = "testing"))]
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Its description.
+            pub(crate) const fn meta(self) -> &'static Meta {
+                match self { $(Self::$variant => &$module::META,)* }
+            }
+        }
+
+        $(
+            $(#[$doc])*
+            pub(crate) mod $module {
+                use sea_orm::entity::prelude::*;
+
+                pub(crate) const META: super::Meta = super::Meta {
+                    name: $name,
+                    columns: &[$(stringify!($key),)* $(stringify!($column),)*],
+                    key: count!($($key)*),
+                    versioned: flag!($flavour),
+                };
+
+                $(#[$doc])*
+                #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+                #[sea_orm(table_name = $name)]
+                pub(crate) struct Model {
+                    $(#[sea_orm(primary_key, auto_increment = false)] pub(crate) $key: $ktype,)*
+                    $(pub(crate) $column: $type,)*
+                }
+
+                #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+                pub(crate) enum Relation {}
+
+                impl ActiveModelBehavior for ActiveModel {}
+
+                impl From<Model> for Vec<super::Val> {
+                    fn from(row: Model) -> Self {
+                        vec![$(row.$key.into(),)* $(row.$column.into(),)*]
+                    }
+                }
+            }
+        )*
+    };
+}
+
+tables! {
+    /// The spine: one row per site, and `*system`.
+    site_head SiteHead = "site_head" plain (site: String) {
+        audit_seq: i64, audit_hash: Vec<u8>, event_seq: i64, authz_epoch: i64,
+    }
+    /// Sites.
+    site Site = "site" versioned (site: String) {
+        version: i64, title: String, zone: String, created_at: i64,
+    }
+    /// Dwellings.
+    dwelling Dwelling = "dwelling" versioned (site: String, id: String) {
+        version: i64, building: String, unit: Option<String>, room: String, created_at: i64,
+    }
+    /// Buildings, stairwells, passages, gates.
+    area Area = "area" versioned (site: String, id: String) {
+        version: i64, kind: String, title: String, building: Option<String>, created_at: i64,
+    }
+    /// Posts, with their buildings and holders as one value.
+    post Post = "post" versioned (site: String, id: String) {
+        version: i64, title: String, department: String, detail: Vec<u8>, created_at: i64,
+    }
+    /// A site's parameters for a plugin.
+    plugin_parameter PluginParameter = "plugin_parameter" versioned (site: String, plugin: String) {
+        version: i64, detail: Vec<u8>, updated_at: i64,
+    }
+    /// Days on which a site departs from the calendar.
+    calendar_override CalendarOverride = "calendar_override" plain (site: String, day: i64) {
+        kind: String,
+    }
+    /// Care files: the clear part.
+    resident Resident = "resident" versioned (site: String, id: String) {
+        version: i64, dwelling: String, state: String, moved_in: i64, moved_out: Option<i64>, died_on: Option<i64>,
+        created_at: i64, updated_at: i64,
+    }
+    /// Care files: one sealed cell per field class.
+    resident_cell ResidentCell = "resident_cell" plain (site: String, resident: String, class: String) {
+        version: i64, cell: Vec<u8>,
+    }
+    /// Whose an identity number is: unique within a site.
+    resident_identity ResidentIdentity = "resident_identity" versioned (site: String, hash: Vec<u8>) {
+        version: i64, resident: String,
+    }
+    /// Blind indexes of phone, birth date and name.
+    resident_index ResidentIndex = "resident_index" plain (site: String, field: String, hash: Vec<u8>, resident: String) {
+        version: i64,
+    }
+    /// Facts, each value sealed; a newer fact about a field is a further row.
+    fact Fact = "fact" plain (site: String, resident: String, field: String, recorded_at: i64, true_from: i64) {
+        class: String, cell: Vec<u8>,
+    }
+    /// Memberships in care groups.
+    membership Membership = "membership" versioned (site: String, resident: String, id: String) {
+        version: i64, care_group: String, basis: String, reason: Option<String>, start_day: i64, end_day: Option<i64>,
+        exit_on: Option<i64>, exit_cause: Option<String>, exit_proposed_at: Option<i64>, recorded_at: i64,
+        evidence: Option<Vec<u8>>,
+    }
+    /// Tier and tags from a day on.
+    attention Attention = "attention" plain (site: String, resident: String, from_day: i64) {
+        tier: String, tags: String,
+    }
+    /// The last answer of each plugin about a resident.
+    assessment Assessment = "assessment" versioned (site: String, resident: String, plugin: String) {
+        version: i64, plugin_version: String, digest: String, assessed_at: i64, stale: i64, valid_until: Option<i64>,
+        findings: Vec<u8>,
+    }
+    /// Service records in their current version.
+    record Record = "record" versioned (site: String, id: String) {
+        version: i64, kind: String, occurred_at: i64, recorded_at: i64, first_recorded_at: i64, performer: String,
+        department: String, voided_at: Option<i64>, subjects: Vec<u8>, correction: Option<Vec<u8>>,
+    }
+    /// Superseded versions of service records.
+    record_version RecordVersion = "record_version" plain (site: String, id: String, version: i64) {
+        kind: String, occurred_at: i64, recorded_at: i64, first_recorded_at: i64, performer: String,
+        department: String, voided_at: Option<i64>, subjects: Vec<u8>, correction: Option<Vec<u8>>,
+    }
+    /// Current records as each subject sees them: what obligations are computed from.
+    record_subject RecordSubject = "record_subject" plain
+        (site: String, subject_kind: String, subject: String, occurred_at: i64, record: String) {
+        kind: String, outcome: String, recorded_at: i64, voided_at: Option<i64>, answers: Option<String>,
+    }
+    /// What was done, seen or said: sealed per subject, kept for every version.
+    record_content RecordContent = "record_content" plain
+        (site: String, record: String, version: i64, subject_kind: String, subject: String) {
+        cell: Vec<u8>,
+    }
+    /// Evaluations of records by those who received the service.
+    evaluation Evaluation = "evaluation" versioned (site: String, record: String, subject_kind: String, subject: String) {
+        version: i64, satisfaction: i64, recorded_at: i64, comment: Option<Vec<u8>>,
+    }
+    /// Pauses.
+    pause Pause = "pause" versioned (site: String, resident: String, id: String) {
+        version: i64, reason: String, left_on: i64, expected_return: i64, recorded_at: i64, returned_on: Option<i64>,
+        end_recorded_at: Option<i64>, confirmed_at: Option<i64>, remark: Option<Vec<u8>>,
+    }
+    /// Events that start clocks.
+    care_event CareEvent = "care_event" plain
+        (site: String, subject_kind: String, subject: String, occurred_at: i64, id: String) {
+        kind: String, recorded_at: i64, aspect: Option<String>, note: Option<Vec<u8>>,
+    }
+    /// Who changed which field of a file, with the sealed old and new values.
+    history History = "history" plain (site: String, resident: String, id: String) {
+        field: String, class: String, author: String, recorded_at: i64, old_cell: Option<Vec<u8>>,
+        new_cell: Option<Vec<u8>>,
+    }
+    /// The audit chain.
+    audit_entry AuditEntry = "audit_entry" plain (site: String, seq: i64) {
+        hash: Vec<u8>, body: Vec<u8>,
+    }
+    /// Events for others, in commit order per site.
+    outbox_event OutboxEvent = "outbox_event" plain (site: String, seq: i64) {
+        kind: String, resource: String, care_time: i64, system_time: i64, audit_seq: i64,
+    }
+    /// Answers to requests that may be repeated.
+    idempotency Idempotency = "idempotency" plain (site: String, principal: String, method: String, request_id: String) {
+        request_hash: Vec<u8>, answer: Vec<u8>, expires_at: i64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_site_leads_every_key_and_versions_follow_the_key() {
+        for table in Table::ALL {
+            let meta = table.meta();
+            assert_eq!(meta.columns.first(), Some(&"site"), "{}", meta.name);
+            assert!(meta.key >= 1 && meta.key <= meta.columns.len(), "{}", meta.name);
+            if meta.versioned {
+                assert_eq!(meta.columns.get(meta.key), Some(&"version"), "{}", meta.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The writer: takes all change sets that wait, makes one commit of them, answers after the commit.
+//!
+//! ```text
+//! BEGIN (IMMEDIATE on SQLite)
+//!   lock the heads of the group's sites, in site order (FOR UPDATE on PostgreSQL)
+//!   read what guards and request ids ask about: one statement per table
+//!   plan (a pure function)
+//!   one statement per table; the heads
+//! COMMIT
+//! ```
+//!
+//! Whoever writes a site's rows holds the site's head, so a guard that holds when it is read holds at the
+//! commit. A database error rolls back and the group is tried again one by one, so that only the guilty fails.
+
+pub(crate) mod plan;
+pub(crate) mod sql;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::change::Prepared;
+use crate::error::{CommitError, Fault};
+use crate::table::{Key, Table, idempotency, site_head};
+use plan::{Facts, Head, Outcome, Plan, StoredAnswer};
+use sql::Mode;
+
+/// Most change sets in one commit: beyond it the gain is small and the wait of the first one grows.
+pub(crate) const GROUP_MAX: usize = 256;
+/// Most change sets that wait for one writer; more are refused at once.
+pub(crate) const QUEUE_MAX: usize = 2048;
+/// How often a group is tried again as a whole when it lost against another transaction.
+const RETRIES: u32 = 5;
+
+type Answer = Result<Outcome, CommitError>;
+
+enum Message {
+    Commit(Box<Prepared>, oneshot::Sender<Answer>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The way into a writer.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    sender: mpsc::Sender<Message>,
+    failed: Arc<AtomicBool>,
+}
+
+impl Queue {
+    /// Starts a writer on a connection of its own.
+    pub(crate) fn start(connection: DatabaseConnection) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        let failed = Arc::new(AtomicBool::new(false));
+        tokio::spawn(run(connection, receiver, Arc::clone(&failed)));
+        Self { sender, failed }
+    }
+
+    /// Whether the writer has stopped after a disk failure.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Commits what waits and stops; further change sets are refused.
+    pub(crate) async fn stop(&self) {
+        let (stop, stopped) = oneshot::channel();
+        if self.sender.send(Message::Stop(stop)).await.is_ok() {
+            drop(stopped.await);
+        }
+    }
+
+    /// How many change sets wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.sender.max_capacity() - self.sender.capacity()
+    }
+
+    /// Hands over a change set and waits for its commit.
+    pub(crate) async fn commit(&self, prepared: Prepared) -> Answer {
+        if self.failed() {
+            return Err(CommitError::Stopped);
+        }
+        let (answer, answered) = oneshot::channel();
+        match self.sender.try_send(Message::Commit(Box::new(prepared), answer)) {
+            Ok(()) => answered.await.unwrap_or(Err(CommitError::Unknown)),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(CommitError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(CommitError::Stopped),
+        }
+    }
+}
+
+async fn run(connection: DatabaseConnection, mut receiver: mpsc::Receiver<Message>, failed: Arc<AtomicBool>) {
+    let mut waiting = Vec::with_capacity(GROUP_MAX);
+    let mut stopping = Vec::new();
+    while stopping.is_empty() && receiver.recv_many(&mut waiting, GROUP_MAX).await > 0 {
+        let (mut group, mut answers) = (Vec::with_capacity(waiting.len()), Vec::with_capacity(waiting.len()));
+        for message in waiting.drain(..) {
+            match message {
+                Message::Commit(prepared, answer) => {
+                    group.push(*prepared);
+                    answers.push(answer);
+                }
+                Message::Stop(stopped) => {
+                    receiver.close();
+                    stopping.push(stopped);
+                }
+            }
+        }
+        if failed.load(Ordering::Acquire) {
+            answers.into_iter().for_each(|answer| drop(answer.send(Err(CommitError::Stopped))));
+            continue;
+        }
+        let results = commit_group(&connection, &group).await;
+        let disk = results
+            .iter()
+            .any(|result| matches!(result, Err(CommitError::Database(Fault::Disk) | CommitError::Unknown)));
+        if disk && connection.get_database_backend() == DbBackend::Sqlite {
+            // What a failed fsync left in the file is known after recovery only: nothing more is written.
+            failed.store(true, Ordering::Release);
+            tracing::error!(
+                "the database file failed; no more writes are taken until the server is restarted"
+            );
+        }
+        for (answer, result) in answers.into_iter().zip(results) {
+            drop(answer.send(result)); // a caller that went away does not need it
+        }
+    }
+    // What came after the stop is told so, by the end of its channel.
+    receiver.close();
+    while let Ok(message) = receiver.try_recv() {
+        match message {
+            Message::Commit(_, answer) => drop(answer.send(Err(CommitError::Stopped))),
+            Message::Stop(stopped) => stopping.push(stopped),
+        }
+    }
+    for stopped in stopping {
+        let _ = stopped.send(());
+    }
+}
+
+/// Commits a group; results in queue order.
+pub(crate) async fn commit_group(connection: &DatabaseConnection, group: &[Prepared]) -> Vec<Answer> {
+    let mut tries = 0;
+    loop {
+        match attempt(connection, group).await {
+            Ok(results) => return results,
+            Err(Failure::Commit) => return group.iter().map(|_| Err(CommitError::Unknown)).collect(),
+            Err(Failure::Before(Fault::Busy)) if tries < RETRIES => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(5 << tries)).await;
+            }
+            Err(Failure::Before(fault)) if group.len() == 1 => {
+                return vec![Err(CommitError::Database(fault))];
+            }
+            Err(Failure::Before(fault)) => {
+                tracing::debug!(%fault, size = group.len(), "group rolled back; committing one by one");
+                break;
+            }
+        }
+    }
+    let mut results = Vec::with_capacity(group.len());
+    for prepared in group {
+        results.extend(Box::pin(commit_group(connection, std::slice::from_ref(prepared))).await);
+    }
+    results
+}
+
+enum Failure {
+    /// Rolled back: nothing is stored.
+    Before(Fault),
+    /// COMMIT was sent and did not answer.
+    Commit,
+}
+
+impl From<DbErr> for Failure {
+    fn from(err: DbErr) -> Self {
+        Self::Before(Fault::of(&err))
+    }
+}
+
+async fn attempt(connection: &DatabaseConnection, group: &[Prepared]) -> Result<Vec<Answer>, Failure> {
+    let transaction = begin(connection).await?;
+    let facts = facts(&transaction, group).await?;
+    let plan = plan::plan(group, &facts);
+    if plan.is_empty() {
+        transaction.rollback().await?;
+        return Ok(plan.results);
+    }
+    let results = execute(&transaction, plan).await?;
+    match transaction.commit().await {
+        Ok(()) => Ok(results),
+        Err(err) => match Fault::of(&err) {
+            fault @ (Fault::Busy | Fault::Full | Fault::Constraint | Fault::Duplicate) => {
+                Err(Failure::Before(fault))
+            }
+            Fault::Unavailable | Fault::Disk | Fault::Internal => Err(Failure::Commit),
+        },
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place where a transaction begins")]
+async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    connection
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        })
+        .await
+}
+
+async fn facts(transaction: &DatabaseTransaction, group: &[Prepared]) -> Result<Facts, DbErr> {
+    let mut sites: Vec<&str> = group.iter().map(|prepared| prepared.scope.as_str()).collect();
+    sites.sort_unstable();
+    sites.dedup();
+    let (heads, made) = heads(transaction, &sites).await?;
+    let mut facts = Facts { heads, made, ..Facts::default() };
+    let answers: Vec<Key> =
+        group.iter().filter_map(|p| p.request.as_ref().map(|request| request.key(&p.scope))).collect();
+    if let Some(like) = answers.first() {
+        let columns = "site, principal, method, request_id, request_hash, answer, expires_at";
+        for row in sql::select_by_keys(transaction, &idempotency::META, columns, &answers, "").await? {
+            let answer = StoredAnswer {
+                request_hash: row.try_get_by_index(4)?,
+                answer: row.try_get_by_index(5)?,
+                expires_at: row.try_get_by_index(6)?,
+            };
+            facts.answers.insert(sql::key_of_row(&row, like)?, answer);
+        }
+    }
+    for (table, keys) in plan::asked(group) {
+        let meta = table.meta();
+        let Some(like) = keys.first() else { continue };
+        let mut columns = meta.columns.iter().take(meta.key).copied().collect::<Vec<_>>();
+        columns.push(if meta.versioned { "version" } else { "CAST(0 AS BIGINT)" });
+        for row in sql::select_by_keys(transaction, meta, &columns.join(", "), &keys, "").await? {
+            facts.versions.insert((table, sql::key_of_row(&row, like)?), row.try_get_by_index(meta.key)?);
+        }
+    }
+    Ok(facts)
+}
+
+/// Reads the heads and, on PostgreSQL, locks them in site order; a head must exist to be locked, so those that do
+/// not are made. The second value names them.
+async fn heads(
+    transaction: &DatabaseTransaction,
+    sites: &[&str],
+) -> Result<(BTreeMap<String, Head>, BTreeSet<String>), DbErr> {
+    let keys: Vec<Key> = sites.iter().map(|site| vec![(*site).into()]).collect();
+    let postgres = transaction.get_database_backend() == DbBackend::Postgres;
+    let suffix = if postgres { " ORDER BY site FOR UPDATE" } else { "" };
+    let found = select_heads(transaction, &keys, suffix).await?;
+    let missing: Vec<_> = sites.iter().filter(|site| !found.contains_key(**site)).collect();
+    if !postgres || missing.is_empty() {
+        return Ok((found, BTreeSet::new()));
+    }
+    let rows = missing.iter().map(|site| plan::head_row(site, &Head::default())).collect();
+    let made = sql::insert_missing(transaction, &site_head::META, rows).await?;
+    // Whoever else made one meanwhile has committed by now: read again.
+    Ok((select_heads(transaction, &keys, suffix).await?, made))
+}
+
+async fn select_heads(
+    transaction: &DatabaseTransaction,
+    keys: &[Key],
+    suffix: &str,
+) -> Result<BTreeMap<String, Head>, DbErr> {
+    let columns = "site, audit_seq, audit_hash, event_seq, authz_epoch";
+    let rows = sql::select_by_keys(transaction, &site_head::META, columns, keys, suffix).await?;
+    rows.iter()
+        .map(|row| {
+            let hash: Vec<u8> = row.try_get_by_index(2)?;
+            let audit_hash = hash.try_into().map_err(|_| DbErr::Type("audit_hash".into()))?;
+            let head = Head {
+                audit_seq: row.try_get_by_index(1)?,
+                audit_hash,
+                event_seq: row.try_get_by_index(3)?,
+                authz_epoch: row.try_get_by_index(4)?,
+            };
+            Ok((row.try_get_by_index(0)?, head))
+        })
+        .collect()
+}
+
+async fn execute(transaction: &DatabaseTransaction, plan: Plan) -> Result<Vec<Answer>, DbErr> {
+    for (table, rows) in plan.appends {
+        // The head of a new site may have come to be by a refused call about a site that was not there yet.
+        let mode = if table == Table::SiteHead { Mode::InsertOrKeep } else { Mode::Insert };
+        sql::write_rows(transaction, table.meta(), mode, rows).await?;
+    }
+    for (table, rows) in plan.puts {
+        sql::write_rows(transaction, table.meta(), Mode::Upsert, rows).await?;
+    }
+    for (table, keys) in plan.deletes {
+        sql::delete_rows(transaction, table.meta(), keys).await?;
+    }
+    if !plan.unused_heads.is_empty() {
+        // Nothing came of the change sets that these were made for.
+        sql::delete_rows(transaction, Table::SiteHead.meta(), plan.unused_heads).await?;
+    }
+    let heads = plan.heads.iter().map(|(site, head)| plan::head_row(site, head)).collect();
+    sql::write_rows(transaction, Table::SiteHead.meta(), Mode::Upsert, heads).await?;
+    Ok(plan.results)
+}

@@ -1,0 +1,173 @@
+//! The statements of a commit: one per table and step, with as few texts as possible, because each text is
+//! prepared once per connection.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value};
+
+use crate::table::{Key, Meta, Val};
+
+/// Rows per statement. Sums of a few of these give every group size, so that there are few texts per table; the largest
+/// times the widest table stays far below the bind limits (32,766 on SQLite, 65,535 on PostgreSQL).
+const ROW_STEPS: [usize; 20] = [512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1, 0];
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The keys are fresh.
+    Insert,
+    /// A row under the same key is replaced.
+    Upsert,
+    /// A row under the same key stays.
+    InsertOrKeep,
+}
+
+/// Writes rows.
+pub(crate) async fn write_rows(
+    transaction: &DatabaseTransaction,
+    meta: &Meta,
+    mode: Mode,
+    rows: Vec<Vec<Val>>,
+) -> Result<(), DbErr> {
+    let backend = transaction.get_database_backend();
+    let mut rows = rows.into_iter();
+    while rows.len() > 0 {
+        let count = step(rows.len());
+        let values: Vec<Value> = rows.by_ref().take(count).flatten().map(Value::from).collect();
+        let text = insert_text(backend, meta, mode, count);
+        transaction.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
+    }
+    Ok(())
+}
+
+/// Writes the rows whose keys are not there yet and returns the first column of those it wrote. One statement: for few
+/// rows.
+pub(crate) async fn insert_missing(
+    transaction: &DatabaseTransaction,
+    meta: &Meta,
+    rows: Vec<Vec<Val>>,
+) -> Result<BTreeSet<String>, DbErr> {
+    let backend = transaction.get_database_backend();
+    let mut text = insert_text(backend, meta, Mode::InsertOrKeep, rows.len());
+    text.push_str(" RETURNING site");
+    let values: Vec<Value> = rows.into_iter().flatten().map(Value::from).collect();
+    let written = transaction.query_all_raw(Statement::from_sql_and_values(backend, text, values)).await?;
+    written.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// Deletes rows by key.
+pub(crate) async fn delete_rows(
+    transaction: &DatabaseTransaction,
+    meta: &Meta,
+    keys: Vec<Key>,
+) -> Result<(), DbErr> {
+    let backend = transaction.get_database_backend();
+    for chunk in keys.chunks(256) {
+        let mut text = format!("DELETE FROM {} WHERE ", meta.name);
+        let values = push_key_condition(&mut text, backend, meta, chunk);
+        transaction.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
+    }
+    Ok(())
+}
+
+/// The rows of these keys: the given columns, in any order.
+pub(crate) async fn select_by_keys(
+    connection: &impl ConnectionTrait,
+    meta: &Meta,
+    columns: &str,
+    keys: &[Key],
+    suffix: &str,
+) -> Result<Vec<QueryResult>, DbErr> {
+    let backend = connection.get_database_backend();
+    let mut found = Vec::new();
+    for chunk in keys.chunks(256) {
+        let mut text = format!("SELECT {columns} FROM {} WHERE ", meta.name);
+        let values = push_key_condition(&mut text, backend, meta, chunk);
+        text.push_str(suffix);
+        found.extend(connection.query_all_raw(Statement::from_sql_and_values(backend, text, values)).await?);
+    }
+    Ok(found)
+}
+
+/// Reads the key of a row selected with the key columns first. `like` is any key of the table: it tells the types.
+pub(crate) fn key_of_row(row: &QueryResult, like: &Key) -> Result<Key, DbErr> {
+    like.iter()
+        .enumerate()
+        .map(|(index, val)| {
+            Ok(match val {
+                Val::Text(_) | Val::NoText => Val::from(row.try_get_by_index::<Option<String>>(index)?),
+                Val::Int(_) | Val::NoInt => Val::from(row.try_get_by_index::<Option<i64>>(index)?),
+                Val::Bytes(_) | Val::NoBytes => Val::from(row.try_get_by_index::<Option<Vec<u8>>>(index)?),
+            })
+        })
+        .collect()
+}
+
+fn step(rows: usize) -> usize {
+    ROW_STEPS.into_iter().find(|step| *step <= rows).unwrap_or(1).max(1)
+}
+
+fn insert_text(backend: DbBackend, meta: &Meta, mode: Mode, rows: usize) -> String {
+    let width = meta.columns.len();
+    let mut text = String::with_capacity(64 + width * 16 + rows * width * 6);
+    let _ = write!(text, "INSERT INTO {} ({}) VALUES ", meta.name, meta.columns.join(", "));
+    push_tuples(&mut text, backend, rows, width);
+    let key = || meta.columns.iter().take(meta.key).copied().collect::<Vec<_>>().join(", ");
+    match mode {
+        Mode::Insert => {}
+        Mode::InsertOrKeep => {
+            let _ = write!(text, " ON CONFLICT ({}) DO NOTHING", key());
+        }
+        Mode::Upsert if width == meta.key => {
+            let _ = write!(text, " ON CONFLICT ({}) DO NOTHING", key());
+        }
+        Mode::Upsert => {
+            let _ = write!(text, " ON CONFLICT ({}) DO UPDATE SET ", key());
+            for (index, column) in meta.columns.iter().skip(meta.key).enumerate() {
+                let comma = if index == 0 { "" } else { ", " };
+                let _ = write!(text, "{comma}{column} = excluded.{column}");
+            }
+        }
+    }
+    text
+}
+
+/// `(a, b) IN (VALUES (?, ?), …)`, with the last key repeated up to a power of two so that there are few texts.
+fn push_key_condition(text: &mut String, backend: DbBackend, meta: &Meta, keys: &[Key]) -> Vec<Value> {
+    let count = keys.len().next_power_of_two();
+    let columns = meta.columns.iter().take(meta.key).copied().collect::<Vec<_>>().join(", ");
+    if meta.key == 1 {
+        let _ = write!(text, "{columns} IN (");
+        for index in 0..count {
+            text.push_str(if index == 0 { "" } else { ", " });
+            push_placeholder(text, backend, index);
+        }
+    } else {
+        let _ = write!(text, "({columns}) IN (VALUES ");
+        push_tuples(text, backend, count, meta.key);
+    }
+    text.push(')');
+    let last = keys.last().into_iter().cycle().take(count - keys.len());
+    keys.iter().chain(last).flatten().cloned().map(Value::from).collect()
+}
+
+fn push_tuples(text: &mut String, backend: DbBackend, rows: usize, width: usize) {
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..width {
+            text.push_str(if column == 0 { "" } else { ", " });
+            push_placeholder(text, backend, row * width + column);
+        }
+        text.push(')');
+    }
+}
+
+fn push_placeholder(text: &mut String, backend: DbBackend, index: usize) {
+    match backend {
+        DbBackend::Postgres => {
+            let _ = write!(text, "${}", index + 1);
+        }
+        _ => text.push('?'), // a foreign enum; the other one the store opens is SQLite
+    }
+}
