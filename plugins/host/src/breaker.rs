@@ -9,8 +9,8 @@ pub(crate) const FAULTS_MAX: usize = 5;
 pub(crate) const FAULT_WINDOW: Duration = Duration::from_secs(10 * 60);
 /// How long a plugin rests.
 pub(crate) const REST: Duration = Duration::from_secs(60);
-/// Threads that may be lost to calls that never return before the plugin is stopped: each costs memory and possibly a
-/// core until the process ends.
+/// Threads that may be lost at one time to calls that do not return before the plugin is stopped: each costs memory and
+/// possibly a core until it returns after all.
 pub(crate) const LOST_MAX: usize = 3;
 
 /// Whether a plugin is called.
@@ -31,12 +31,14 @@ pub enum Health {
 pub(crate) struct Breaker {
     faults: VecDeque<Instant>,
     rest_until: Option<Instant>,
-    lost: usize,
+    /// Lost threads of which the operator knows.
+    forgiven: usize,
 }
 
 impl Breaker {
-    pub(crate) fn health(&self, now: Instant) -> Health {
-        if self.lost >= LOST_MAX {
+    /// Whether the plugin is called, with so many threads lost at present.
+    pub(crate) fn health(&self, now: Instant, lost: usize) -> Health {
+        if lost.saturating_sub(self.forgiven) >= LOST_MAX {
             return Health::Stopped;
         }
         match self.rest_until.map(|until| until.saturating_duration_since(now)) {
@@ -57,14 +59,14 @@ impl Breaker {
         }
     }
 
-    /// A call that never returned: trips at once.
+    /// A call that did not return: trips at once.
     pub(crate) fn hang(&mut self, now: Instant) {
-        self.lost += 1;
         self.rest_until = Some(now + REST);
     }
 
-    pub(crate) fn reset(&mut self) {
-        *self = Self::default();
+    /// Begins anew, with so many threads lost at present.
+    pub(crate) fn reset(&mut self, lost: usize) {
+        *self = Self { forgiven: lost, ..Self::default() };
     }
 }
 
@@ -80,27 +82,29 @@ mod tests {
         for second in [0, 1, 2, 3] {
             breaker.fault(at(second));
         }
-        assert_eq!(breaker.health(at(3)), Health::Ready);
+        assert_eq!(breaker.health(at(3), 0), Health::Ready);
         breaker.fault(at(700)); // the first four are forgotten
-        assert_eq!(breaker.health(at(700)), Health::Ready);
+        assert_eq!(breaker.health(at(700), 0), Health::Ready);
         for second in [701, 702, 703, 704] {
             breaker.fault(at(second));
         }
-        assert_eq!(breaker.health(at(705)), Health::Resting { retry_in: Duration::from_secs(59) });
-        assert_eq!(breaker.health(at(764)), Health::Ready);
+        assert_eq!(breaker.health(at(705), 0), Health::Resting { retry_in: Duration::from_secs(59) });
+        assert_eq!(breaker.health(at(764), 0), Health::Ready);
     }
 
     #[test]
-    fn hangs_rest_at_once_and_stop_at_three() {
+    fn hangs_rest_at_once_and_stop_while_three_threads_are_lost() {
         let start = Instant::now();
+        let later = start + FAULT_WINDOW;
         let mut breaker = Breaker::default();
         breaker.hang(start);
-        assert!(matches!(breaker.health(start), Health::Resting { .. }));
-        assert_eq!(breaker.health(start + REST), Health::Ready);
-        breaker.hang(start + REST);
-        breaker.hang(start + REST + REST);
-        assert_eq!(breaker.health(start + FAULT_WINDOW * 10), Health::Stopped);
-        breaker.reset();
-        assert_eq!(breaker.health(start), Health::Ready);
+        assert!(matches!(breaker.health(start, 1), Health::Resting { .. }));
+        let after = |lost, expected| assert_eq!(breaker.health(later, lost), expected);
+        after(2, Health::Ready);
+        after(3, Health::Stopped);
+        after(2, Health::Ready); // one returned after all
+        breaker.reset(3);
+        assert_eq!(breaker.health(start, 3), Health::Ready);
+        assert_eq!(breaker.health(start, 6), Health::Stopped);
     }
 }

@@ -85,8 +85,10 @@ pub struct Figures {
     pub failures: u64,
     /// Of these, panics.
     pub panics: u64,
-    /// Of these, calls that never returned; each has lost a thread.
+    /// Of these, calls that did not return.
     pub hangs: u64,
+    /// Threads that such calls hold at present.
+    pub lost_threads: usize,
     /// The last failure, without personal data.
     pub last_error: Option<String>,
     /// Whether it is called.
@@ -176,13 +178,14 @@ impl Plugin {
     pub fn figures(&self) -> Figures {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let Counts { calls, residents, busy, failures, panics, hangs, last_error } = tally.figures.clone();
-        let health = tally.breaker.health(Instant::now());
-        Figures { calls, residents, busy, failures, panics, hangs, last_error, health }
+        let health = tally.breaker.health(Instant::now(), self.seat.lost());
+        let lost_threads = self.seat.lost();
+        Figures { calls, residents, busy, failures, panics, hangs, lost_threads, last_error, health }
     }
 
     /// Calls it again after faults, at the operator's word.
     pub fn reset(&self) {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).breaker.reset();
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).breaker.reset(self.seat.lost());
     }
 
     fn call<T>(
@@ -196,7 +199,13 @@ impl Plugin {
             return Err(CallError::WrongPlugin);
         }
         let started = Instant::now();
-        match self.tally.lock().unwrap_or_else(PoisonError::into_inner).breaker.health(started) {
+        match self
+            .tally
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .breaker
+            .health(started, self.seat.lost())
+        {
             Health::Ready => {}
             Health::Resting { retry_in } => return Err(CallError::Resting { retry_in }),
             Health::Stopped => return Err(CallError::Stopped),

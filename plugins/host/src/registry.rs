@@ -195,8 +195,19 @@ impl Registry {
         Ok(())
     }
 
-    /// Whether no loaded plugin has the id, a group, a standard, or a field of another type.
+    /// Whether no loaded plugin has the id, a group, a standard, or a field of another type, and the built-in catalogue
+    /// none of the standards.
     fn unclaimed(&self, new: &Manifest) -> Result<(), Refusal> {
+        let catalogue = linli_core::catalogue::standards();
+        let built_in = |standard: &&Standard| catalogue.iter().any(|known| known.code == standard.code);
+        if let Some(standard) = new.standards.iter().find(built_in) {
+            let reason = format!("the standard `{}` belongs to the built-in catalogue", standard.code);
+            return Err(Refusal::new(
+                LoadCause::Duplicate,
+                reason,
+                "give the plugin's standard another code",
+            ));
+        }
         let duplicate = |what: String, owner: &Plugin| {
             let reason =
                 format!("{what} belongs to `{}` already ({})", owner.stamp().id, owner.path().display());

@@ -2,9 +2,10 @@
 //! the same question and the same answer: batch bytes in, records out.
 //!
 //! In process, host threads own batch, sink and instance. The caller waits on a channel until the deadline. A thread
-//! that has not answered by then is given up: nobody reads its answer, and if it ever returns it ends.
+//! that has not answered by then is given up: nobody reads its answer, and if it returns after all it ends and is no longer
+//! lost.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -35,6 +36,13 @@ impl Seat {
             Self::InProcess(pool) => pool.ask(question, batch, deadline),
         }
     }
+
+    /// Threads that are lost at present to calls that did not return.
+    pub(crate) fn lost(&self) -> usize {
+        match self {
+            Self::InProcess(pool) => pool.lost.load(Ordering::Acquire),
+        }
+    }
 }
 
 /// Host threads of one plugin.
@@ -43,6 +51,7 @@ pub(crate) struct Pool {
     limits: Limits,
     state: Mutex<State>,
     freed: Condvar,
+    lost: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -61,12 +70,20 @@ struct Job {
     batch: Batch,
     cancel: Arc<AtomicU32>,
     budget_ms: u32,
+    /// Who ends the call: the thread when it has an answer, or the caller when it gives the thread up. The first counts.
+    ended: Arc<AtomicBool>,
     reply: mpsc::SyncSender<(Batch, Result<Vec<abi::Finding>, CallError>)>,
 }
 
 impl Pool {
     pub(crate) fn new(library: &'static Library, limits: &Limits) -> Self {
-        Self { library, limits: limits.clone(), state: Mutex::default(), freed: Condvar::new() }
+        Self {
+            library,
+            limits: limits.clone(),
+            state: Mutex::default(),
+            freed: Condvar::new(),
+            lost: Arc::default(),
+        }
     }
 
     fn ask(
@@ -80,7 +97,9 @@ impl Pool {
         let cancel = Arc::new(AtomicU32::new(0));
         let (reply, answer) = mpsc::sync_channel(1);
         let budget_ms = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX).max(1);
-        let job = Job { question, batch, cancel: Arc::clone(&cancel), budget_ms, reply };
+        let ended = Arc::new(AtomicBool::new(false));
+        let job =
+            Job { question, batch, cancel: Arc::clone(&cancel), budget_ms, ended: Arc::clone(&ended), reply };
         if worker.jobs.send(job).is_err() {
             self.lose();
             return Err(CallError::NoThread { message: "the thread ended unexpectedly".to_owned() });
@@ -91,6 +110,14 @@ impl Pool {
             timed_out = true;
             cancel.store(1, Ordering::Release);
             result = answer.recv_timeout(self.limits.stop_grace);
+            if matches!(result, Err(RecvTimeoutError::Timeout)) {
+                self.lost.fetch_add(1, Ordering::AcqRel);
+                if ended.swap(true, Ordering::AcqRel) {
+                    // The answer came at the last moment and is on its way.
+                    self.lost.fetch_sub(1, Ordering::AcqRel);
+                    result = answer.recv().map_err(|_| RecvTimeoutError::Disconnected);
+                }
+            }
         }
         match result {
             Ok((batch, records)) => {
@@ -131,9 +158,10 @@ impl Pool {
     fn spawn(&self) -> Result<Worker, CallError> {
         let (jobs, inbox) = mpsc::channel();
         let (library, findings_per_resident) = (self.library, self.limits.findings_per_resident);
+        let lost = Arc::clone(&self.lost);
         thread::Builder::new()
             .name(format!("plugin {}", library.name))
-            .spawn(move || work(library, findings_per_resident, &inbox))
+            .spawn(move || work(library, findings_per_resident, &inbox, &lost))
             .map(|_detached| Worker { jobs })
             .map_err(|error| CallError::NoThread { message: error.to_string() })
     }
@@ -152,7 +180,12 @@ impl Pool {
 }
 
 /// A host thread: answers jobs until the pool lets go of it.
-fn work(library: &'static Library, findings_per_resident: u32, inbox: &mpsc::Receiver<Job>) {
+fn work(
+    library: &'static Library,
+    findings_per_resident: u32,
+    inbox: &mpsc::Receiver<Job>,
+    lost: &AtomicUsize,
+) {
     let mut instance: Option<Instance> = None;
     while let Ok(job) = inbox.recv() {
         let settings = CallSettings {
@@ -171,8 +204,12 @@ fn work(library: &'static Library, findings_per_resident: u32, inbox: &mpsc::Rec
             }
             Err(error) => Err(error),
         };
+        if job.ended.swap(true, Ordering::AcqRel) {
+            lost.fetch_sub(1, Ordering::AcqRel); // given up, and back after all
+            return;
+        }
         if job.reply.send((job.batch, answer)).is_err() {
-            return; // given up at its deadline
+            return;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Calling: answers are checked, faults are contained, figures tell of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -316,7 +316,7 @@ fn a_hang_fails_at_the_deadline_and_costs_one_thread() {
         let hung = plugin.assess(acts(&plugin, &["hang"]), deadline);
         assert_eq!(hung, Err(CallError::Hung { deadline }));
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
-        assert_eq!(plugin.figures().hangs, lost);
+        assert_eq!((plugin.figures().hangs, plugin.figures().lost_threads), (lost, lost as usize));
         let next = plugin.assess(acts(&plugin, &["member"]), DEADLINE);
         assert!(matches!(next, Err(CallError::Resting { .. })), "{next:?}");
         if lost < 3 {
@@ -324,6 +324,28 @@ fn a_hang_fails_at_the_deadline_and_costs_one_thread() {
             works(&plugin);
         }
     }
+}
+
+#[test]
+fn three_threads_lost_at_one_time_stop_the_plugin_until_it_is_reset() {
+    let limits = Limits { workers: 3, ..Limits::default() };
+    let registry = build::loaded_within("stopped", build::faulty(), limits);
+    let (plugin, deadline) = (&registry.plugins()[0], Duration::from_secs(2));
+    // All at once, because a plugin that rests is not called.
+    let start = Barrier::new(3);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let batch = acts(plugin, &["hang"]);
+                start.wait();
+                assert_eq!(plugin.assess(batch, deadline), Err(CallError::Hung { deadline }));
+            });
+        }
+    });
+    assert_eq!((plugin.figures().lost_threads, plugin.figures().health), (3, Health::Stopped));
+    assert_eq!(plugin.assess(acts(plugin, &["member"]), DEADLINE), Err(CallError::Stopped));
+    plugin.reset();
+    works(plugin);
 }
 
 #[test]
@@ -335,6 +357,25 @@ fn a_slow_batch_stops_when_told_and_costs_nothing() {
     let error = plugin.assess(acts(plugin, &vec!["wait"; 2_000]), deadline).unwrap_err();
     assert_eq!(error, CallError::TimedOut { deadline });
     assert_eq!((plugin.figures().hangs, plugin.figures().health), (0, Health::Ready));
+    works(plugin);
+}
+
+#[test]
+fn a_call_that_returns_late_gives_its_thread_back() {
+    let limits = Limits { stop_grace: Duration::ZERO, ..Limits::default() };
+    let registry = build::loaded_within("late", build::faulty(), limits);
+    let (plugin, deadline) = (&registry.plugins()[0], Duration::from_millis(20));
+    // 64 residents take 320 ms or more before the flag is looked at again.
+    let error = plugin.assess(acts(plugin, &["wait"; 64]), deadline).unwrap_err();
+    assert_eq!(error, CallError::Hung { deadline });
+    assert_eq!(plugin.figures().lost_threads, 1);
+    let started = Instant::now();
+    while plugin.figures().lost_threads > 0 {
+        assert!(started.elapsed() < Duration::from_secs(60), "the thread comes back");
+        thread::yield_now();
+    }
+    assert_eq!(plugin.figures().hangs, 1);
+    plugin.reset();
     works(plugin);
 }
 

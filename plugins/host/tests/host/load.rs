@@ -205,6 +205,14 @@ fn of_two_plugins_that_claim_the_same_the_first_stays() {
     check("same-standard", &second("same-standard", &standard), &standard, "the standard `elder.visit`");
 }
 
+#[test]
+fn a_standard_of_the_catalogue_cannot_be_claimed() {
+    let text = format!("{}{}", build::LIAR, STANDARD.replace("elder.visit", "survey.review"));
+    let library = fs::read(build::liar("catalogue", &[], &text)).unwrap();
+    let words = "the standard `survey.review` belongs to the built-in catalogue";
+    refused("catalogue", &library, &text, LoadCause::Duplicate, &[words]);
+}
+
 const STANDARD: &str = r#"
 [[standard]]
 code = "elder.visit"
