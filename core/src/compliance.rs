@@ -86,3 +86,75 @@ pub fn compliance<'a>(
     }
     tallies
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::SiteCalendar;
+    use crate::id::{RecordId, ResidentId, Subject};
+    use crate::kind::ServiceKind;
+    use crate::obligation::{Case, obligations};
+    use crate::record::{Outcome, SubjectRecord};
+    use crate::time::{CivilDate, Instant, SiteZone};
+
+    fn day(text: &str) -> CivilDate {
+        CivilDate::parse(text).unwrap()
+    }
+
+    fn at(text: &str, hour: u32) -> Instant {
+        SiteZone::SHANGHAI.at(day(text), hour, 0)
+    }
+
+    /// Daily inspections, 28 March to 3 April 2026, asked on 2 April at noon.
+    fn found() -> Vec<Obligation> {
+        let inspect = crate::catalogue::standards()
+            .into_iter()
+            .find(|s| s.code.as_str() == "facility.inspect")
+            .unwrap();
+        let tenure = [DateRange::from(day("2026-03-28"))];
+        let applied = [crate::applied::Applied::one(inspect.into(), tenure[0])];
+        let record = |id: &str, date: &str, recorded: Instant| SubjectRecord {
+            id: RecordId::new(id).unwrap(),
+            kind: ServiceKind::Inspection,
+            occurred_at: at(date, 10),
+            recorded_at: recorded,
+            outcome: Outcome::Done,
+            answers: Vec::new(),
+            voided_at: None,
+        };
+        let records = [
+            record("r1", "2026-03-28", at("2026-03-28", 10)),
+            record("r2", "2026-03-29", at("2026-04-01", 10)),
+            record("r3", "2026-04-01", at("2026-04-01", 10)),
+        ];
+        let case = Case {
+            subject: &Subject::Resident(ResidentId::new("r").unwrap()),
+            applied: &applied,
+            records: &records,
+            events: &[],
+            pauses: &[],
+            tenure: &tenure,
+            calendar: &SiteCalendar::new(SiteZone::SHANGHAI),
+        };
+        obligations(&case, DateRange::new(day("2026-03-01"), day("2026-04-04")), at("2026-04-02", 12))
+            .unwrap()
+    }
+
+    #[test]
+    fn tallies() {
+        let check = |from: &str, to: &str, expect: Tally| {
+            let tallies = compliance(&found(), DateRange::new(day(from), day(to)));
+            let tally = tallies.values().next().copied().unwrap_or_default();
+            assert_eq!(tally, expect, "{from}..{to}");
+        };
+        check("2026-03-01", "2026-04-01", Tally { met: 2, missed: 2, late_entries: 1, ..Tally::default() });
+        check("2026-04-01", "2026-05-01", Tally { met: 1, pending: 2, ..Tally::default() });
+        check("2026-01-01", "2026-02-01", Tally::default());
+        // Parts add up.
+        let march = compliance(&found(), DateRange::new(day("2026-03-01"), day("2026-04-01")));
+        let april = compliance(&found(), DateRange::new(day("2026-04-01"), day("2026-05-01")));
+        let mut sum = Tally::default();
+        march.values().chain(april.values()).for_each(|tally| sum.merge(tally));
+        assert_eq!((sum.numerator(), sum.denominator(), sum.excused), (3, 7, 0));
+    }
+}

@@ -4,4 +4,4 @@ mod differential;
 mod history;
 mod oracle;
 mod properties;
-mod random;
+pub(crate) mod random;

@@ -445,3 +445,6 @@ fn day_groups(items: &[Item<'_>]) -> Vec<Vec<CivilDate>> {
     }
     groups.into_iter().map(|(_, days)| days).collect()
 }
+
+#[cfg(test)]
+mod tests;
