@@ -11,7 +11,7 @@ use linli_core::text::Language;
 
 /// `--lang`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Lang {
+pub(crate) enum Lang {
     /// Chinese.
     Zh,
     /// English.
@@ -20,7 +20,7 @@ pub enum Lang {
 
 impl Lang {
     /// The wanted language: that of the option, else that of the environment, else English.
-    pub fn or_of_environment(wanted: Option<Self>) -> Language {
+    pub(crate) fn or_of_environment(wanted: Option<Self>) -> Language {
         match wanted {
             Some(Self::Zh) => Language::Zh,
             Some(Self::En) => Language::En,
@@ -35,7 +35,7 @@ impl Lang {
 }
 
 /// The number of terminal cells that a text takes: wide characters take two, combining ones none.
-pub fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars()
         .map(|c| match u32::from(c) {
             0x0300..=0x036f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
@@ -56,7 +56,7 @@ pub fn width(text: &str) -> usize {
 
 /// On which side of its column a cell stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// Words.
     Left,
     /// Numbers.
@@ -65,14 +65,14 @@ pub enum Side {
 
 /// A table of text.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub(crate) struct Table {
     columns: Vec<(String, Side)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these columns.
-    pub fn new(columns: &[(&str, Side)]) -> Self {
+    pub(crate) fn new(columns: &[(&str, Side)]) -> Self {
         Self {
             columns: columns.iter().map(|(title, side)| ((*title).to_owned(), *side)).collect(),
             rows: Vec::new(),
@@ -80,12 +80,12 @@ impl Table {
     }
 
     /// Adds a row; missing cells stay blank.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
     /// Whether it has no rows.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
@@ -123,7 +123,7 @@ impl fmt::Display for Table {
 }
 
 /// How far a long step is.
-pub struct Progress {
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     label: String,
     total: u64,
@@ -133,7 +133,7 @@ pub struct Progress {
 
 impl Progress {
     /// A step of `total` pieces, on standard error.
-    pub fn new(label: &str, total: usize) -> Self {
+    pub(crate) fn new(label: &str, total: usize) -> Self {
         let total = u64::try_from(total).unwrap_or(u64::MAX);
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
@@ -151,7 +151,7 @@ impl Progress {
     }
 
     /// Some pieces are done.
-    pub fn advance(&mut self, pieces: usize) {
+    pub(crate) fn advance(&mut self, pieces: usize) {
         self.done = self.done.saturating_add(u64::try_from(pieces).unwrap_or(u64::MAX));
         match &self.bar {
             Some(bar) => bar.set_position(self.done),
@@ -166,7 +166,7 @@ impl Progress {
     }
 
     /// The step is over; the bar stays where it is.
-    pub fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         match self.bar.take() {
             Some(bar) => bar.finish(),
             None => self.plain_line(4),

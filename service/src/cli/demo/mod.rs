@@ -11,19 +11,20 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use linli_core::id::SiteId;
+use linli_core::obligation::ObligationStatus;
 use linli_core::text::Language;
 use linli_core::time::CivilDate;
 use secrecy::SecretString;
 
 use self::chance::Chance;
 use self::people::BUILDINGS;
-use self::show::{Words, heading};
+use self::show::{Directory, Words, heading};
 use self::weeks::{WEEKS, Walk, ZONE};
 use super::import::import;
 use super::output::{Lang, Progress};
 use super::{Failure, say};
 use crate::config::{Address, Config, Flags};
-use crate::grpc::client::{Client, ClientError, ObligationState, Target};
+use crate::grpc::client::{Client, ClientError, Person, Target};
 use crate::roster::{self, Options};
 use crate::server::assemble::{Assembled, assemble};
 use crate::server::process::Signals;
@@ -158,7 +159,7 @@ impl Demo {
                 ),
             }
         ));
-        report(&client, &site, monday, &words).await.map_err(failed)?;
+        report(&client, &site, monday, &people, &words).await.map_err(failed)?;
         self.close(server, &site, monday, &words);
         Ok(())
     }
@@ -220,18 +221,31 @@ impl Demo {
 }
 
 /// What the manager wants to see.
-async fn report(client: &Client, site: &SiteId, monday: CivilDate, words: &Words) -> Result<(), ClientError> {
+async fn report(
+    client: &Client,
+    site: &SiteId,
+    monday: CivilDate,
+    people: &[Person],
+    words: &Words,
+) -> Result<(), ClientError> {
     let weeks_walked = (monday, monday.plus_days(WEEKS * 7 - 1));
+    let directory = Directory::new(people);
     heading(words.of("4栋管家本周还要做的", "what the steward of building 4 has left this week"));
     show::worklist(words, client.worklist(site, &weeks::post(SHOWN_BUILDING)).await?);
 
     heading(words.of("谁被遗漏了,为什么", "who was missed, and why"));
-    let missed = client.obligations(site, weeks_walked, &[ObligationState::Missed], None).await?;
-    show::missed(words, client, site, missed).await?;
+    let states = [ObligationStatus::Missed, ObligationStatus::MetLate];
+    let mut missed = client.obligations(site, weeks_walked, &states, None).await?;
+    // A record that was written down late is no person who was missed.
+    missed.retain(|owed| owed.state == ObligationStatus::Missed || owed.standard.starts_with("contact."));
+    show::missed(words, client, site, &directory, missed).await?;
+
+    let all = client.obligations(site, weeks_walked, &[], None).await?;
+    heading(words.of("联系不上的,后来怎样", "who could not be reached, and how that ended"));
+    show::unreached(words, &directory, &all);
 
     heading(words.of("不算遗漏的", "what counts against nobody"));
-    let states = [ObligationState::Excused, ObligationState::Met];
-    show::excused_and_late(words, &client.obligations(site, weeks_walked, &states, None).await?);
+    show::excused_and_late(words, &directory, &all);
 
     heading(words.of("每周达标情况", "compliance by week"));
     show::figures(words, &client.weekly_figures(site, (monday, monday.plus_days(WEEKS * 7))).await?);

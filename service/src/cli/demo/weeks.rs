@@ -147,7 +147,7 @@ impl Walk<'_> {
     /// What is not routine.
     async fn tell(&self, subjects: &[Subject<'_>], day: i32) -> Result<(), ClientError> {
         let find = |building, number| subjects.iter().find(|s| s.building == building && s.number == number);
-        // Somebody of building 1 is in hospital from the second Monday to the Tuesday after.
+        // Somebody of building 1 is in hospital from the second Monday to the Tuesday after, two days less than was thought.
         if let Some(subject) = find(1, HOSPITAL)
             && day == 7
         {
@@ -155,7 +155,7 @@ impl Walk<'_> {
                 resident: subject.person.name.clone(),
                 reason: PauseReason::Hospital,
                 left_on: self.day(7),
-                expected_return: self.day(15),
+                expected_return: self.day(17),
             };
             self.client.pause(&stay).await?;
         }

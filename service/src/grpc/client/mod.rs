@@ -24,7 +24,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 pub use care::{Care, Person, Stay};
-pub use report::{Figure, ObligationState, Owed, Seen, Task};
+pub use report::{Figure, Owed, Seen, Task};
 pub use roster::{FactType, RowOutcome};
 
 /// How long to wait for a connection: a server on another continent answers within it.

@@ -2,6 +2,7 @@
 
 use linli_core::id::{PostId, SiteId};
 use linli_core::kind::{ServiceKind, Tier};
+use linli_core::obligation::ObligationStatus;
 use linli_core::record::Outcome;
 use linli_core::text::Label;
 use linli_core::time::{CivilDate, Instant};
@@ -13,25 +14,6 @@ use v1::obligation_service_client::ObligationServiceClient;
 use super::{Client, ClientError, Result, patiently};
 use crate::grpc::check::instant;
 use crate::grpc::convert::Listed;
-
-/// Where an obligation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ObligationState {
-    /// Its window has not begun.
-    Upcoming,
-    /// Something is to be done, and there is time.
-    Open,
-    /// Something is to be done, and time is short.
-    AtRisk,
-    /// Done in time.
-    Met,
-    /// Answered after the deadline.
-    MetLate,
-    /// Not done, and the time is over.
-    Missed,
-    /// Nothing had to be done.
-    Excused,
-}
 
 /// One thing to do.
 #[derive(Debug, Clone)]
@@ -49,7 +31,7 @@ pub struct Task {
     /// By when.
     pub due: Option<Instant>,
     /// How pressing it is.
-    pub state: ObligationState,
+    pub state: ObligationStatus,
     /// Tier of the resident.
     pub tier: Option<Tier>,
     /// What whoever goes must know.
@@ -70,7 +52,7 @@ pub struct Owed {
     /// What is promised.
     pub title: Label,
     /// Where it stands.
-    pub state: ObligationState,
+    pub state: ObligationStatus,
     /// How often it was required.
     pub required: u32,
     /// How often it was credited.
@@ -79,7 +61,7 @@ pub struct Owed {
     pub from: String,
     /// Last day of the window.
     pub to: String,
-    /// Whether it is owed for an event.
+    /// Whether something that happened opened it, rather than the calendar.
     pub triggered: bool,
     /// Whether credit rests on a late entry.
     pub late_entry: bool,
@@ -111,8 +93,12 @@ pub struct Figure {
     pub from: String,
     /// Obligations met in time.
     pub numerator: u32,
-    /// Obligations decided.
+    /// Obligations that were required, pending ones included.
     pub denominator: u32,
+    /// Events that were answered after their deadline.
+    pub met_late: u32,
+    /// Obligations that were not met.
+    pub missed: u32,
     /// Obligations excused.
     pub excused: u32,
     /// Obligations not yet decided.
@@ -163,7 +149,7 @@ impl Client {
         &self,
         site: &SiteId,
         days: (CivilDate, CivilDate),
-        states: &[ObligationState],
+        states: &[ObligationStatus],
         resident: Option<&str>,
     ) -> Result<Vec<Owed>> {
         let mut owed = Vec::new();
@@ -173,7 +159,7 @@ impl Client {
                 parent: format!("sites/{site}"),
                 page_size: 200,
                 page_token,
-                statuses: states.iter().map(|state| v1::ObligationStatus::from(*state).into()).collect(),
+                statuses: states.iter().map(|state| state.number()).collect(),
                 start_date: days.0.to_string(),
                 end_date: days.1.to_string(),
                 resident: resident.unwrap_or_default().to_owned(),
@@ -258,7 +244,7 @@ impl Client {
 fn task(item: v1::WorklistItem) -> Result<Task> {
     Ok(Task {
         kind: ServiceKind::listed(item.kind).map_err(|_| ClientError::Answer)?,
-        state: state(item.status())?,
+        state: state(item.status)?,
         tier: Tier::optional(item.tier).ok().flatten(),
         due: item.due_time.as_ref().and_then(|time| instant(time).ok()),
         subject: item.subject,
@@ -272,7 +258,7 @@ fn task(item: v1::WorklistItem) -> Result<Task> {
 
 fn obligation_of(obligation: v1::Obligation) -> Result<Owed> {
     Ok(Owed {
-        state: state(obligation.status())?,
+        state: state(obligation.status)?,
         late_entry: obligation.flags().any(|flag| flag == v1::ObligationFlag::LateEntry),
         due: obligation.due_time.as_ref().and_then(|time| instant(time).ok()),
         subject: obligation.subject,
@@ -283,7 +269,7 @@ fn obligation_of(obligation: v1::Obligation) -> Result<Owed> {
         credited: count(obligation.credited),
         from: obligation.window_start_date,
         to: obligation.window_end_date,
-        triggered: !obligation.event.is_empty(),
+        triggered: obligation.window_days == 0,
         active_days: count(obligation.active_days),
     })
 }
@@ -295,6 +281,8 @@ fn figure(row: v1::ComplianceRow) -> Figure {
         from: row.period_start_date,
         numerator: count(row.numerator),
         denominator: count(row.denominator),
+        met_late: count(row.met_late),
+        missed: count(row.missed),
         excused: count(row.excused),
         pending: count(row.pending),
         late: count(row.late_entries),
@@ -302,31 +290,8 @@ fn figure(row: v1::ComplianceRow) -> Figure {
     }
 }
 
-fn state(status: v1::ObligationStatus) -> Result<ObligationState> {
-    match status {
-        v1::ObligationStatus::Unspecified => Err(ClientError::Answer),
-        v1::ObligationStatus::Upcoming => Ok(ObligationState::Upcoming),
-        v1::ObligationStatus::Open => Ok(ObligationState::Open),
-        v1::ObligationStatus::AtRisk => Ok(ObligationState::AtRisk),
-        v1::ObligationStatus::Met => Ok(ObligationState::Met),
-        v1::ObligationStatus::MetLate => Ok(ObligationState::MetLate),
-        v1::ObligationStatus::Missed => Ok(ObligationState::Missed),
-        v1::ObligationStatus::Excused => Ok(ObligationState::Excused),
-    }
-}
-
-impl From<ObligationState> for v1::ObligationStatus {
-    fn from(state: ObligationState) -> Self {
-        match state {
-            ObligationState::Upcoming => Self::Upcoming,
-            ObligationState::Open => Self::Open,
-            ObligationState::AtRisk => Self::AtRisk,
-            ObligationState::Met => Self::Met,
-            ObligationState::MetLate => Self::MetLate,
-            ObligationState::Missed => Self::Missed,
-            ObligationState::Excused => Self::Excused,
-        }
-    }
+fn state(status: i32) -> Result<ObligationStatus> {
+    ObligationStatus::listed(status).map_err(|_| ClientError::Answer)
 }
 
 fn label(text: Option<v1::LocalizedText>) -> Label {
