@@ -14,4 +14,6 @@
 )]
 
 mod architecture;
+mod authorisation;
 mod built;
+mod harness;

@@ -1,0 +1,284 @@
+//! One `ask` for every RPC: the request's type says which.
+
+use linli_proto::v1;
+use prost::Message;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status};
+
+/// A request that knows its RPC and the type of the answer.
+pub trait Rpc: Message + Clone + Default + 'static {
+    /// `linli.v1.SiteService/GetSite`.
+    const PATH: &'static str;
+    /// What it answers.
+    type Answer: Message + Default + 'static;
+}
+
+macro_rules! rpcs {
+    ($($service:ident { $($method:ident $request:ident => $answer:ident,)* })*) => {
+        /// Every RPC that this suite knows, in the order of the services.
+        pub const RPCS: &[&str] = &[
+            $($(concat!("linli.v1.", stringify!($service), "/", stringify!($method)),)*)*
+        ];
+        $($(
+            impl Rpc for v1::$request {
+                const PATH: &'static str =
+                    concat!("linli.v1.", stringify!($service), "/", stringify!($method));
+                type Answer = v1::$answer;
+            }
+        )*)*
+    };
+}
+
+rpcs! {
+    AdminService {
+        AdvanceClock AdvanceClockRequest => AdvanceClockResponse,
+        GetServerInfo GetServerInfoRequest => GetServerInfoResponse,
+    }
+    CareRecordService {
+        ConfirmSafety ConfirmSafetyRequest => CareEvent,
+        CorrectRecord CorrectRecordRequest => Record,
+        EvaluateRecord EvaluateRecordRequest => Record,
+        GetRecord GetRecordRequest => Record,
+        ListRecords ListRecordsRequest => ListRecordsResponse,
+        RecordRound RecordRoundRequest => Record,
+        RecordService RecordServiceRequest => RecordServiceResponse,
+    }
+    CatalogService {
+        GetCareGroup GetCareGroupRequest => CareGroup,
+        GetStandard GetStandardRequest => Standard,
+        ListCareGroups ListCareGroupsRequest => ListCareGroupsResponse,
+        ListStandards ListStandardsRequest => ListStandardsResponse,
+    }
+    ComplianceService {
+        GetComplianceReport GetComplianceReportRequest => ComplianceReport,
+    }
+    ObligationService {
+        GetStanding GetStandingRequest => Standing,
+        ListObligations ListObligationsRequest => ListObligationsResponse,
+        ListWorklist ListWorklistRequest => ListWorklistResponse,
+    }
+    PluginService {
+        GetPlugin GetPluginRequest => Plugin,
+        ListPlugins ListPluginsRequest => ListPluginsResponse,
+    }
+    ResidentService {
+        ApplyChange ApplyChangeRequest => ApplyChangeResponse,
+        AssessResident AssessResidentRequest => Assessment,
+        ConfirmExit ConfirmExitRequest => Membership,
+        ConfirmPause ConfirmPauseRequest => Pause,
+        CreateResident CreateResidentRequest => Resident,
+        DeclareMembership DeclareMembershipRequest => Membership,
+        EndPause EndPauseRequest => Pause,
+        GetResident GetResidentRequest => Resident,
+        ImportResidents ImportResidentsRequest => ImportResidentsResponse,
+        ListHistory ListHistoryRequest => ListHistoryResponse,
+        ListMemberships ListMembershipsRequest => ListMembershipsResponse,
+        ListPauses ListPausesRequest => ListPausesResponse,
+        ListResidents ListResidentsRequest => ListResidentsResponse,
+        Pause PauseRequest => Pause,
+        RecordDeath RecordDeathRequest => Resident,
+        RecordMoveIn RecordMoveInRequest => RecordMoveInResponse,
+        RecordMoveOut RecordMoveOutRequest => Resident,
+        ReportChange ReportChangeRequest => CareEvent,
+        UpdateResident UpdateResidentRequest => Resident,
+    }
+    SiteService {
+        AddPostHolder AddPostHolderRequest => Post,
+        CreateArea CreateAreaRequest => Area,
+        CreateDwelling CreateDwellingRequest => Dwelling,
+        CreatePost CreatePostRequest => Post,
+        CreateSite CreateSiteRequest => Site,
+        EndPostHolder EndPostHolderRequest => Post,
+        GetArea GetAreaRequest => Area,
+        GetDwelling GetDwellingRequest => Dwelling,
+        GetPluginParameters GetPluginParametersRequest => PluginParameters,
+        GetPost GetPostRequest => Post,
+        GetSite GetSiteRequest => Site,
+        ListAreas ListAreasRequest => ListAreasResponse,
+        ListDwellings ListDwellingsRequest => ListDwellingsResponse,
+        ListPosts ListPostsRequest => ListPostsResponse,
+        ListSites ListSitesRequest => ListSitesResponse,
+        SetPluginParameters SetPluginParametersRequest => PluginParameters,
+        UpdateArea UpdateAreaRequest => Area,
+        UpdateDwelling UpdateDwellingRequest => Dwelling,
+        UpdatePost UpdatePostRequest => Post,
+        UpdateSite UpdateSiteRequest => Site,
+    }
+}
+
+/// Somebody who calls a server. Every `with` gives another one on the same connection.
+#[derive(Clone)]
+pub struct Client {
+    channel: Channel,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Client {
+    /// On `127.0.0.1:PORT`, in English, without credentials.
+    pub fn new(address: &str) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        Self { channel: endpoint.connect_lazy(), headers: vec![("accept-language", "en".into())] }
+    }
+
+    /// With a header in place of the one of that name; empty: without it.
+    pub fn with(&self, name: &'static str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.headers.retain(|(known, _)| *known != name);
+        if !value.is_empty() {
+            other.headers.push((name, value.to_owned()));
+        }
+        other
+    }
+
+    /// With this bearer token.
+    pub fn token(&self, token: &str) -> Self {
+        self.with("authorization", &format!("Bearer {token}"))
+    }
+
+    /// With a purpose, so that fuller views are shown.
+    pub fn purposeful(&self) -> Self {
+        self.with("x-purpose", "ROUTINE_CARE; weekly visit")
+    }
+
+    /// Calls the RPC of the request's type.
+    pub async fn ask<Q: Rpc>(&self, request: Q) -> Result<Q::Answer, Status> {
+        self.response(request).await.map(Response::into_inner)
+    }
+
+    /// As [`Client::ask`], with the answer's metadata.
+    pub async fn response<Q: Rpc>(&self, request: Q) -> Result<Response<Q::Answer>, Status> {
+        self.path(Q::PATH, request).await
+    }
+
+    /// Any message to any path.
+    pub async fn path<Q, A>(&self, path: &str, message: Q) -> Result<Response<A>, Status>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        let mut grpc = self.grpc().await?;
+        let path = path_of(path);
+        grpc.unary(self.request(message), path, Prost::<Q, A>::default()).await
+    }
+
+    /// Bytes that need not be a message, to any path; the answer's bytes.
+    pub async fn bytes(&self, path: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Status> {
+        let mut grpc = self.grpc().await?;
+        grpc.unary(self.request(bytes), path_of(path), Bytes).await.map(Response::into_inner)
+    }
+
+    /// A roster.
+    pub async fn import(
+        &self,
+        parts: Vec<v1::ImportResidentsRequest>,
+    ) -> Result<v1::ImportResidentsResponse, Status> {
+        let mut grpc = self.grpc().await?;
+        let stream = tonic::codegen::tokio_stream::iter(parts);
+        let path = path_of(v1::ImportResidentsRequest::PATH);
+        grpc.client_streaming(self.request(stream), path, Prost::default()).await.map(Response::into_inner)
+    }
+
+    async fn grpc(&self) -> Result<Grpc<Channel>, Status> {
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(grpc)
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        let metadata: &mut MetadataMap = request.metadata_mut();
+        for (name, value) in &self.headers {
+            let value = tonic::metadata::AsciiMetadataValue::try_from(value.as_bytes());
+            metadata.insert(*name, value.expect("a header of a test is valid"));
+        }
+        request
+    }
+}
+
+fn path_of(path: &str) -> PathAndQuery {
+    PathAndQuery::try_from(format!("/{path}")).expect("a path of a test is valid")
+}
+
+/// Protobuf messages of two types.
+struct Prost<Q, A>(std::marker::PhantomData<(Q, A)>);
+
+impl<Q, A> Default for Prost<Q, A> {
+    fn default() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<Q: Message + 'static, A: Message + Default + 'static> Codec for Prost<Q, A> {
+    type Encode = Q;
+    type Decode = A;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self::default()
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self::default()
+    }
+}
+
+impl<Q: Message, A> Encoder for Prost<Q, A> {
+    type Item = Q;
+    type Error = Status;
+
+    fn encode(&mut self, item: Q, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        item.encode(to).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+impl<Q, A: Message + Default> Decoder for Prost<Q, A> {
+    type Item = A;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<A>, Status> {
+        A::decode(from).map(Some).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+/// Bytes as they are.
+struct Bytes;
+
+impl Codec for Bytes {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        prost::bytes::BufMut::put_slice(to, &item);
+        Ok(())
+    }
+}
+
+impl Decoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        use prost::bytes::Buf;
+        Ok(Some(from.copy_to_bytes(from.remaining()).to_vec()))
+    }
+}

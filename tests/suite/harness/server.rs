@@ -1,0 +1,316 @@
+//! Servers: in this process, or as a process of their own that can be killed.
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use linli_service::app::App;
+use linli_service::config::{Config, Flags};
+use linli_service::server::assemble::{Assembled, assemble};
+use linli_service::server::{self, Parts, Running};
+use linli_store::testing::{Postgres, ScratchDir};
+
+use super::client::Client;
+use super::until;
+use crate::built;
+
+/// Monday 16 March 2026, nine o'clock in Shanghai: where every simulated clock starts.
+pub const MONDAY: &str = "2026-03-16T09:00:00+08:00";
+
+/// What a server works on; it outlives the server, so that another one can be started on it.
+#[derive(Clone)]
+pub struct Data {
+    folder: Arc<ScratchDir>,
+    /// Where the data lie on PostgreSQL: the cluster, and the file with the address.
+    postgres: Option<(Arc<Postgres>, PathBuf)>,
+    /// Settings beside those of every test.
+    toml: String,
+    /// Where the care clock stands at start; empty: the machine's clock.
+    clock: String,
+}
+
+impl Data {
+    /// An empty SQLite store.
+    pub fn sqlite() -> Self {
+        Self {
+            folder: Arc::new(ScratchDir::new()),
+            postgres: None,
+            toml: String::new(),
+            clock: MONDAY.to_owned(),
+        }
+    }
+
+    /// An empty database on PostgreSQL; `None`, said aloud, where there is none. With `CI=true` that fails.
+    pub async fn postgres() -> Option<Self> {
+        let cluster = Postgres::shared()?;
+        let url = cluster.database().await;
+        let data = Self::sqlite();
+        let file = data.folder.path().join("url");
+        let mut options = std::fs::OpenOptions::new();
+        let mut opened = options.write(true).create_new(true).mode(0o600).open(&file).unwrap();
+        std::io::Write::write_all(&mut opened, url.as_bytes()).unwrap();
+        let toml = format!(
+            "store.backend = \"postgres\"\nstore.migrate = \"always\"\nstore.postgres.url_file = \"{}\"\n",
+            file.display()
+        );
+        Some(Self { postgres: Some((cluster, file)), toml, ..data })
+    }
+
+    /// With more settings.
+    pub fn with(mut self, toml: &str) -> Self {
+        self.toml.push_str(toml);
+        self.toml.push('\n');
+        self
+    }
+
+    /// With the care clock standing there at start; empty: on the machine's clock.
+    pub fn at(mut self, clock: &str) -> Self {
+        clock.clone_into(&mut self.clock);
+        self
+    }
+
+    /// The folder of everything.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The SQLite file; its neighbours have its name with something appended.
+    pub fn database(&self) -> PathBuf {
+        self.folder().join("linli.db")
+    }
+
+    fn config(&self) -> Config {
+        let flags = Flags {
+            dev: true,
+            data: Some(self.folder().to_owned()),
+            listen: Some("127.0.0.1:0".to_owned()),
+            admin_listen: Some("127.0.0.1:0".to_owned()),
+            simulated_clock: (!self.clock.is_empty()).then(|| self.clock.clone()),
+            migrate: false,
+        };
+        Config::layered(Some((&self.toml, "linli.toml")), [], &flags).unwrap_or_else(|err| panic!("{err}"))
+    }
+}
+
+/// A server in this process.
+pub struct Server {
+    /// What it works on.
+    pub data: Data,
+    /// Its use cases.
+    pub app: Arc<App>,
+    /// Where it answers, `127.0.0.1:PORT`.
+    pub address: String,
+    running: Running,
+    assembled: Assembled,
+}
+
+impl Server {
+    /// On an empty SQLite store with a simulated clock.
+    pub async fn start() -> Self {
+        Self::on(Data::sqlite()).await
+    }
+
+    /// On these data.
+    pub async fn on(data: Data) -> Self {
+        Self::changed(data, |_| {}).await
+    }
+
+    /// On these data, with a part of it exchanged.
+    pub async fn changed(data: Data, change: impl FnOnce(&mut Parts)) -> Self {
+        built::plugin("elderly");
+        let config = data.config();
+        let bound = server::bind(&config.server).await.unwrap();
+        let assembled = assemble(&config).await.unwrap_or_else(|err| panic!("{err}"));
+        let mut parts = assembled.parts();
+        change(&mut parts);
+        let running = bound.start(parts).await.unwrap();
+        let (app, address) = (Arc::clone(&assembled.app), running.address().to_string());
+        Self { data, app, address, running, assembled }
+    }
+
+    /// Why it does not start on these data.
+    pub async fn refusal(data: &Data) -> String {
+        match assemble(&data.config()).await {
+            Ok(_) => panic!("the server starts"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Somebody who may do everything.
+    pub fn client(&self) -> Client {
+        Client::new(&self.address).token(&self.tokens().member)
+    }
+
+    /// Somebody who is known and may do nothing.
+    pub fn outsider(&self) -> Client {
+        Client::new(&self.address).token(&self.tokens().outsider)
+    }
+
+    /// Somebody without credentials.
+    pub fn nobody(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// The page of figures.
+    pub fn metrics(&self) -> String {
+        http(&self.running.admin_address().expect("tests serve figures").to_string(), "/metrics")
+    }
+
+    fn tokens(&self) -> &linli_service::server::assemble::Tokens {
+        self.assembled.tokens.as_ref().expect("tests run in the development profile")
+    }
+
+    /// Ends in good order, so that another one can be started on the data.
+    pub async fn stop(self) -> Data {
+        let Self { data, app, running, assembled, .. } = self;
+        running.stop().await;
+        app.store.close().await;
+        drop((app, assembled));
+        data
+    }
+}
+
+/// A server as a process of its own.
+pub struct Child {
+    /// What it works on.
+    pub data: Data,
+    /// Where it answers, `127.0.0.1:PORT`.
+    pub address: String,
+    /// Where it serves figures.
+    pub admin: String,
+    member: String,
+    outsider: String,
+    process: std::process::Child,
+    output: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Child {
+    /// Starts `linli serve` and waits until it serves.
+    pub fn start(data: Data) -> Self {
+        Self::try_start(data).unwrap_or_else(|output| panic!("the server does not start:\n{output}"))
+    }
+
+    /// As [`Child::start`]; what it said where it ends instead.
+    pub fn try_start(data: Data) -> Result<Self, String> {
+        built::plugin("elderly");
+        let config = data.folder().join("linli.toml");
+        std::fs::write(&config, &data.toml).unwrap();
+        let mut command = Command::new(built::program("linli"));
+        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.arg("--config").arg(&config).arg("--data").arg(data.folder());
+        if !data.clock.is_empty() {
+            command.args(["--simulated-clock", &data.clock]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let readers = vec![
+            read(process.stdout.take().unwrap(), &output),
+            read(process.stderr.take().unwrap(), &output),
+        ];
+        let mut child = Self {
+            data,
+            address: String::new(),
+            admin: String::new(),
+            member: String::new(),
+            outsider: String::new(),
+            process,
+            output,
+            readers,
+        };
+        let ended = until("a server that serves", || {
+            let said = child.said();
+            let line =
+                |start: &str| said.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned);
+            if said.lines().any(|line| line.starts_with("try: ")) {
+                child.address = line("listening on ").unwrap();
+                child.admin = line("health and metrics on http://").unwrap();
+                child.member = line("development token: ").unwrap();
+                child.outsider = line("outsider token: ").unwrap();
+                return Some(false);
+            }
+            child.process.try_wait().unwrap().map(|_| true)
+        });
+        if ended { Err(child.end()) } else { Ok(child) }
+    }
+
+    /// Somebody who may do everything.
+    pub fn client(&self) -> Client {
+        Client::new(&self.address).token(&self.member)
+    }
+
+    /// Somebody who is known and may do nothing.
+    pub fn outsider(&self) -> Client {
+        Client::new(&self.address).token(&self.outsider)
+    }
+
+    /// The token of who may do everything.
+    pub fn token(&self) -> &str {
+        &self.member
+    }
+
+    /// The page of figures.
+    pub fn metrics(&self) -> String {
+        http(&self.admin, "/metrics")
+    }
+
+    /// Everything that it wrote so far, to both streams.
+    pub fn said(&self) -> String {
+        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+    }
+
+    /// SIGKILL, as a power cut ends a process. Returns what it works on.
+    pub fn kill(mut self) -> Data {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.data.clone()
+    }
+
+    /// SIGTERM; waits until it has ended and gives everything that it said.
+    pub fn stop(mut self) -> (Data, String) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        until("a server that stops", || self.process.try_wait().unwrap());
+        (self.data.clone(), self.end())
+    }
+
+    fn end(&mut self) -> String {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        self.said()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn read(from: impl Read + Send + 'static, to: &Arc<Mutex<Vec<u8>>>) -> std::thread::JoinHandle<()> {
+    let to = Arc::clone(to);
+    std::thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            to.lock().unwrap().append(&mut line);
+        }
+    })
+}
+
+/// The body of a page of the admin listener.
+fn http(address: &str, path: &str) -> String {
+    use std::io::Write;
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: linli\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head");
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    body.to_owned()
+}

@@ -1,0 +1,492 @@
+//! One request for every RPC, in an order in which all of them succeed.
+//!
+//! What holds for every call (authorisation, privacy) is shown on this story.
+
+use linli_proto::v1;
+use prost::Message;
+
+use super::client::{Client, Rpc};
+use super::estate::{at, elder, flag, identity_number, mask};
+
+/// The personal words of the story: every one is planted, so that it can be looked for.
+#[derive(Debug, Clone)]
+pub struct Words {
+    pub names: [String; 4],
+    pub phones: [String; 4],
+    pub numbers: [String; 3],
+    /// Notes, evidence, reasons: everything that is said about somebody.
+    pub notes: Vec<String>,
+}
+
+impl Words {
+    /// Recognisable values. No number belongs to anybody: its region does not exist.
+    pub fn planted() -> Self {
+        let names = ["鲸落海棠", "墨染青梧", "霜降白鹭", "Zzyzx Quillfeather"];
+        let notes = [
+            "家中暗语是紫罗兰七号",
+            "左膝旧伤每逢阴雨发作",
+            "欠债缘由只对管家说过",
+            "canary-update-Qx7vT2mLp",
+            "canary-report-Hs4kW9bNd",
+            "canary-apply-Jf6yR1cZg",
+            "canary-evidence-Pw3uE8xKa",
+            "canary-exit-Vn5tM0qSo",
+            "canary-visit-Bl2iG7hYe",
+            "canary-correct-Dc9rF4jUw",
+            "canary-comment-Xa1zO6vTk",
+            "canary-round-Ny8mQ3pLs",
+            "canary-safety-Ge5wI2bHr",
+            "canary-pause-Uk7cJ9fZd",
+            "canary-late-pause-So0nX4tVa",
+            "canary-move-out-Ty6qB1eKm",
+            "canary-roster-Fh3pW8gRl",
+            "canary-purpose-Mi2sD7yJc",
+        ];
+        Self {
+            names: names.map(str::to_owned),
+            phones: ["13900007391", "13900007392", "13900007393", "13900007394"].map(str::to_owned),
+            numbers: [
+                identity_number("19400501", 771),
+                identity_number("19410602", 772),
+                identity_number("19420703", 773),
+            ],
+            notes: notes.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<&str> {
+        let texts = self.names.iter().chain(&self.phones).chain(&self.numbers).chain(&self.notes);
+        texts.map(String::as_str).collect()
+    }
+}
+
+/// One call of the story.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub path: &'static str,
+    pub request: Vec<u8>,
+}
+
+/// The id of the story's site.
+pub const SITE: &str = "story";
+/// Another id of the same length, which no site has.
+pub const NO_SITE: &str = "stray";
+
+impl Step {
+    /// The same call about a site that does not exist.
+    pub fn elsewhere(&self) -> Vec<u8> {
+        let (from, to) = (SITE.as_bytes(), NO_SITE.as_bytes());
+        let mut bytes = self.request.clone();
+        let places: Vec<_> =
+            bytes.windows(from.len()).enumerate().filter(|(_, w)| *w == from).map(|(at, _)| at).collect();
+        for at in places {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+        bytes
+    }
+}
+
+struct Teller<'a> {
+    client: &'a Client,
+    steps: Vec<Step>,
+}
+
+impl Teller<'_> {
+    async fn ask<Q: Rpc>(&mut self, request: Q) -> Q::Answer {
+        self.steps.push(Step { path: Q::PATH, request: request.encode_to_vec() });
+        self.client.ask(request).await.unwrap_or_else(|status| panic!("{}: {status:?}", Q::PATH))
+    }
+}
+
+/// Tells the story to a server whose clock stands at the harness's Monday; every call must succeed. Returns the calls.
+#[allow(clippy::too_many_lines, reason = "one call after the other")]
+pub async fn tell(client: &Client, words: &Words) -> Vec<Step> {
+    let client = client.with("x-purpose", &format!("ROUTINE_CARE; {}", words.notes[17]));
+    let mut t = Teller { client: &client, steps: Vec::new() };
+    let site = estate(&mut t).await;
+    let dwelling = format!("{site}/dwellings/d1");
+    server(&mut t).await;
+
+    // A file: opened, read, corrected, changed.
+    let note = |at: usize| words.notes[at].clone();
+    let first = v1::Resident {
+        phone: words.phones[0].clone(),
+        identity_number: words.numbers[0].clone(),
+        emergency_contacts: vec![v1::EmergencyContact {
+            full_name: words.names[1].clone(),
+            phone: words.phones[1].clone(),
+            relation: "女儿".to_owned(),
+        }],
+        family_note: note(0),
+        health_note: note(1),
+        status_note: note(2),
+        needs: vec![v1::Need::Companionship.into()],
+        ..elder(&dwelling, &words.names[0])
+    };
+    let opened = t.ask(v1::CreateResidentRequest {
+        parent: site.clone(),
+        resident: Some(first),
+        ..Default::default()
+    });
+    let resident = opened.await.name;
+    t.ask(v1::GetResidentRequest { name: resident.clone(), view: v1::View::Full.into() }).await;
+    t.ask(v1::ListResidentsRequest {
+        parent: site.clone(),
+        identity_number: words.numbers[0].clone(),
+        phone: words.phones[0].clone(),
+        ..Default::default()
+    })
+    .await;
+    let changed = |field: &str, change: v1::Resident| {
+        (Some(v1::Resident { name: resident.clone(), ..change }), mask(&[field]))
+    };
+    let (changed_resident, update_mask) =
+        changed("family_note", v1::Resident { family_note: note(3), ..Default::default() });
+    t.ask(v1::UpdateResidentRequest { resident: changed_resident, update_mask, ..Default::default() }).await;
+    let reported = t.ask(v1::ReportChangeRequest {
+        name: resident.clone(),
+        kind: v1::ChangeKind::Health.into(),
+        description: note(4),
+        ..Default::default()
+    });
+    let event = reported.await.name;
+    let (changed_resident, update_mask) =
+        changed("health_note", v1::Resident { health_note: note(5), ..Default::default() });
+    t.ask(v1::ApplyChangeRequest {
+        resident: changed_resident,
+        update_mask,
+        answers: vec![event],
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::AssessResidentRequest { name: resident.clone(), ..Default::default() }).await;
+    memberships(&mut t, &site, words).await;
+    care(&mut t, &site, &resident, words).await;
+    pauses(&mut t, &resident, words).await;
+
+    // What follows from it.
+    t.ask(v1::ListObligationsRequest { parent: site.clone(), ..Default::default() }).await;
+    t.ask(v1::GetStandingRequest { name: resident.clone() }).await;
+    t.ask(v1::ListWorklistRequest { parent: format!("{site}/posts/p1"), ..Default::default() }).await;
+    t.ask(v1::GetComplianceReportRequest {
+        parent: site.clone(),
+        period: v1::PeriodUnit::Week.into(),
+        ..Default::default()
+    })
+    .await;
+
+    // The end of it.
+    t.ask(v1::RecordMoveOutRequest {
+        name: resident.clone(),
+        move_out_date: "2026-03-15".to_owned(),
+        reason: note(15),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::RecordMoveInRequest {
+        parent: site.clone(),
+        dwelling: dwelling.clone(),
+        move_in_date: "2026-03-16".to_owned(),
+        resident: resident.clone(),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::RecordDeathRequest {
+        name: resident.clone(),
+        death_date: "2026-03-16".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ListHistoryRequest { parent: resident, ..Default::default() }).await;
+    roster(&mut t, &site, words).await;
+    t.steps
+}
+
+/// Site, dwellings, area, post, parameters.
+async fn estate(t: &mut Teller<'_>) -> String {
+    let titled = v1::Site { display_name: "清河苑".to_owned(), ..Default::default() };
+    let made =
+        t.ask(v1::CreateSiteRequest { site: Some(titled), site_id: SITE.to_owned(), ..Default::default() });
+    let site = made.await.name;
+    t.ask(v1::GetSiteRequest { name: site.clone() }).await;
+    t.ask(v1::ListSitesRequest::default()).await;
+    let renamed =
+        v1::Site { name: site.clone(), display_name: "清河苑一期".to_owned(), ..Default::default() };
+    t.ask(v1::UpdateSiteRequest {
+        site: Some(renamed),
+        update_mask: mask(&["display_name"]),
+        ..Default::default()
+    })
+    .await;
+    let door = |room: &str| v1::Dwelling {
+        building: "3".to_owned(),
+        unit: "2".to_owned(),
+        room: room.to_owned(),
+        ..Default::default()
+    };
+    let made = t.ask(v1::CreateDwellingRequest {
+        parent: site.clone(),
+        dwelling: Some(door("501")),
+        dwelling_id: "d1".to_owned(),
+        ..Default::default()
+    });
+    let dwelling = made.await.name;
+    t.ask(v1::GetDwellingRequest { name: dwelling.clone() }).await;
+    t.ask(v1::ListDwellingsRequest { parent: site.clone(), ..Default::default() }).await;
+    t.ask(v1::UpdateDwellingRequest {
+        dwelling: Some(v1::Dwelling { name: dwelling, ..door("502") }),
+        update_mask: mask(&["room"]),
+        ..Default::default()
+    })
+    .await;
+    let gate = |title: &str| v1::Area {
+        kind: v1::AreaKind::Gate.into(),
+        display_name: title.to_owned(),
+        ..Default::default()
+    };
+    let made = t.ask(v1::CreateAreaRequest {
+        parent: site.clone(),
+        area: Some(gate("东门")),
+        area_id: "a1".to_owned(),
+        ..Default::default()
+    });
+    let area = made.await.name;
+    t.ask(v1::GetAreaRequest { name: area.clone() }).await;
+    t.ask(v1::ListAreasRequest { parent: site.clone(), ..Default::default() }).await;
+    t.ask(v1::UpdateAreaRequest {
+        area: Some(v1::Area { name: area, ..gate("正门") }),
+        update_mask: mask(&["display_name"]),
+        ..Default::default()
+    })
+    .await;
+    let steward = |title: &str| v1::Post {
+        display_name: title.to_owned(),
+        department: v1::Department::CustomerService.into(),
+        ..Default::default()
+    };
+    let made = t.ask(v1::CreatePostRequest {
+        parent: site.clone(),
+        post: Some(steward("3栋管家")),
+        post_id: "p1".to_owned(),
+        ..Default::default()
+    });
+    let post = made.await.name;
+    t.ask(v1::GetPostRequest { name: post.clone() }).await;
+    t.ask(v1::ListPostsRequest { parent: site.clone(), ..Default::default() }).await;
+    t.ask(v1::UpdatePostRequest {
+        post: Some(v1::Post { name: post.clone(), ..steward("3栋楼栋管家") }),
+        update_mask: mask(&["display_name"]),
+        ..Default::default()
+    })
+    .await;
+    let holder = v1::PostHolder {
+        staff: "staff/wang".to_owned(),
+        start_date: "2026-03-01".to_owned(),
+        ..Default::default()
+    };
+    t.ask(v1::AddPostHolderRequest { name: post.clone(), holder: Some(holder), ..Default::default() }).await;
+    t.ask(v1::EndPostHolderRequest {
+        name: post,
+        staff: "staff/wang".to_owned(),
+        start_date: "2026-03-01".to_owned(),
+        end_date: "2026-03-31".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    let parameters = format!("{site}/pluginParameters/cn.linli.elderly");
+    t.ask(v1::GetPluginParametersRequest { name: parameters.clone() }).await;
+    let seventy = v1::PluginParameter {
+        field: "advanced_age_years".to_owned(),
+        value: Some(v1::Value { kind: Some(v1::value::Kind::Number(70)) }),
+        ..Default::default()
+    };
+    t.ask(v1::SetPluginParametersRequest {
+        name: parameters,
+        parameters: vec![seventy],
+        ..Default::default()
+    })
+    .await;
+    site
+}
+
+/// Catalogue, plugins, the server itself.
+async fn server(t: &mut Teller<'_>) {
+    t.ask(v1::GetCareGroupRequest { name: "careGroups/living_alone".to_owned() }).await;
+    t.ask(v1::ListCareGroupsRequest::default()).await;
+    t.ask(v1::GetStandardRequest { name: "standards/elder.visit".to_owned() }).await;
+    t.ask(v1::ListStandardsRequest::default()).await;
+    t.ask(v1::GetPluginRequest { name: "plugins/cn.linli.elderly".to_owned() }).await;
+    t.ask(v1::ListPluginsRequest::default()).await;
+    t.ask(v1::GetServerInfoRequest::default()).await;
+    let minute = prost_types::Duration { seconds: 60, nanos: 0 };
+    t.ask(v1::AdvanceClockRequest {
+        target: Some(v1::advance_clock_request::Target::By(minute)),
+        ..Default::default()
+    })
+    .await;
+}
+
+/// A second file, whose membership is declared and ended.
+async fn memberships(t: &mut Teller<'_>, site: &str, words: &Words) {
+    let second = v1::Resident {
+        identity_number: words.numbers[1].clone(),
+        birth_date: String::new(),
+        facts: vec![flag("lives_alone", false)],
+        ..elder(&format!("{site}/dwellings/d1"), &words.names[2])
+    };
+    let opened = t.ask(v1::CreateResidentRequest {
+        parent: site.to_owned(),
+        resident: Some(second),
+        ..Default::default()
+    });
+    let resident = opened.await.name;
+    let declared = t.ask(v1::DeclareMembershipRequest {
+        parent: resident.clone(),
+        group: "careGroups/living_alone".to_owned(),
+        basis: v1::MembershipBasis::Declared.into(),
+        true_from_date: "2026-03-01".to_owned(),
+        evidence: words.notes[6].clone(),
+        ..Default::default()
+    });
+    let membership = declared.await.name;
+    let tomorrow = prost_types::Duration { seconds: 86_400, nanos: 0 };
+    t.ask(v1::AdvanceClockRequest {
+        target: Some(v1::advance_clock_request::Target::By(tomorrow)),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ConfirmExitRequest { name: membership, reason: words.notes[7].clone(), ..Default::default() })
+        .await;
+    t.ask(v1::ListMembershipsRequest { parent: resident, ..Default::default() }).await;
+}
+
+/// Records of every sort.
+async fn care(t: &mut Teller<'_>, site: &str, resident: &str, words: &Words) {
+    let note = |at: usize| words.notes[at].clone();
+    let subject = |note: String| v1::RecordSubject {
+        subject: resident.to_owned(),
+        outcome: v1::Outcome::Done.into(),
+        note,
+        ..Default::default()
+    };
+    let visit = v1::Record {
+        kind: v1::ServiceKind::HomeVisit.into(),
+        occur_time: Some(at("2026-03-16T09:00:30+08:00")),
+        subjects: vec![subject(note(8))],
+        ..Default::default()
+    };
+    let recorded = t.ask(v1::RecordServiceRequest {
+        parent: site.to_owned(),
+        records: vec![visit],
+        ..Default::default()
+    });
+    let record = recorded.await.records[0].name.clone();
+    t.ask(v1::GetRecordRequest { name: record.clone(), view: v1::View::Full.into() }).await;
+    t.ask(v1::ListRecordsRequest { parent: site.to_owned(), ..Default::default() }).await;
+    let corrected = v1::Record { subjects: vec![subject(note(9))], ..Default::default() };
+    t.ask(v1::CorrectRecordRequest {
+        name: record.clone(),
+        correction: Some(v1::correct_record_request::Correction::Record(corrected)),
+        update_mask: mask(&["subjects"]),
+        reason: note(9),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::EvaluateRecordRequest {
+        name: record,
+        subject: resident.to_owned(),
+        satisfaction: 5,
+        comment: note(10),
+        ..Default::default()
+    })
+    .await;
+    let area = format!("{site}/areas/a1");
+    t.ask(v1::RecordRoundRequest {
+        parent: site.to_owned(),
+        kind: v1::ServiceKind::Patrol.into(),
+        occur_time: Some(at("2026-03-16T09:00:40+08:00")),
+        subjects: vec![area.clone()],
+        exceptions: vec![v1::RecordSubject {
+            subject: area,
+            outcome: v1::Outcome::NotDone.into(),
+            note: note(11),
+            ..Default::default()
+        }],
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ConfirmSafetyRequest {
+        name: resident.to_owned(),
+        source: v1::SafetySource::Family.into(),
+        note: note(12),
+        ..Default::default()
+    })
+    .await;
+}
+
+/// A pause that ends, and one that was recorded too late.
+async fn pauses(t: &mut Teller<'_>, resident: &str, words: &Words) {
+    let pause = |leave: &str, back: &str, note: &str| {
+        Some(v1::Pause {
+            reason: v1::PauseReason::Other.into(),
+            leave_date: leave.to_owned(),
+            expected_return_date: back.to_owned(),
+            note: note.to_owned(),
+            ..Default::default()
+        })
+    };
+    let begun = t.ask(v1::PauseRequest {
+        parent: resident.to_owned(),
+        pause: pause("2026-03-16", "2026-03-25", &words.notes[13]),
+        ..Default::default()
+    });
+    let running = begun.await.name;
+    t.ask(v1::EndPauseRequest { name: running, return_date: "2026-03-17".to_owned(), ..Default::default() })
+        .await;
+    let late = t.ask(v1::PauseRequest {
+        parent: resident.to_owned(),
+        pause: pause("2026-03-02", "2026-03-11", &words.notes[14]),
+        ..Default::default()
+    });
+    let late = late.await.name;
+    t.ask(v1::ConfirmPauseRequest { name: late, ..Default::default() }).await;
+    t.ask(v1::ListPausesRequest { parent: resident.to_owned(), ..Default::default() }).await;
+}
+
+/// A roster of one.
+async fn roster(t: &mut Teller<'_>, site: &str, words: &Words) {
+    use v1::import_residents_request::Part;
+    let header = v1::ImportHeader { parent: site.to_owned(), create_dwellings: true, ..Default::default() };
+    let person = v1::Resident {
+        phone: words.phones[3].clone(),
+        identity_number: words.numbers[2].clone(),
+        birth_date: String::new(),
+        move_in_date: String::new(),
+        dwelling: String::new(),
+        family_note: words.notes[16].clone(),
+        emergency_contacts: vec![v1::EmergencyContact {
+            full_name: words.names[3].clone(),
+            phone: words.phones[2].clone(),
+            ..Default::default()
+        }],
+        ..elder("", &words.names[3])
+    };
+    let row = v1::ImportRow {
+        line: 2,
+        resident: Some(person),
+        dwelling: Some(v1::Dwelling {
+            building: "8".to_owned(),
+            room: "101".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let parts: Vec<_> = [Part::Header(header), Part::Row(row)]
+        .map(|part| v1::ImportResidentsRequest { part: Some(part) })
+        .into();
+    let request = parts[0].encode_to_vec();
+    t.steps.push(Step { path: v1::ImportResidentsRequest::PATH, request });
+    let imported = t.client.import(parts).await.unwrap();
+    assert_eq!(imported.created_count, 1, "{imported:?}");
+}
