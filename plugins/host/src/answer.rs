@@ -54,7 +54,15 @@ pub(crate) fn issues(
 
 /// In the order resident, kind, ordinal, reason, which is the order of declaration; doubles are refused.
 fn sorted(mut records: Vec<abi::Finding>) -> Result<Vec<abi::Finding>, CallError> {
-    records.sort_by_key(|r| (r.resident, r.kind, r.ordinal, r.reason, r.since, r.until));
+    // Plugins answer row by row as a rule; then only the few records of each row are out of order.
+    if !records.is_sorted_by_key(|record| record.resident) {
+        records.sort_by_key(|record| record.resident);
+    }
+    for row in records.chunk_by_mut(|a, b| a.resident == b.resident) {
+        row.sort_unstable_by_key(|record| {
+            (record.kind, record.ordinal, record.reason, record.since, record.until)
+        });
+    }
     for pair in records.windows(2) {
         let [a, b] = pair else { continue };
         let same_entry = (a.resident, a.kind, a.ordinal) == (b.resident, b.kind, b.ordinal);
