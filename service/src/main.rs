@@ -1,3 +1,10 @@
 //! `linli`: the command line of the service.
 
-fn main() {}
+use std::process::ExitCode;
+
+use linli_service::cli::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    Cli::main().await
+}
