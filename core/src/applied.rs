@@ -412,3 +412,154 @@ fn attention_spans(attention: &[Attention]) -> Vec<(DateRange, Tier, &[TagCode])
     }
     spans
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{GroupCode, MembershipId, ResidentId};
+    use crate::membership::Basis;
+    use crate::standard::Selector;
+    use crate::time::SiteZone;
+
+    fn day(text: &str) -> CivilDate {
+        CivilDate::parse(text).unwrap()
+    }
+
+    fn days(from: &str, to: &str) -> DateRange {
+        DateRange::new(day(from), day(to))
+    }
+
+    fn built_in(code: &str) -> Standard {
+        crate::catalogue::standards().into_iter().find(|s| s.code.as_str() == code).unwrap()
+    }
+
+    fn member(group: &str, start: &str, end: Option<&str>) -> Membership {
+        Membership {
+            site: SiteId::new("s").unwrap(),
+            resident: ResidentId::new("r").unwrap(),
+            id: MembershipId::new("m").unwrap(),
+            group: GroupCode::new(group).unwrap(),
+            basis: Basis::Rule,
+            reason: None,
+            evidence: None,
+            start: day(start),
+            end: end.map(day),
+            proposed_exit: None,
+            recorded_at: Instant::MIN,
+            version: 1,
+        }
+    }
+
+    fn found(applied: &[Applied]) -> Vec<(u32, DateRange)> {
+        let spans = applied.iter().flat_map(Applied::spans);
+        spans.map(|span| (span.standard.version, span.days)).collect()
+    }
+
+    #[test]
+    fn groups_and_tiers_select_days() {
+        let standard = Standard {
+            applies_to: Selector {
+                any_group: vec![GroupCode::new("a").unwrap(), GroupCode::new("b").unwrap()],
+                min_tier: Some(Tier::Key),
+                ..Selector::default()
+            },
+            ..built_in("survey.review")
+        };
+        let timelines = Timeline::of_site(&[Arc::new(standard)], &SiteId::new("s").unwrap());
+        let attention = [
+            Attention { from: day("2026-02-01"), tier: Tier::High, tags: Vec::new() },
+            Attention { from: day("2026-06-01"), tier: Tier::General, tags: Vec::new() },
+        ];
+        let check = |memberships: &[Membership], expect: &[(u32, DateRange)]| {
+            let standing = Standing { memberships, attention: &attention, waivers: &[], tenure: &[] };
+            assert_eq!(found(&applied_to_resident(&timelines, &standing, Instant::MAX)), expect);
+        };
+        check(&[], &[]);
+        check(&[member("c", "2026-01-01", None)], &[]);
+        // One interval, though two groups lead to it one after the other.
+        check(
+            &[member("b", "2026-03-01", None), member("a", "2026-01-01", Some("2026-03-01"))],
+            &[(1, days("2026-02-01", "2026-06-01"))],
+        );
+        check(
+            &[member("a", "2026-01-01", Some("2026-03-01")), member("a", "2026-04-01", Some("2026-05-01"))],
+            &[(1, days("2026-02-01", "2026-03-01")), (1, days("2026-04-01", "2026-05-01"))],
+        );
+        let unknown = Membership { recorded_at: Instant::MAX, ..member("a", "2026-01-01", None) };
+        let standing = Standing { memberships: &[unknown], attention: &attention, waivers: &[], tenure: &[] };
+        let now = SiteZone::SHANGHAI.at(day("2026-05-01"), 9, 0);
+        assert_eq!(found(&applied_to_resident(&timelines, &standing, now)), []);
+    }
+
+    #[test]
+    fn an_override_of_the_site_holds_while_it_lasts() {
+        let base = built_in("facility.inspect");
+        let own = |site: &str| Standard {
+            version: 9,
+            origin: Origin::SiteOverride,
+            effective: days("2026-03-01", "2026-04-01"),
+            applies_to: Selector { site: Some(SiteId::new(site).unwrap()), ..Selector::default() },
+            ..base.clone()
+        };
+        let check = |own: Standard, expect: &[u32]| {
+            let standards = [Arc::new(base.clone()), Arc::new(own)];
+            let timelines = Timeline::of_site(&standards, &SiteId::new("s").unwrap());
+            let versions: Vec<u32> = timelines[0].spans().iter().map(|span| span.standard.version).collect();
+            assert_eq!(versions, expect);
+        };
+        check(own("s"), &[1, 9, 1]);
+        check(own("t"), &[1]);
+    }
+
+    #[test]
+    fn a_version_that_is_replaced_before_its_first_window_never_counts() {
+        let version = |version, from: &str, to: &str| {
+            Arc::new(Standard { version, effective: days(from, to), ..built_in("clean.area") })
+        };
+        let standards = [
+            version(1, "2026-01-05", "2026-03-17"),
+            version(2, "2026-03-17", "2026-03-19"),
+            version(3, "2026-03-19", "2026-12-28"),
+        ];
+        let timelines = Timeline::of_site(&standards, &SiteId::new("s").unwrap());
+        assert_eq!(timelines[0].takes_effect(2), None);
+        assert_eq!(timelines[0].takes_effect(3), Some(day("2026-03-23")));
+    }
+
+    #[test]
+    fn places_are_flagged_while_a_resident_matches() {
+        let standards: Vec<Arc<Standard>> =
+            ["home.safety.high", "survey.full", "patrol.night", "passage.check"]
+                .into_iter()
+                .map(|code| Arc::new(built_in(code)))
+                .collect();
+        let timelines = Timeline::of_site(&standards, &SiteId::new("s").unwrap());
+        let exists = DateRange::from(day("2026-01-01"));
+        let high = [Attention { from: day("2026-02-01"), tier: Tier::High, tags: Vec::new() }];
+        let tenure = [days("2025-01-01", "2026-05-01")];
+        let other = [days("2026-04-01", "2026-06-01")];
+        let residents = [
+            Standing { memberships: &[], attention: &high, waivers: &[], tenure: &tenure },
+            Standing { memberships: &[], attention: &[], waivers: &[], tenure: &other },
+        ];
+        let check = |place: Place<'_>, expect: &[(&str, DateRange)]| {
+            let applied = applied_to_place(&timelines, &place, Instant::MAX);
+            let spans = applied.iter().flat_map(Applied::spans);
+            let shown: Vec<(&str, DateRange)> =
+                spans.map(|span| (span.standard.code.as_str(), span.days)).collect();
+            assert_eq!(shown, expect, "{:?}", place.kind);
+        };
+        let place = |kind, area, residents| Place { kind, area, exists, residents };
+        check(
+            place(SubjectKind::Dwelling, None, &residents),
+            &[("home.safety.high", days("2026-02-01", "2026-05-01")), ("survey.full", exists)],
+        );
+        check(place(SubjectKind::Dwelling, None, &[]), &[("survey.full", exists)]);
+        // Two residents one after the other flag one interval.
+        check(
+            place(SubjectKind::Area, Some(AreaKind::Building), &residents),
+            &[("patrol.night", days("2026-01-01", "2026-06-01"))],
+        );
+        check(place(SubjectKind::Area, Some(AreaKind::Passage), &[]), &[("passage.check", exists)]);
+    }
+}

@@ -85,3 +85,51 @@ fn within_no_longer(changed: Within, base: Within) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::{EventKind, KindSet, ServiceKind};
+    use crate::standard::Period;
+
+    #[test]
+    fn what_counts_as_stricter() {
+        let all = crate::catalogue::standards();
+        let base = Standard {
+            accepts: KindSet::of(&[ServiceKind::PhoneCall, ServiceKind::VideoCall]),
+            ..all.into_iter().find(|s| s.code.as_str() == "clean.area").unwrap()
+        };
+        let per = |at_least, per, distinct_days| Duty::Recurring { at_least, per, distinct_days };
+        let within = |within, any_match| Duty::Triggered { on: EventKind::Discharged, within, any_match };
+        let check = |base_duty: &Duty, duty: Duty, expect: Strictness| {
+            let base = Standard { duty: base_duty.clone(), ..base.clone() };
+            assert_eq!(
+                strictness(&Standard { duty: duty.clone(), ..base.clone() }, &base),
+                expect,
+                "{duty:?}"
+            );
+        };
+        let twice = per(2, Period::Week, false);
+        check(&twice, per(2, Period::Week, false), Strictness::Same);
+        check(&twice, per(3, Period::Week, false), Strictness::Stricter);
+        check(&twice, per(2, Period::Week, true), Strictness::Stricter);
+        check(&twice, per(1, Period::Week, false), Strictness::Looser);
+        check(&twice, per(9, Period::Day, false), Strictness::Looser);
+        check(&twice, per(2, Period::EveryDays(7), false), Strictness::Looser);
+        check(&per(2, Period::Week, true), per(3, Period::Week, false), Strictness::Looser);
+        let days = within(Within::Days(2), true);
+        check(&days, within(Within::Days(1), true), Strictness::Stricter);
+        check(&days, within(Within::Days(2), false), Strictness::Stricter);
+        check(&days, within(Within::Hours(24), true), Strictness::Stricter);
+        check(&days, within(Within::Hours(48), true), Strictness::Looser);
+        check(&within(Within::Hours(2), false), within(Within::Minutes(120), false), Strictness::Stricter);
+        check(&within(Within::Hours(48), false), within(Within::Days(1), false), Strictness::Looser);
+        check(&within(Within::Hours(2), false), within(Within::Hours(2), true), Strictness::Looser);
+        let fewer = Standard { accepts: KindSet::of(&[ServiceKind::PhoneCall]), ..base.clone() };
+        assert_eq!(strictness(&fewer, &base), Strictness::Stricter);
+        assert_eq!(strictness(&base, &fewer), Strictness::Looser);
+        let pausable = Standard { pausable: true, ..base.clone() };
+        assert_eq!(strictness(&pausable, &base), Strictness::Looser);
+        assert_eq!(strictness(&base, &pausable), Strictness::Stricter);
+    }
+}
