@@ -24,4 +24,9 @@ impl Options {
             Some(value) => value.parse().map_err(|_| format!("`--{key} {value}` is no number")),
         }
     }
+
+    /// A text, where given.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
 }

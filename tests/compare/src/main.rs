@@ -4,6 +4,7 @@
 //! sides in rounds and reports the ratio of medians.
 
 mod args;
+mod calls;
 mod echo;
 mod entity;
 mod figures;
@@ -19,7 +20,8 @@ const HELP: &str = "\
 usage: compare COMMAND [--key value]...
 
 commands:
-  rpc          requests per second of the bare echo, closed loop
+  rpc          requests per second, closed loop: the bare echo, and with --linli PROGRAM beside it
+               GetResident and RecordService of a server on a new SQLite database
                --seconds N (3), --rounds N (3), --in-flight N (64), --connections N (8)
   store        commits of a recorded service on SQLite: linli-store, grouped rusqlite, entity by entity
                --count N (40000), --waiting N (64), --rounds N (3)
@@ -56,12 +58,40 @@ async fn rpc(options: &args::Options) -> Result<(), Box<dyn std::error::Error>> 
         in_flight: options.number("in-flight", 64)?,
         seconds: options.number("seconds", 3)?,
     };
-    let server = process::Server::start_self(&["echo-server"])?;
-    let mut bare = Vec::new();
+    let echo = process::Server::start_self(&["echo-server"])?;
+    let folder = store::Folder::make("rpc")?;
+    let linli = match options.text("linli") {
+        Some(program) => {
+            let server = process::Server::start_linli(program, &folder.file("data"))?;
+            let estate = calls::Estate::make(&server).await?;
+            Some((server, estate))
+        }
+        None => None,
+    };
+    let plan = store::Plan { count: 20_000, waiting: load.in_flight, rounds: 1 };
+    let (mut bare, mut reads, mut writes, mut limits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..options.number("rounds", 3)? {
-        bare.push(load.run(&server, echo::get).await?);
+        bare.push(load.run(&echo, echo::get).await?);
+        if let Some((server, estate)) = &linli {
+            let caller = estate.clone();
+            reads.push(
+                load.run(server, move |channel, number| caller.clone().get_resident(channel, number)).await?,
+            );
+            let caller = estate.clone();
+            let first = writes.len() as u64 * 1_000_000_000;
+            let write =
+                move |channel, number| caller.clone().record_service(channel, first.saturating_add(number));
+            writes.push(load.run(server, write).await?);
+            limits.push(store::limit(&plan).await?);
+        }
     }
-    figures::print("bare echo", &bare);
+    println!("\ncalls, {} in flight over {} connections, SQLite", load.in_flight, load.connections);
+    figures::print("  bare echo", &bare);
+    figures::print("  GetResident", &reads);
+    figures::print("  RecordService", &writes);
+    figures::print("  grouped rusqlite, rows of a record", &limits);
+    figures::ratio("  GetResident / bare echo", &reads, &bare, 0.18);
+    figures::ratio("  RecordService / grouped rusqlite", &writes, &limits, 0.25);
     Ok(())
 }
 

@@ -2,26 +2,58 @@
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// A running server, killed when dropped.
 pub struct Server {
     child: Child,
+    /// Kept open: a server whose output is closed could end of it.
+    output: BufReader<ChildStdout>,
     /// Host and port.
     pub address: String,
+    /// The token by which it can be called, where it asks for one.
+    pub token: Option<String>,
 }
 
 impl Server {
     /// Starts this program with other arguments; the first line it prints is its address.
     pub fn start_self(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
-        let mut child =
-            Command::new(std::env::current_exe()?).args(arguments).stdout(Stdio::piped()).spawn()?;
-        let mut address = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut address)?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments);
+        let mut server = Self::start(command)?;
+        server.address = server.line("")?;
+        Ok(server)
+    }
+
+    /// Starts `linli serve` on a new database in `data`.
+    pub fn start_linli(program: &str, data: &Path) -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(program);
+        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "", "--data"]).arg(data);
+        command.env("LINLI__LOG__LEVEL", "warn");
+        let mut server = Self::start(command)?;
+        server.address = server.line("listening on ")?;
+        server.token = Some(server.line("development token: ")?);
+        Ok(server)
+    }
+
+    fn start(mut command: Command) -> Result<Self, Box<dyn Error>> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let output = BufReader::new(child.stdout.take().ok_or("the server has no output")?);
+        Ok(Self { child, output, address: String::new(), token: None })
+    }
+
+    /// The rest of the next line that begins so.
+    fn line(&mut self, beginning: &str) -> Result<String, Box<dyn Error>> {
+        let mut line = String::new();
+        while self.output.read_line(&mut line)? > 0 {
+            if let Some(rest) = line.strip_prefix(beginning) {
+                return Ok(rest.trim().to_owned());
+            }
+            line.clear();
         }
-        Ok(Self { child, address: address.trim().to_owned() })
+        Err(format!("the server ended without the line `{beginning}…`").into())
     }
 
     /// Processor time it has used so far; none where the system does not tell.

@@ -27,28 +27,12 @@ pub struct Plan {
 pub async fn run(plan: &Plan, sites: usize) -> Result<(), Box<dyn Error>> {
     let (mut ours, mut bare, mut entities) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..plan.rounds {
-        let folder = Folder::make()?;
+        let folder = Folder::make("store")?;
         let source = folder.file("linli.db");
         ours.push(ours_on(&source, plan, sites).await?);
 
         let captured = Arc::new(raw::capture(&source)?);
-        if captured.requests.len() != plan.count {
-            return Err(
-                format!("{} of {} records have all their rows", captured.requests.len(), plan.count).into()
-            );
-        }
-        let target = folder.file("bare.db");
-        raw::create(&target, &captured)?;
-        let queue = raw::start(&target, Arc::clone(&captured))?;
-        let write = move |index| {
-            let (answer, answered) = oneshot::channel();
-            let sent = queue.send((index, answer));
-            async move {
-                sent.map_err(|error| error.to_string())?;
-                answered.await.map_err(|error| error.to_string())
-            }
-        };
-        bare.push(closed_loop(plan.count, plan.waiting, write).await?);
+        bare.push(bare_on(&folder.file("bare.db"), plan, &captured).await?);
 
         let target = folder.file("entities.db");
         raw::create(&target, &captured)?;
@@ -69,6 +53,34 @@ pub async fn run(plan: &Plan, sites: usize) -> Result<(), Box<dyn Error>> {
     figures::ratio("  linli-store / grouped rusqlite", &ours, &bare, 0.50);
     figures::ratio("  linli-store / entity by entity", &ours, &entities, 7.0);
     Ok(())
+}
+
+/// The limit alone: grouped rusqlite on one site, with the rows that Linli writes.
+pub async fn limit(plan: &Plan) -> Result<Figures, Box<dyn Error>> {
+    let folder = Folder::make("limit")?;
+    let source = folder.file("linli.db");
+    ours_on(&source, plan, 1).await?;
+    bare_on(&folder.file("bare.db"), plan, &Arc::new(raw::capture(&source)?)).await
+}
+
+/// Writes the same rows by grouped rusqlite, in a new database at `path`.
+async fn bare_on(path: &Path, plan: &Plan, captured: &Arc<raw::Captured>) -> Result<Figures, Box<dyn Error>> {
+    if captured.requests.len() != plan.count {
+        return Err(
+            format!("{} of {} records have all their rows", captured.requests.len(), plan.count).into()
+        );
+    }
+    raw::create(path, captured)?;
+    let queue = raw::start(path, Arc::clone(captured))?;
+    let write = move |index| {
+        let (answer, answered) = oneshot::channel();
+        let sent = queue.send((index, answer));
+        async move {
+            sent.map_err(|error| error.to_string())?;
+            answered.await.map_err(|error| error.to_string())
+        }
+    };
+    closed_loop(plan.count, plan.waiting, write).await
 }
 
 /// Records services through Linli's store, in a new database at `path`.
@@ -125,13 +137,14 @@ where
 
 /// A folder for the databases of one round, removed when dropped. It lies in the build folder, which is
 /// on a disk where the folder for temporary files may be in memory.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn make() -> Result<Self, Box<dyn Error>> {
+    /// Makes it, empty.
+    pub fn make(name: &str) -> Result<Self, Box<dyn Error>> {
         let program = std::env::current_exe()?;
         let parent = program.parent().ok_or("the program lies in no folder")?;
-        let folder = parent.join(format!("compare-{}", std::process::id()));
+        let folder = parent.join(format!("compare-{name}-{}", std::process::id()));
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
@@ -139,7 +152,8 @@ impl Folder {
         Ok(Self(folder))
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// A path in it.
+    pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
