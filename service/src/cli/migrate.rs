@@ -24,7 +24,7 @@ impl Migrate {
         process::harden();
         let config = self.file.load(&Flags { migrate: true, ..Flags::default() })?;
         telemetry::init(&config.log);
-        open_store(&config).await?;
+        open_store(&config).await?.close().await;
         say("the schema is up to date");
         Ok(())
     }

@@ -72,11 +72,15 @@ impl Serve {
             () = store_failure(&assembled) => true,
         };
         tracing::info!(store_failed, "stopping; a second signal ends at once");
+        let stop = async {
+            let ended = running.stop().await;
+            assembled.close().await;
+            ended
+        };
         let ended = tokio::select! {
-            ended = running.stop() => ended,
+            ended = stop => ended,
             () = signals.end() => return Err(Failure::Failed("ended at once by a second signal".into())),
         };
-        drop(assembled);
         tracing::info!(cut = ended.cut, "stopped");
         if store_failed {
             return Err(Failure::Store("the store stopped writing after its disk failed".into()));

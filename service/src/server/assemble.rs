@@ -120,6 +120,11 @@ impl Assembled {
             gauges: gauges(&self.app),
         }
     }
+
+    /// Commits what waits and closes the store. After the server has stopped.
+    pub async fn close(self) {
+        self.app.store.close().await;
+    }
 }
 
 /// Opens the store, migrated where the configuration says so.
@@ -296,7 +301,7 @@ mod tests {
         assert_eq!(tokens.member.len(), 32);
         // A second server on the same files is refused while the first is there.
         assert!(error(&config).await.contains("in use"));
-        drop(first);
+        first.close().await;
         let again = assemble(&config).await.unwrap();
         assert_ne!(again.tokens.unwrap().member, tokens.member, "tokens are of one run");
     }
