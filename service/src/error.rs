@@ -74,8 +74,12 @@ pub enum Error {
     PluginUnavailable(String),
     /// Time can only be moved on a simulated clock.
     ClockNotSimulated,
+    /// The message is larger than the server takes.
+    MessageTooLarge,
     /// Too much is waiting; trying again later helps.
     Overloaded,
+    /// The deadline passed before the answer.
+    DeadlineExceeded,
     /// The store cannot be reached or cannot write; trying again later helps.
     StoreUnavailable,
     /// The keys are not there: the process runs sealed.
@@ -89,9 +93,15 @@ pub enum Error {
 pub enum StateConflict {
     /// The file is not active.
     FileNotActive,
-    /// The file has a tenure that began already and has not ended.
-    AlreadyMovedIn,
-    /// The membership has no proposed exit, or has ended.
+    /// The file has a tenure that has not ended.
+    AlreadyLivesHere,
+    /// The resident has died.
+    Died,
+    /// The membership has ended.
+    MembershipEnded,
+    /// The resident is a member of the group already.
+    AlreadyMember,
+    /// The membership has no proposed exit.
     NoProposedExit,
     /// The pause has ended.
     PauseEnded,
@@ -101,10 +111,8 @@ pub enum StateConflict {
     PauseOverlaps,
     /// The record was voided.
     RecordVoided,
-    /// The event was answered.
-    EventAnswered,
-    /// The resident has died.
-    Died,
+    /// The holder's time has ended, or there is no such holder.
+    HolderEnded,
 }
 
 /// What a use case returns.

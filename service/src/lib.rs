@@ -7,6 +7,7 @@
 //! | [`grpc`] | thin handlers: convert, call, convert; the only module that names generated types |
 //! | [`server`] | listeners, layers, limits, shutdown |
 //! | [`config`] | one TOML file, typed |
+//! | [`name`] | resource names |
 //! | [`roster`] | reading rosters as estates keep them |
 //! | [`cli`] | the subcommands of `linli` |
 //! | [`telemetry`] | logs without personal data |
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod grpc;
+pub mod name;
 pub mod roster;
 pub mod server;
 pub mod telemetry;

@@ -1,1 +1,123 @@
 //! Use cases, one file per resource: authorise, load, call core, collect changes, commit.
+//!
+//! No transport and no SQL. A use case takes the [`Call`] (who, why), a [`Repeat`] where it writes (so that the
+//! same request gives the same answer) and domain values; it answers with domain values.
+
+mod estate;
+mod scope;
+mod work;
+
+pub mod admin;
+pub mod assessment;
+pub mod catalog;
+pub mod change;
+pub mod compliance;
+pub mod file;
+pub mod history;
+pub mod import;
+pub mod membership;
+pub mod obligation;
+pub mod pause;
+pub mod plugin;
+pub mod record;
+pub mod resident;
+pub mod site;
+pub mod tenure;
+
+use std::sync::Arc;
+
+use linli_core::time::{Clock, Instant};
+use linli_plugin_host::Registry;
+use linli_store::Store;
+
+use crate::auth::policy::Policy;
+use crate::time::{IdSource, SimulatedClock};
+
+/// Everything a use case works with. Built once at the composition root.
+pub struct App {
+    /// The store.
+    pub store: Store,
+    /// The rule plugins.
+    pub plugins: Arc<Registry>,
+    /// Ids of the plugins that the configuration requires.
+    pub required_plugins: Vec<String>,
+    /// The built-in standards and those of the plugins.
+    pub catalogue: Arc<catalog::Catalogue>,
+    /// The clock of the domain.
+    pub care_clock: Arc<dyn Clock>,
+    /// The same clock, where it is simulated and may be advanced.
+    pub simulated: Option<Arc<SimulatedClock>>,
+    /// The clock of tokens, leases and audit.
+    pub system_clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<dyn IdSource>,
+    /// Who may do what.
+    pub policy: Policy,
+}
+
+/// What makes a command repeatable.
+pub struct Repeat<T> {
+    /// The caller's request id; without one a repetition is a new command.
+    pub id: Option<String>,
+    /// SHA-256 of the request without its id.
+    pub hash: [u8; 32],
+    /// How the answer is written down for repetitions.
+    pub encode: fn(&T) -> Vec<u8>,
+}
+
+/// The answer of a command.
+#[derive(Debug)]
+pub enum Answer<T> {
+    /// It was carried out now.
+    Fresh(T),
+    /// It was carried out before; the answer as [`Repeat::encode`] wrote it down.
+    Repeated(Vec<u8>),
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<String>,
+}
+
+/// Which page is wanted.
+#[derive(Debug, Clone)]
+pub struct PageRequest {
+    /// Continue after this cursor.
+    pub after: Option<String>,
+    /// At most this many items, at least 1.
+    pub size: u32,
+}
+
+impl<T> Page<T> {
+    /// A page of at most `size` out of items that were loaded with one more than that.
+    pub fn cut(mut items: Vec<T>, size: u32, cursor: impl Fn(&T) -> String) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = items.last().filter(|_| more).map(cursor);
+        Self { items, next }
+    }
+
+    /// A page of what is in memory, sorted by a key of its own.
+    pub fn of_sorted(
+        items: impl IntoIterator<Item = T>,
+        page: &PageRequest,
+        key: impl Fn(&T) -> &str,
+    ) -> Self {
+        let after = page.after.as_deref();
+        let rest = items.into_iter().filter(|item| after.is_none_or(|after| key(item) > after));
+        let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
+        Self::cut(rest.take(wanted).collect(), page.size, |item| key(item).to_owned())
+    }
+}
+
+impl App {
+    /// The present of the domain.
+    pub fn now(&self) -> Instant {
+        self.care_clock.now()
+    }
+}

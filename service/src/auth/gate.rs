@@ -31,6 +31,11 @@ impl Gate {
         Self { tokens }
     }
 
+    /// A gate that lets nobody in.
+    pub fn closed() -> Self {
+        Self { tokens: Vec::new() }
+    }
+
     /// Admits a call to `path` (`/linli.v1.SiteService/GetSite`).
     ///
     /// # Errors
@@ -78,7 +83,7 @@ pub fn language(headers: &HeaderMap) -> Language {
     Language::En
 }
 
-/// `x-purpose: care` or `x-purpose: PURPOSE_CARE; free text`.
+/// `x-purpose: ROUTINE_CARE` or `x-purpose: PURPOSE_ROUTINE_CARE; free text`.
 fn purpose(headers: &HeaderMap) -> Result<Option<Purpose>, Error> {
     let refused = |why| Error::Invalid(vec![Violation { field: "x-purpose".into(), why }]);
     let Some(value) = headers.get("x-purpose") else { return Ok(None) };
@@ -142,10 +147,10 @@ mod tests {
                 "{value}"
             );
         };
-        check("care", Ok(Some((PurposeKind::Care, None))));
+        check("routine_care", Ok(Some((PurposeKind::RoutineCare, None))));
         check(
-            "PURPOSE_FILE_KEEPING; phone changed",
-            Ok(Some((PurposeKind::FileKeeping, Some("phone changed")))),
+            "PURPOSE_FILE_MAINTENANCE; phone changed",
+            Ok(Some((PurposeKind::FileMaintenance, Some("phone changed")))),
         );
         check("curiosity", Err(()));
         assert_eq!(purpose(&HeaderMap::new()).ok(), Some(None));

@@ -78,40 +78,56 @@ pub struct Purpose {
 /// Why sensitive fields may be wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PurposeKind {
-    /// Planning or giving care.
-    Care,
-    /// An emergency.
+    /// Visits, calls and other care that a standard asks for.
+    RoutineCare,
+    /// Answering something the resident or the family asked for.
+    ServiceRequest,
+    /// Danger to life or health.
     Emergency,
-    /// Keeping the file right.
-    FileKeeping,
-    /// A referral to a community body.
+    /// Surveys and quarterly reviews.
+    Survey,
+    /// Keeping the file correct and complete.
+    FileMaintenance,
+    /// Handing a matter to a community body.
     Referral,
-    /// The person's own request.
-    SubjectRequest,
-    /// Supervision of the work.
-    Supervision,
+    /// Looking into a complaint.
+    Complaint,
+    /// The resident asked to see their own file.
+    AccessByResident,
+    /// Inspection or audit of the care work.
+    Audit,
+    /// A court, an authority or a law demands it.
+    LegalObligation,
 }
 
 impl PurposeKind {
     /// Every purpose.
     pub const ALL: &'static [Self] = &[
-        Self::Care,
+        Self::RoutineCare,
+        Self::ServiceRequest,
         Self::Emergency,
-        Self::FileKeeping,
+        Self::Survey,
+        Self::FileMaintenance,
         Self::Referral,
-        Self::SubjectRequest,
-        Self::Supervision,
+        Self::Complaint,
+        Self::AccessByResident,
+        Self::Audit,
+        Self::LegalObligation,
     ];
 
     /// The code, as in the `x-purpose` metadata and the audit.
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Care => "care",
+            Self::RoutineCare => "routine_care",
+            Self::ServiceRequest => "service_request",
             Self::Emergency => "emergency",
-            Self::FileKeeping => "file_keeping",
+            Self::Survey => "survey",
+            Self::FileMaintenance => "file_maintenance",
             Self::Referral => "referral",
-            Self::SubjectRequest => "subject_request",
-            Self::Supervision => "supervision",
+            Self::Complaint => "complaint",
+            Self::AccessByResident => "access_by_resident",
+            Self::Audit => "audit",
+            Self::LegalObligation => "legal_obligation",
         }
     }
 }

@@ -77,6 +77,7 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.ResidentService/ImportResidents", Site, Write, NOTHING),
     method("linli.v1.ResidentService/ListHistory", Site, Read, NOTHING),
     method("linli.v1.ResidentService/ListMemberships", Site, Read, NOTHING),
+    method("linli.v1.ResidentService/ListPauses", Site, Read, NOTHING),
     method("linli.v1.ResidentService/ListResidents", Site, Read, MASKED),
     method("linli.v1.ResidentService/Pause", Site, Write, NOTHING),
     method("linli.v1.ResidentService/RecordDeath", Site, Write, NOTHING),

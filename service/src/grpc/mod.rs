@@ -1,1 +1,205 @@
 //! The gRPC face: handlers that convert, call and convert. The only module that names generated types.
+//!
+//! A handler is a line or two: [`Face::read`] and [`Face::write`] take the call out of the request, run the use
+//! case in a task of its own (a caller who goes away or runs out of time never cuts a command or its audit entry
+//! in half) and turn errors into statuses.
+
+pub mod check;
+pub mod client;
+mod convert;
+pub mod page;
+mod request;
+pub mod status;
+
+mod admin;
+mod catalog;
+mod compliance;
+mod event;
+mod import;
+mod membership;
+mod obligation;
+mod pause;
+mod plugin;
+mod record;
+mod resident;
+mod site;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use linli_core::text::Language;
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+use self::convert::Shows;
+use crate::app::{Answer, App, Repeat};
+use crate::auth::Call;
+use crate::error::{Error, Result};
+use linli_core::invalid::Invalid;
+use linli_proto::v1;
+
+pub use linli_proto::FILE_DESCRIPTOR_SET;
+
+/// Largest message a client may send, in bytes; see `server::limits` for the other limits.
+pub const MESSAGE_MAX_BYTES: usize = 1024 * 1024;
+
+/// Every service of the API over `app`.
+pub fn routes(app: &Arc<App>) -> Routes {
+    let face = Face { app: Arc::clone(app) };
+    let mut routes = Routes::builder();
+    routes.add_service(
+        v1::site_service_server::SiteServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::resident_service_server::ResidentServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::catalog_service_server::CatalogServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::plugin_service_server::PluginServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::admin_service_server::AdminServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::care_record_service_server::CareRecordServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::obligation_service_server::ObligationServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::compliance_service_server::ComplianceServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.routes()
+}
+
+/// The services' shared state.
+#[derive(Clone)]
+pub(crate) struct Face {
+    app: Arc<App>,
+}
+
+impl Face {
+    /// Runs a use case that answers with a message.
+    async fn read<Q, M, F, W>(&self, request: Request<Q>, work: W) -> std::result::Result<Response<M>, Status>
+    where
+        Q: Send + 'static,
+        M: Send + 'static,
+        F: Future<Output = Result<M>> + Send + 'static,
+        W: FnOnce(Arc<App>, Call, Q) -> F + Send + 'static,
+    {
+        let (call, message) = take(request)?;
+        let (language, request_id) = (call.language, call.request_id.clone());
+        let task = tokio::spawn(work(Arc::clone(&self.app), call, message));
+        answer(task.await, language, &request_id)
+    }
+
+    /// Runs a command. The answer to a repeated request is the one that was given first.
+    async fn write<Q, T, M, F, W>(
+        &self,
+        request: Request<Q>,
+        work: W,
+    ) -> std::result::Result<Response<M>, Status>
+    where
+        Q: Repeatable + Send + 'static,
+        T: Send + 'static,
+        M: Message + Default + Shows<T> + Send + 'static,
+        F: Future<Output = Result<Answer<T>>> + Send + 'static,
+        W: FnOnce(Arc<App>, Call, Repeat<T>, Q) -> F + Send + 'static,
+    {
+        let (call, message) = take(request)?;
+        let (language, request_id) = (call.language, call.request_id.clone());
+        let repeat = match message.repeat(encode::<T, M>) {
+            Ok(repeat) => repeat,
+            Err(error) => return Err(status::status(&error, language, &request_id)),
+        };
+        let work = work(Arc::clone(&self.app), call, repeat, message);
+        let task = tokio::spawn(async move {
+            match work.await? {
+                Answer::Fresh(value) => Ok(M::shows(&value)),
+                Answer::Repeated(bytes) => M::decode(bytes.as_slice())
+                    .map_err(|_| Error::Internal("a kept answer does not decode".into())),
+            }
+        });
+        answer(task.await, language, &request_id)
+    }
+}
+
+/// A request that may be sent again under its request id.
+trait Repeatable: Message + Clone {
+    /// The request id as sent.
+    fn request_id(&self) -> &str;
+    /// The request without its id: what a repetition must equal.
+    fn without_id(&self) -> Self;
+
+    /// What makes the command repeatable.
+    fn repeat<T>(&self, encode: fn(&T) -> Vec<u8>) -> Result<Repeat<T>> {
+        let mut check = check::Check::new();
+        let id = check.optional("request_id", self.request_id(), |text| {
+            uuid::Uuid::parse_str(text).map(|id| id.hyphenated().to_string()).map_err(|_| Invalid::Uuid)
+        });
+        let id = check.finish(id)?;
+        Ok(Repeat { id, hash: Sha256::digest(self.without_id().encode_to_vec()).into(), encode })
+    }
+}
+
+macro_rules! repeatable {
+    ($($message:ident)*) => {$(
+        impl Repeatable for v1::$message {
+            fn request_id(&self) -> &str {
+                &self.request_id
+            }
+
+            fn without_id(&self) -> Self {
+                Self { request_id: String::new(), ..self.clone() }
+            }
+        }
+    )*};
+}
+
+repeatable! {
+    AddPostHolderRequest AdvanceClockRequest ApplyChangeRequest AssessResidentRequest ConfirmExitRequest
+    ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
+    CreatePostRequest CreateResidentRequest CreateSiteRequest DeclareMembershipRequest EndPauseRequest
+    EndPostHolderRequest EvaluateRecordRequest PauseRequest RecordDeathRequest RecordMoveInRequest
+    RecordMoveOutRequest RecordRoundRequest RecordServiceRequest ReportChangeRequest SetPluginParametersRequest
+    UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
+}
+
+fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {
+    M::shows(value).encode_to_vec()
+}
+
+/// The call that the gate put into the request, and its message.
+fn take<Q>(request: Request<Q>) -> std::result::Result<(Call, Q), Status> {
+    let (_, extensions, message) = request.into_parts();
+    match extensions.get::<Call>() {
+        Some(call) => Ok((call.clone(), message)),
+        // Without the gate's layer nothing is served.
+        None => Err(status::status(&Error::Unauthenticated, Language::En, "")),
+    }
+}
+
+fn answer<M>(
+    done: std::result::Result<Result<M>, tokio::task::JoinError>,
+    language: Language,
+    request_id: &str,
+) -> std::result::Result<Response<M>, Status> {
+    match done {
+        Ok(Ok(message)) => Ok(Response::new(message)),
+        Ok(Err(error)) => Err(status::status(&error, language, request_id)),
+        // The panic hook has logged where; the payload may quote values.
+        Err(_) => Err(status::status(&Error::Internal("a use case panicked".into()), language, request_id)),
+    }
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 use sea_orm_migration::MigratorTrait;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Backend, check_schema};
 use crate::error::{Fault, OpenError};
@@ -15,8 +16,9 @@ const OLDEST: i64 = 150_000;
 const MIGRATION_LOCK: i64 = 0x6c69_6e6c_6900;
 /// Writers of one server. Each has a connection; a site always goes to the same one.
 const WRITERS: usize = 2;
-/// A connection that lay idle longer is asked for a sign of life before it is used.
-const PING_AFTER: Duration = Duration::from_secs(30);
+/// A connection that lay idle longer is asked for a sign of life before it is used: busy ones never pay for it, and a
+/// restart of the server is noticed within this time.
+const PING_AFTER: Duration = Duration::from_secs(1);
 
 /// Opens the database at `url`; the keys live at `keys_url`, or in the schema `linli_keys` of the same database.
 pub(crate) async fn open(
@@ -62,6 +64,8 @@ async fn connect_with(
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(OpenError::Setting { setting: "url" });
     }
+    // Options are printed by a library's trace; the password goes another way.
+    let (url, password) = split_password(url).ok_or(OpenError::Setting { setting: "url" })?;
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
@@ -72,6 +76,10 @@ async fn connect_with(
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
         .map_sqlx_postgres_opts(move |postgres| {
+            let postgres = match &password {
+                Some(password) => postgres.password(password.expose_secret()),
+                None => postgres,
+            };
             postgres.statement_cache_capacity(400).application_name("linli").options([
                 ("statement_timeout", "10s"),
                 ("lock_timeout", lock_timeout),
@@ -83,6 +91,33 @@ async fn connect_with(
     Ok(Database::connect(options).await?)
 }
 
+/// The URL without its password, and the password; `None` where the URL is not of the form `scheme://authority…`.
+fn split_password(url: &str) -> Option<(String, Option<SecretString>)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    let Some((user, host)) = authority.rsplit_once('@') else { return Some((url.to_owned(), None)) };
+    let Some((user, password)) = user.split_once(':') else { return Some((url.to_owned(), None)) };
+    let password = percent_decoded(password)?;
+    Some((format!("{scheme}://{user}@{host}{tail}"), Some(SecretString::from(password))))
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'%' {
+            let (digits, after) = after.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
 async fn check_server(connection: &DatabaseConnection) -> Result<(), OpenError> {
     let sql = "SELECT current_setting('server_version_num')::bigint, current_setting('server_version')";
     let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
@@ -92,4 +127,25 @@ async fn check_server(connection: &DatabaseConnection) -> Result<(), OpenError> 
         return Err(OpenError::PostgresVersion { found: row.try_get_by_index(1)? });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_leave_the_url() {
+        let check = |url: &str, expect: Option<(&str, Option<&str>)>| {
+            let found = split_password(url);
+            let found =
+                found.as_ref().map(|(url, p)| (url.as_str(), p.as_ref().map(ExposeSecret::expose_secret)));
+            assert_eq!(found, expect, "{url}");
+        };
+        check("postgres://u:p%40%2f@h:1/d?x=y", Some(("postgres://u@h:1/d?x=y", Some("p@/"))));
+        check("postgres://u:a@b@h/d", Some(("postgres://u@h/d", Some("a@b"))));
+        check("postgres://u@h/d?password=x:y@z", Some(("postgres://u@h/d?password=x:y@z", None)));
+        check("postgres://h", Some(("postgres://h", None)));
+        check("postgres://u:%zz@h", None);
+        check("nonsense", None);
+    }
 }

@@ -57,6 +57,71 @@ async fn a_closed_store_says_so(env: Env) {
     assert!(matches!(result, Err(CommitError::Stopped | CommitError::Seal(_))), "{result:?}");
 }
 
+/// PostgreSQL crashes under load, three times: what was acknowledged is there, nothing is half there, and the store
+/// goes on by itself.
+#[test]
+fn a_crashed_server_loses_nothing() {
+    let Some(cluster) = Postgres::start() else { return };
+    let cluster = Arc::new(cluster);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let env = Env::on(On::Postgres, Some(Arc::clone(&cluster))).await;
+        make_site(&env.store, "a").await;
+        change(&env.store, "a", |set| set.create_resident(resident("a", "r1"))).await.unwrap();
+        let mut acknowledged = Vec::new();
+        for round in 0..3 {
+            let clients: Vec<_> = (0..8)
+                .map(|client| {
+                    let store = env.store.clone();
+                    tokio::spawn(async move {
+                        let mut done = Vec::new();
+                        for number in 0..400 {
+                            let id = format!("v{round}-{client}-{number}");
+                            let value = record("a", &id, "r1", number);
+                            match change(&store, "a", |set| set.add_record(value).event("e", "sites/a")).await
+                            {
+                                Ok(_) => done.push(id),
+                                Err(_) => break,
+                            }
+                        }
+                        done
+                    })
+                })
+                .collect();
+            tokio::time::sleep(std::time::Duration::from_millis(150 + 70 * round)).await;
+            let crashing = Arc::clone(&cluster);
+            tokio::task::spawn_blocking(move || crashing.crash_and_restart()).await.unwrap();
+            for client in clients {
+                acknowledged.extend(client.await.unwrap());
+            }
+            let mut tries = 0;
+            while change(&env.store, "a", |set| set.event("back", "sites/a")).await.is_err() {
+                tries += 1;
+                assert!(tries < 50, "the store does not recover");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+        assert!(acknowledged.len() >= 100, "{} commits only", acknowledged.len());
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await; // idle readers now look before they leap
+        let rows = env.store.dump().await;
+        let stored = &rows["record"];
+        assert_eq!(stored.len(), rows["record_subject"].len(), "no half records");
+        for id in &acknowledged {
+            assert!(stored.iter().any(|row| row.contains(&format!("|{id}|"))), "`{id}` is lost");
+        }
+        let end = env.store.verify_chain(&Scope::Site(site_id("a")), None).await.unwrap();
+        assert_eq!(
+            i64::try_from(rows["outbox_event"].len()).unwrap(),
+            env.store.sequences(&Scope::Site(site_id("a"))).await.unwrap().1
+        );
+        assert_eq!(
+            end.seq,
+            i64::try_from(stored.len()).unwrap() + 3 + 2,
+            "an entry for each record, the rounds, dwelling and file"
+        );
+    });
+}
+
 #[test]
 fn a_second_server_is_refused() {
     run(On::Sqlite, async |env: Env| {

@@ -67,6 +67,62 @@ async fn planted_values_are_in_no_row(env: Env) {
     assert!(PLANTED.iter().all(|planted| !shown.contains(planted)));
 }
 
+/// Everything that every library says at its most talkative, while the store works.
+#[test]
+fn traces_tell_nothing() {
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let buffer = Buffer::default();
+    let writer = buffer.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let heard = tracing::subscriber::with_default(subscriber, || {
+        // One thread: the subscriber is this thread's.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            for on in [On::Sqlite, On::Postgres] {
+                let Some(env) = Env::new(on).await else { continue };
+                if let StoreConfig::Postgres { url, .. } = env.config() {
+                    let url = secrecy::ExposeSecret::expose_secret(&url)
+                        .replace("linli@", "linli:planted-password@");
+                    open(StoreConfig::postgres(SecretString::from(url), true), ROOT, 7).await.unwrap();
+                }
+                fill(&env.store).await;
+                let doubled = change(&env.store, "a", |set| set.add_record(record("a", "v1", "r1", 0))).await;
+                assert!(doubled.is_err());
+                let receipt = disclose(&env.store, "a", &["r1"], FieldClass::ALL).await;
+                let sealed = env.store.resident(&site_id("a"), &resident_id("r1"), FieldClasses::all()).await;
+                sealed.unwrap().unwrap().open(&env.store.opener(&receipt).await.unwrap()).unwrap();
+            }
+        });
+        String::from_utf8_lossy(&buffer.0.lock().unwrap()).into_owned()
+    });
+    assert!(heard.len() > 20_000 && heard.contains("committed"), "{} bytes heard", heard.len());
+    for planted in PLANTED {
+        assert!(!heard.contains(planted), "`{planted}` in a trace: {}", context(&heard, planted));
+    }
+}
+
+fn context<'a>(heard: &'a str, planted: &str) -> &'a str {
+    heard.lines().find(|line| line.contains(planted)).unwrap_or_default()
+}
+
 async fn errors_quote_nothing(env: Env) {
     fill(&env.store).await;
     let doubled =

@@ -1,0 +1,460 @@
+//! Rosters: each row opens a file or brings an existing one up to date. Good rows are kept, bad ones reported, and
+//! the same roster again changes nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::future::join_all;
+use linli_core::id::{DwellingId, GroupCode, MembershipId, ResidentId, SiteId};
+use linli_core::invalid::Invalid;
+use linli_core::membership::{Basis, Membership};
+use linli_core::resident::FileState as FileStage;
+use linli_core::site::Dwelling;
+use linli_core::text::Line;
+use linli_core::time::CivilDate;
+use linli_store::{ChangeSet, Committed, FieldClasses, IndexColumn};
+
+use super::App;
+use super::assessment::FileState;
+use super::file::{FileChange, NewFact, NewFile, OpenedFile, current_facts, violation};
+use super::resident::FILE;
+use super::site::fresh;
+use super::work::{Touches, Work};
+use crate::auth::Call;
+use crate::error::{Error, Result, Violation};
+use crate::name;
+
+/// Most rows of one call: bounds its memory and its time.
+pub const IMPORT_ROWS_MAX: usize = 10_000;
+/// Rows carried out together: their commits share fsyncs.
+const CHUNK: usize = 128;
+
+/// A row of a roster.
+#[derive(Debug, Clone)]
+pub struct ImportRow {
+    /// Its line in the roster.
+    pub line: i64,
+    /// Where the person lives.
+    pub place: Place,
+    /// The person; its `dwelling` is a placeholder.
+    pub file: NewFile,
+    /// Whether the roster names the day of moving in; otherwise it is the day of the import, for new files only.
+    pub moved_in_known: bool,
+    /// Groups that the roster declares.
+    pub groups: Vec<GroupCode>,
+}
+
+/// How a row says where somebody lives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// By id.
+    Known(DwellingId),
+    /// By the words on the door.
+    Door {
+        /// The building.
+        building: Line,
+        /// The unit.
+        unit: Option<Line>,
+        /// The room.
+        room: Line,
+    },
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowOutcome {
+    /// A file was opened.
+    Created(ResidentId),
+    /// A file was changed.
+    Updated(ResidentId),
+    /// The file said so already.
+    Unchanged(ResidentId),
+}
+
+/// A row's line and what became of it.
+#[derive(Debug, Clone)]
+pub struct RowResult {
+    /// The line in the roster.
+    pub line: i64,
+    /// What became of it.
+    pub outcome: Result<RowOutcome>,
+}
+
+/// A row on its way: parsed, placed, matched.
+struct Candidate {
+    at: usize,
+    row: ImportRow,
+    existing: Option<ResidentId>,
+}
+
+impl App {
+    /// Imports rows into a site; results in the order of the rows.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the site, [`Error::Denied`], [`Error::StoreUnavailable`]; what is wrong with a row is in
+    /// its result.
+    pub async fn import_residents(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        create_dwellings: bool,
+        rows: Vec<std::result::Result<ImportRow, (i64, Vec<Violation>)>>,
+    ) -> Result<Vec<RowResult>> {
+        let work = self.begin(call, Some(site)).await?;
+        let today = work.zone().date_of(work.now);
+        let mut results: Vec<RowResult> = Vec::with_capacity(rows.len());
+        let mut seen = HashSet::new();
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let chunk: Vec<_> = rows.by_ref().take(CHUNK).collect();
+            results.extend(self.import_chunk(&work, site, today, create_dwellings, chunk, &mut seen).await?);
+        }
+        Ok(results)
+    }
+
+    async fn import_chunk(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        today: CivilDate,
+        create_dwellings: bool,
+        chunk: Vec<std::result::Result<ImportRow, (i64, Vec<Violation>)>>,
+        seen: &mut HashSet<(String, String)>,
+    ) -> Result<Vec<RowResult>> {
+        let lines: Vec<i64> =
+            chunk.iter().map(|row| row.as_ref().map_or_else(|(line, _)| *line, |row| row.line)).collect();
+        let mut outcomes: Vec<Option<Result<RowOutcome>>> = Vec::new();
+        let mut accepted = Vec::new();
+        for (at, row) in chunk.into_iter().enumerate() {
+            match row {
+                Err((_, violations)) => outcomes.push(Some(Err(Error::Invalid(violations)))),
+                Ok(mut row) => {
+                    if !row.moved_in_known {
+                        row.file.moved_in = today;
+                    }
+                    let violations = self.check_new(&row.file, today);
+                    outcomes.push((!violations.is_empty()).then_some(Err(Error::Invalid(violations))));
+                    if outcomes.last().is_some_and(Option::is_none) {
+                        accepted.push((at, row));
+                    }
+                }
+            }
+        }
+        let mut refuse = |at: usize, error: Error| {
+            if let Some(outcome) = outcomes.get_mut(at) {
+                *outcome = Some(Err(error));
+            }
+        };
+        let dwellings =
+            self.placed(work, site, create_dwellings, accepted.iter().map(|(_, row)| &row.place)).await?;
+        let mut candidates = Vec::new();
+        for (at, mut row) in accepted {
+            let Some(dwelling) = dwellings.get(&row.place) else {
+                refuse(at, Error::Invalid(vec![violation("dwelling", Invalid::Unknown)]));
+                continue;
+            };
+            row.file.dwelling = dwelling.clone();
+            let number = row.file.identity.number.as_ref().map(|number| number.reveal().to_owned());
+            let person = row.file.contact.name.reveal().to_owned();
+            let key = number
+                .map_or_else(|| (person, dwelling.as_str().to_owned()), |number| (number, String::new()));
+            if !seen.insert(key) {
+                refuse(at, Error::Invalid(vec![violation("resident", Invalid::Duplicate)]));
+                continue;
+            }
+            candidates.push(Candidate { at, row, existing: None });
+        }
+        let opened = self.matched(work, site, &mut candidates).await?;
+        let commits = self.chunk_commits(work, site, today, &candidates, opened).await;
+        let done = join_all(commits.into_iter().map(|(at, prepared)| async move {
+            let outcome = match prepared {
+                Ok((outcome, Some(changes))) => match self.store.commit("resident.import", changes).await {
+                    Ok(Committed::Done(_) | Committed::Repeated(_)) => Ok(outcome),
+                    Err(error) => Err(error.into()),
+                },
+                Ok((outcome, None)) => Ok(outcome),
+                Err(error) => Err(error),
+            };
+            (at, outcome)
+        }))
+        .await;
+        for (at, outcome) in done {
+            if let Some(slot) = outcomes.get_mut(at) {
+                *slot = Some(outcome);
+            }
+        }
+        let missing = || Err(Error::Internal("a row of a roster was lost".into()));
+        let results = lines.into_iter().zip(outcomes);
+        Ok(results
+            .map(|(line, outcome)| RowResult { line, outcome: outcome.unwrap_or_else(missing) })
+            .collect())
+    }
+
+    /// The dwellings of a chunk's places; unknown doors are registered where that is wanted, in one commit.
+    async fn placed<'r>(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        create: bool,
+        places: impl Iterator<Item = &'r Place>,
+    ) -> Result<HashMap<Place, DwellingId>> {
+        let mut found = HashMap::new();
+        let mut fresh_dwellings = Vec::new();
+        for place in places {
+            if found.contains_key(place) {
+                continue;
+            }
+            match place {
+                Place::Known(id) => {
+                    if let Some(dwelling) = self.store.dwelling(site, id).await? {
+                        found.insert(place.clone(), dwelling.id);
+                    }
+                }
+                Place::Door { building, unit, room } => {
+                    match self.store.dwelling_at(site, building, unit.as_ref(), room).await? {
+                        Some(dwelling) => {
+                            found.insert(place.clone(), dwelling.id);
+                        }
+                        None if create => {
+                            let id = fresh(DwellingId::new(&work.new_id()))?;
+                            found.insert(place.clone(), id.clone());
+                            fresh_dwellings.push(Dwelling {
+                                site: site.clone(),
+                                id,
+                                building: building.clone(),
+                                unit: unit.clone(),
+                                room: room.clone(),
+                                created_at: work.now,
+                                version: 1,
+                            });
+                        }
+                        None => {}
+                    }
+                }
+            }
+        }
+        if !fresh_dwellings.is_empty() {
+            let mut changes = work.changes(&Touches::resource(format!("sites/{site}/dwellings")));
+            for dwelling in fresh_dwellings {
+                changes.event("dwelling.created", name::dwelling(site, &dwelling.id));
+                changes.put_dwelling(dwelling);
+            }
+            self.store.commit("dwelling.import", changes).await?;
+        }
+        Ok(found)
+    }
+
+    /// Finds the files that rows are about and opens them under one audit entry.
+    async fn matched(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        candidates: &mut [Candidate],
+    ) -> Result<HashMap<ResidentId, OpenedFile>> {
+        let mut possible: Vec<(usize, ResidentId)> = Vec::new();
+        for (at, candidate) in candidates.iter().enumerate() {
+            let file = &candidate.row.file;
+            if let Some(number) = &file.identity.number
+                && let Some(id) = self.store.find_by_identity(site, number).await?
+            {
+                possible.push((at, id));
+                continue;
+            }
+            let name = file.contact.name.reveal();
+            for id in self.store.find_residents(site, IndexColumn::Name, name).await? {
+                possible.push((at, id));
+            }
+        }
+        if possible.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut ids: Vec<ResidentId> = possible.iter().map(|(_, id)| id.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        let sealed = self.store.residents_by_id(site, &ids, FieldClasses::of(FILE)).await?;
+        let facts = self.store.facts(site, &ids).await?;
+        let mut states = self.file_states(site, &ids).await?;
+        let subjects = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let receipt =
+            work.disclose(&Touches::files(format!("sites/{site}/residents"), subjects, FILE)).await?;
+        let opener = self.store.opener(&receipt).await?;
+        let mut opened = HashMap::new();
+        for sealed in sealed {
+            let id = sealed.head.id.clone();
+            let state = states.remove(&id).unwrap_or_default();
+            let own = facts.iter().filter(|fact| fact.resident == id);
+            let facts = own.map(|fact| fact.open(&opener)).collect::<std::result::Result<Vec<_>, _>>()?;
+            opened.insert(
+                id,
+                OpenedFile { head: sealed.head.clone(), resident: sealed.open(&opener)?, facts, state },
+            );
+        }
+        for (at, id) in possible {
+            let (Some(candidate), Some(file)) = (candidates.get_mut(at), opened.get(&id)) else { continue };
+            if candidate.existing.is_none() && is_same(&candidate.row.file, file) {
+                candidate.existing = Some(id);
+            }
+        }
+        Ok(opened)
+    }
+
+    /// What each row of a chunk comes to, and the changes it asks for.
+    async fn chunk_commits(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        today: CivilDate,
+        candidates: &[Candidate],
+        opened: HashMap<ResidentId, OpenedFile>,
+    ) -> Vec<(usize, Result<(RowOutcome, Option<ChangeSet>)>)> {
+        let mut commits = Vec::new();
+        let mut drafts = Vec::new();
+        for candidate in candidates {
+            match candidate.existing.as_ref().and_then(|id| opened.get(id)) {
+                Some(file) => {
+                    commits.push((candidate.at, self.row_update(work, today, &candidate.row, file).await));
+                }
+                None => match self.drafted(work, today, site.clone(), candidate.row.file.clone()) {
+                    Ok(draft) => drafts.push((candidate, draft)),
+                    Err(error) => commits.push((candidate.at, Err(error))),
+                },
+            }
+        }
+        let rows: Vec<_> =
+            drafts.iter().map(|(_, (resident, facts))| self.row(resident, facts, work, today)).collect();
+        let answers = match self.ask(site, today, &rows).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                commits.extend(drafts.iter().map(|(candidate, _)| (candidate.at, Err(error.clone()))));
+                return commits;
+            }
+        };
+        for (at, (candidate, (resident, facts))) in drafts.iter().enumerate() {
+            let opened = self.opened(work, (resident, facts), (&answers, at), today).await;
+            let outcome = opened.and_then(|(mut changes, state)| {
+                self.declare(work, &mut changes, site, &resident.id, &candidate.row, &state, today)?;
+                Ok((RowOutcome::Created(resident.id.clone()), Some(changes)))
+            });
+            commits.push((candidate.at, outcome));
+        }
+        commits
+    }
+
+    async fn row_update(
+        &self,
+        work: &Work<'_>,
+        today: CivilDate,
+        row: &ImportRow,
+        file: &OpenedFile,
+    ) -> Result<(RowOutcome, Option<ChangeSet>)> {
+        let id = file.head.id.clone();
+        super::file::require_active(&file.head)?;
+        if row.file.dwelling != file.head.dwelling {
+            // A change of room is a move: it has a date, which a roster does not say.
+            return Err(Error::Invalid(vec![violation("dwelling", Invalid::NotAllowed)]));
+        }
+        let change = change_of(&row.file, file, today);
+        let missing = row.groups.iter().any(|group| !file.state.is_member(group, today));
+        let Some(change) = change.or_else(|| missing.then(FileChange::default)) else {
+            return Ok((RowOutcome::Unchanged(id), None));
+        };
+        let (mut changes, _, state) = self.change_opened(work, file, None, change, today).await?;
+        self.declare(work, &mut changes, &file.head.site, &id, row, &state, today)?;
+        Ok((RowOutcome::Updated(id), Some(changes)))
+    }
+
+    /// Declares the groups that a row names and the rules did not find.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one row's worth of everything; both callers have it at hand"
+    )]
+    fn declare(
+        &self,
+        work: &Work<'_>,
+        changes: &mut ChangeSet,
+        site: &SiteId,
+        resident: &ResidentId,
+        row: &ImportRow,
+        state: &FileState,
+        today: CivilDate,
+    ) -> Result<()> {
+        for group in &row.groups {
+            if self.catalogue.group(group).is_none() {
+                return Err(Error::Invalid(vec![violation("care_groups", Invalid::Unknown)]));
+            }
+            if state.is_member(group, today) {
+                continue;
+            }
+            changes.put_membership(Membership {
+                site: site.clone(),
+                resident: resident.clone(),
+                id: fresh(MembershipId::new(&work.new_id()))?,
+                group: group.clone(),
+                basis: Basis::Declared,
+                reason: None,
+                evidence: Line::new(&format!("roster, line {}", row.line)).ok(),
+                start: today,
+                end: None,
+                proposed_exit: None,
+                recorded_at: work.now,
+                version: 1,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Whether a row and a file are about one person: the same identity number or, where one of them has none, the same
+/// name and dwelling and, where both know it, birth date.
+fn is_same(row: &NewFile, file: &OpenedFile) -> bool {
+    let resident = &file.resident;
+    match (&row.identity.number, &resident.identity.number) {
+        (Some(a), Some(b)) => a == b,
+        (Some(_) | None, Some(_) | None) => {
+            let birth = (row.identity.birth_date, resident.identity.birth_date);
+            let same_birth = !matches!(birth, (Some(a), Some(b)) if a != b);
+            row.contact.name == resident.contact.name
+                && row.dwelling == resident.dwelling
+                && same_birth
+                && resident.state != FileStage::Erased
+        }
+    }
+}
+
+/// What a row says that the file does not; a value that the row leaves out stays. `None`: nothing.
+fn change_of(row: &NewFile, file: &OpenedFile, today: CivilDate) -> Option<FileChange> {
+    fn new<T: PartialEq + Clone>(said: &Option<T>, held: &Option<T>) -> Option<Option<T>> {
+        (said.is_some() && said != held).then(|| said.clone())
+    }
+    let held = &file.resident;
+    let current = current_facts(&file.facts, today);
+    let said = |fact: &&NewFact| {
+        !current.iter().any(|known| known.field == fact.field && known.value == fact.value)
+            && (fact.value.is_some() || current.iter().any(|known| known.field == fact.field))
+    };
+    let change = FileChange {
+        name: (row.contact.name != held.contact.name).then(|| row.contact.name.clone()),
+        phone: new(&row.contact.phone, &held.contact.phone),
+        emergency: (!row.contact.emergency.is_empty() && row.contact.emergency != held.contact.emergency)
+            .then(|| row.contact.emergency.clone()),
+        number: new(&row.identity.number, &held.identity.number),
+        birth_date: new(&row.identity.birth_date, &held.identity.birth_date),
+        sex: new(&row.identity.sex, &held.identity.sex),
+        family: new(&row.family, &held.family),
+        health: new(&row.health, &held.health),
+        status: new(&row.status, &held.status),
+        needs: (!row.needs.is_empty() && row.needs != held.needs).then(|| row.needs.clone()),
+        facts: row.facts.iter().filter(said).cloned().collect(),
+    };
+    let nothing = change.name.is_none()
+        && change.phone.is_none()
+        && change.emergency.is_none()
+        && change.number.is_none()
+        && change.birth_date.is_none()
+        && change.sex.is_none()
+        && change.family.is_none()
+        && change.health.is_none()
+        && change.status.is_none()
+        && change.needs.is_none()
+        && change.facts.is_empty();
+    (!nothing).then_some(change)
+}

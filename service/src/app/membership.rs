@@ -1,0 +1,310 @@
+//! Memberships: declared ones, exits that staff confirm, lists.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use linli_core::id::{GroupCode, MembershipId, ResidentId, SiteId};
+use linli_core::invalid::Invalid;
+use linli_core::membership::{Basis, Membership};
+use linli_core::resident::FieldClass;
+use linli_core::text::Line;
+use linli_core::time::CivilDate;
+
+use super::assessment::Coded;
+use super::file::{require_active, violation};
+use super::history::Field;
+use super::site::{Update, fresh, invalid, next_version};
+use super::work::{Touches, Work};
+use super::{Answer, App, Page, PageRequest, Repeat};
+use crate::auth::Call;
+use crate::error::{Error, Result, StateConflict, Thing};
+use crate::name;
+
+/// A membership that somebody declares or proves.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    /// The group.
+    pub group: GroupCode,
+    /// Declared, or by certificate.
+    pub basis: Basis,
+    /// The day from which it is true; `None`: today.
+    pub true_from: Option<CivilDate>,
+    /// The first day on which it no longer holds.
+    pub end: Option<CivilDate>,
+    /// What was seen or said.
+    pub evidence: Line,
+}
+
+/// The end of a membership, as staff confirm it.
+#[derive(Debug, Clone)]
+pub struct Exit {
+    /// The first day on which it no longer holds; `None`: today.
+    pub on: Option<CivilDate>,
+    /// Why.
+    pub reason: Line,
+}
+
+/// Where a membership stands today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MembershipState {
+    /// Begins later.
+    Planned,
+    /// In force.
+    Active,
+    /// In force; a rule no longer finds the person in the group.
+    ExitProposed,
+    /// Over.
+    Ended,
+}
+
+/// A membership as an answer shows it.
+#[derive(Debug, Clone)]
+pub struct MembershipView {
+    /// The membership; `evidence` only in answers to commands.
+    pub membership: Membership,
+    /// Where it stands.
+    pub state: MembershipState,
+    /// The rule's reason in words.
+    pub reason: Option<Coded>,
+}
+
+impl App {
+    /// Makes a resident a member of a group because somebody declared it or showed a certificate.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::State`], [`Error::Denied`].
+    pub async fn declare_membership(
+        &self,
+        call: &Call,
+        repeat: Repeat<MembershipView>,
+        site: SiteId,
+        id: ResidentId,
+        declaration: Declaration,
+    ) -> Result<Answer<MembershipView>> {
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let head = self.load_head(&site, &id).await?;
+        require_active(&head)?;
+        let today = self.today(&site, work.now).await?;
+        let true_from = declaration.true_from.unwrap_or(today);
+        // Nobody gets missed weeks for what nobody knew: it begins no earlier than it is recorded.
+        let start = true_from.max(today);
+        let mut violations = Vec::new();
+        if self.catalogue.group(&declaration.group).is_none() {
+            violations.push(violation("group", Invalid::Unknown));
+        }
+        if true_from > today {
+            violations.push(violation("true_from_date", Invalid::Future));
+        }
+        if declaration.end.is_some_and(|end| end <= start) {
+            violations.push(violation("end_date", Invalid::EndsBeforeStart));
+        }
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
+        let state = self.file_state(&site, &id).await?;
+        if state.is_member(&declaration.group, today) {
+            return Err(Error::State(StateConflict::AlreadyMember));
+        }
+        let membership = Membership {
+            id: fresh(MembershipId::new(&work.new_id()))?,
+            group: declaration.group,
+            basis: declaration.basis,
+            reason: None,
+            evidence: Some(declaration.evidence),
+            start,
+            end: declaration.end,
+            proposed_exit: None,
+            recorded_at: work.now,
+            version: 1,
+            site,
+            resident: id,
+        };
+        let mut changes = work.changes(&touches(&membership.site, &membership.resident));
+        changes.require_resident(&membership.site, &membership.resident, None);
+        changes.put_membership(membership.clone());
+        changes.event(
+            "membership.declared",
+            name::membership(&membership.site, &membership.resident, &membership.id),
+        );
+        let view = self.membership_view(membership, today);
+        work.commit("membership.declare", changes, &repeat, view).await
+    }
+
+    /// Ends a membership whose exit is proposed, or that was declared.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::State`], [`Error::EtagMismatch`], [`Error::Denied`].
+    pub async fn confirm_exit(
+        &self,
+        call: &Call,
+        repeat: Repeat<MembershipView>,
+        resident: ResidentId,
+        update: Update<MembershipId, Exit>,
+    ) -> Result<Answer<MembershipView>> {
+        let Update { site, id, version, change } = update;
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let head = self.load_head(&site, &resident).await.map_err(|_| Error::NotFound(Thing::Membership))?;
+        let stored = self.store.memberships(&site, std::slice::from_ref(&resident)).await?;
+        let stored = stored.into_iter().find(|stored| stored.membership.id == id);
+        let stored = stored.ok_or(Error::NotFound(Thing::Membership))?;
+        let today = self.today(&site, work.now).await?;
+        let mut membership = stored.membership;
+        if membership.end.is_some_and(|end| end <= today) {
+            return Err(Error::State(StateConflict::MembershipEnded));
+        }
+        if membership.basis == Basis::Rule && membership.proposed_exit.is_none() {
+            // The rule still finds the person in the group: a fact has to change first.
+            return Err(Error::State(StateConflict::NoProposedExit));
+        }
+        let on = change.on.unwrap_or(today);
+        if on > today {
+            return Err(invalid("end_date", Invalid::Future));
+        }
+        if on < membership.start {
+            return Err(invalid("end_date", Invalid::EndsBeforeStart));
+        }
+        membership.version = next_version(membership.version, version)?;
+        membership.end = Some(on);
+        membership.proposed_exit = None;
+        if let Some(evidence) = &stored.evidence {
+            let receipt = work.disclose(&touches(&site, &resident)).await?;
+            membership.evidence = Some(self.store.opener(&receipt).await?.open(evidence)?);
+        }
+        let mut changes = work.changes(&touches(&site, &resident));
+        let field = Field {
+            path: format!("memberships.{}", membership.group),
+            class: FieldClass::Status,
+            old: None,
+            new: linli_core::text::Paragraph::new(change.reason.as_str()).ok(),
+        };
+        self.note(&work, &mut changes, &head, &[field]);
+        changes.put_membership(membership.clone());
+        changes.event("membership.ended", name::membership(&site, &resident, &membership.id));
+        let view = self.membership_view(membership, today);
+        work.commit("membership.confirm_exit", changes, &repeat, view).await
+    }
+
+    /// Memberships of a resident, newest first; or those of all residents of a site, by resident.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PageToken`], [`Error::Denied`].
+    pub async fn memberships(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        resident: Option<&ResidentId>,
+        state: Option<MembershipState>,
+        page: PageRequest,
+    ) -> Result<Page<MembershipView>> {
+        let work = self.begin(call, Some(site)).await?;
+        let today = self.today(site, work.now).await?;
+        let fits = |view: &MembershipView| state.is_none_or(|state| view.state == state);
+        self.of_residents(&work, site, resident, page, |ids: Vec<ResidentId>| {
+            async move {
+                let stored = self.store.memberships(site, &ids).await?;
+                let mut views: Vec<MembershipView> = stored
+                    .into_iter()
+                    .map(|stored| self.membership_view(stored.membership, today))
+                    .filter(fits)
+                    .collect();
+                views.sort_by(|a, b| {
+                    let key = |view: &MembershipView| (view.membership.start, view.membership.id.clone());
+                    a.membership.resident.cmp(&b.membership.resident).then_with(|| key(b).cmp(&key(a)))
+                });
+                Ok(views
+                    .into_iter()
+                    .map(|view| {
+                        (view.membership.resident.clone(), view.membership.id.as_str().to_owned(), view)
+                    })
+                    .collect())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// A page of things that belong to residents: those of one, or resident by resident of a whole site. The cursor
+    /// is `resident/id`.
+    pub(super) async fn of_residents<'f, T>(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        resident: Option<&ResidentId>,
+        page: PageRequest,
+        load: impl Fn(Vec<ResidentId>) -> BoxFuture<'f, Result<Vec<(ResidentId, String, T)>>>,
+    ) -> Result<Page<T>> {
+        /// Residents looked at together.
+        const BATCH: u64 = 200;
+        let seen = match page.after.as_deref() {
+            None => None,
+            Some(cursor) => Some(cursor.split_once('/').ok_or(Error::PageToken)?),
+        };
+        let mut found: Vec<(ResidentId, String, T)> = Vec::new();
+        let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
+        // What stands before the cursor within its resident was on the page before.
+        let skip = |items: Vec<(ResidentId, String, T)>| {
+            let at = seen.and_then(|(resident, id)| {
+                items.iter().position(|(r, i, _)| r.as_str() == resident && i == id)
+            });
+            items.into_iter().skip(at.map_or(0, |at| at + 1)).collect::<Vec<_>>()
+        };
+        match resident {
+            Some(id) => {
+                self.load_head(site, id).await?;
+                found = skip(load(vec![id.clone()]).await?);
+            }
+            None => {
+                let mut after = match seen {
+                    Some((resident, _)) => {
+                        let first = ResidentId::new(resident).map_err(|_| Error::PageToken)?;
+                        found = skip(load(vec![first.clone()]).await?);
+                        Some(first)
+                    }
+                    None => None,
+                };
+                while found.len() < wanted {
+                    let next = match &after {
+                        Some(id) => linli_store::Page::after(site.as_str(), id.as_str(), BATCH),
+                        None => linli_store::Page::first(BATCH),
+                    };
+                    let sites = linli_store::Sites::One(site.clone());
+                    let none = linli_store::FieldClasses::NONE;
+                    let filter = linli_store::ResidentFilter::default();
+                    let batch = self.store.residents(&sites, &filter, &next, none).await?;
+                    let ids: Vec<ResidentId> = batch.into_iter().map(|sealed| sealed.head.id).collect();
+                    let Some(last) = ids.last() else { break };
+                    after = Some(last.clone());
+                    found.extend(load(ids).await?);
+                }
+            }
+        }
+        debug_assert!(work.permit().site().is_none_or(|permitted| permitted == site));
+        let cut = Page::cut(found, page.size, |(resident, id, _)| format!("{resident}/{id}"));
+        Ok(Page { items: cut.items.into_iter().map(|(_, _, item)| item).collect(), next: cut.next })
+    }
+
+    fn membership_view(&self, membership: Membership, today: CivilDate) -> MembershipView {
+        let state = if membership.end.is_some_and(|end| end <= today) {
+            MembershipState::Ended
+        } else if membership.start > today {
+            MembershipState::Planned
+        } else if membership.proposed_exit.is_some() {
+            MembershipState::ExitProposed
+        } else {
+            MembershipState::Active
+        };
+        let reason =
+            membership.reason.as_ref().and_then(|reason| self.coded_reason(&membership.group, reason));
+        MembershipView { membership, state, reason }
+    }
+}
+
+/// A membership touches what it says of a person, and the group.
+fn touches<'a>(site: &SiteId, resident: &ResidentId) -> Touches<'a> {
+    Touches::files(name::resident(site, resident), vec![resident.as_str().to_owned()], &[FieldClass::Status])
+}

@@ -1,0 +1,266 @@
+//! Pauses: beginning, ending, confirming late ones, lists.
+
+use futures_util::FutureExt;
+use linli_core::id::{PauseId, ResidentId, SiteId};
+use linli_core::invalid::Invalid;
+use linli_core::pause::{EXPECTED_RETURN_MAX_DAYS, Pause, PauseEnd, PauseReason};
+use linli_core::resident::FieldClass;
+use linli_core::text::Line;
+use linli_core::time::CivilDate;
+
+use super::file::{require_active, violation};
+use super::site::{Update, fresh, invalid, next_version};
+use super::work::{Touches, Work};
+use super::{Answer, App, Page, PageRequest, Repeat};
+use crate::auth::Call;
+use crate::error::{Error, Result, StateConflict, Thing};
+use crate::name;
+
+/// A pause to begin.
+#[derive(Debug, Clone)]
+pub struct NewPause {
+    /// Why.
+    pub reason: PauseReason,
+    /// The day of leaving.
+    pub left_on: CivilDate,
+    /// The day of the expected return.
+    pub expected_return: CivilDate,
+    /// A remark.
+    pub remark: Option<Line>,
+}
+
+/// Where a pause stands today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseState {
+    /// Begins later.
+    Planned,
+    /// The person is away.
+    Running,
+    /// The expected return has passed and no return was recorded: duties run again.
+    Overdue,
+    /// The person is back.
+    Ended,
+}
+
+/// A pause as an answer shows it.
+#[derive(Debug, Clone)]
+pub struct PauseView {
+    /// The pause; `remark` only in answers to commands.
+    pub pause: Pause,
+    /// Where it stands.
+    pub state: PauseState,
+    /// Whether it excuses past windows only once a deputy confirms it.
+    pub needs_confirmation: bool,
+}
+
+impl App {
+    /// Lets the pausable duties towards a resident rest for a time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::State`], [`Error::Denied`].
+    pub async fn pause(
+        &self,
+        call: &Call,
+        repeat: Repeat<PauseView>,
+        site: SiteId,
+        id: ResidentId,
+        new: NewPause,
+    ) -> Result<Answer<PauseView>> {
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let head = self.load_head(&site, &id).await?;
+        require_active(&head)?;
+        let today = self.today(&site, work.now).await?;
+        let mut violations = Vec::new();
+        if new.left_on < head.tenure.moved_in {
+            violations.push(violation("pause.leave_date", Invalid::BeforeTenure));
+        }
+        let ahead = new.expected_return.days().saturating_sub(today.max(new.left_on).days());
+        if ahead > i32::try_from(EXPECTED_RETURN_MAX_DAYS).unwrap_or(i32::MAX) {
+            let why = Invalid::TooFarAhead { max_days: EXPECTED_RETURN_MAX_DAYS };
+            violations.push(violation("pause.expected_return_date", why));
+        }
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
+        let others = self.store.pauses(&site, std::slice::from_ref(&id)).await?;
+        // The day of return may be the day of leaving again: both are active.
+        let overlaps = |other: &Pause| {
+            let back = other.ended.map_or(other.expected_return, |end| end.returned_on);
+            other.left_on < new.expected_return && new.left_on < back
+        };
+        if others.iter().any(|other| overlaps(&other.pause)) {
+            return Err(Error::State(StateConflict::PauseOverlaps));
+        }
+        let pause = Pause {
+            id: fresh(PauseId::new(&work.new_id()))?,
+            reason: new.reason,
+            remark: new.remark,
+            left_on: new.left_on,
+            expected_return: new.expected_return,
+            recorded_at: work.now,
+            ended: None,
+            confirmed_at: None,
+            version: 1,
+            site,
+            resident: id,
+        };
+        let mut changes = work.changes(&touches(&pause.site, &pause.resident));
+        // Guarding on the file's version makes two overlapping pauses at the same time impossible.
+        let mut touched = head.clone();
+        touched.version = next_version(head.version, None)?;
+        touched.updated_at = work.now;
+        changes.update_resident(touched, linli_store::CellChanges::default());
+        changes.put_pause(pause.clone());
+        changes.event("pause.begun", name::pause(&pause.site, &pause.resident, &pause.id));
+        let view = view(pause, today);
+        work.commit("pause.begin", changes, &repeat, view).await
+    }
+
+    /// Records that the resident is back.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::State`], [`Error::EtagMismatch`], [`Error::Denied`].
+    pub async fn end_pause(
+        &self,
+        call: &Call,
+        repeat: Repeat<PauseView>,
+        resident: ResidentId,
+        update: Update<PauseId, CivilDate>,
+    ) -> Result<Answer<PauseView>> {
+        let Update { site, id, version, change: on } = update;
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let today = self.today(&site, work.now).await?;
+        let mut pause = self.load_pause(&work, &site, &resident, &id).await?;
+        if pause.ended.is_some() {
+            return Err(Error::State(StateConflict::PauseEnded));
+        }
+        if on > today {
+            return Err(invalid("return_date", Invalid::Future));
+        }
+        if on < pause.left_on {
+            return Err(invalid("return_date", Invalid::EndsBeforeStart));
+        }
+        pause.version = next_version(pause.version, version)?;
+        pause.ended = Some(PauseEnd { returned_on: on, recorded_at: work.now });
+        let mut changes = work.changes(&touches(&site, &resident));
+        changes.put_pause(pause.clone()).event("pause.ended", name::pause(&site, &resident, &id));
+        work.commit("pause.end", changes, &repeat, view(pause, today)).await
+    }
+
+    /// Confirms a pause that was recorded too late to excuse by itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::State`], [`Error::EtagMismatch`], [`Error::Denied`].
+    pub async fn confirm_pause(
+        &self,
+        call: &Call,
+        repeat: Repeat<PauseView>,
+        resident: ResidentId,
+        update: Update<PauseId, ()>,
+    ) -> Result<Answer<PauseView>> {
+        let Update { site, id, version, .. } = update;
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let today = self.today(&site, work.now).await?;
+        let mut pause = self.load_pause(&work, &site, &resident, &id).await?;
+        if !self.needs_confirmation(&pause).await? {
+            return Err(Error::State(StateConflict::PauseNotAwaiting));
+        }
+        pause.version = next_version(pause.version, version)?;
+        pause.confirmed_at = Some(work.now);
+        let mut changes = work.changes(&touches(&site, &resident));
+        changes.put_pause(pause.clone()).event("pause.confirmed", name::pause(&site, &resident, &id));
+        work.commit("pause.confirm", changes, &repeat, view(pause, today)).await
+    }
+
+    /// Pauses of a resident, newest first; or those of all residents of a site, by resident.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PageToken`], [`Error::Denied`].
+    pub async fn pauses(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        resident: Option<&ResidentId>,
+        awaiting: bool,
+        page: PageRequest,
+    ) -> Result<Page<PauseView>> {
+        let work = self.begin(call, Some(site)).await?;
+        let zone = self.zone(site).await?;
+        let today = zone.date_of(work.now);
+        self.of_residents(&work, site, resident, page, |ids: Vec<ResidentId>| {
+            async move {
+                let mut pauses: Vec<Pause> =
+                    self.store.pauses(site, &ids).await?.into_iter().map(|stored| stored.pause).collect();
+                pauses.sort_by(|a, b| {
+                    a.resident.cmp(&b.resident).then_with(|| (b.left_on, &b.id).cmp(&(a.left_on, &a.id)))
+                });
+                let views = pauses.into_iter().map(|pause| {
+                    let late = is_late(&pause, zone.date_of(pause.recorded_at));
+                    let mut view = view(pause, today);
+                    view.needs_confirmation = late;
+                    view
+                });
+                let views = views.filter(|view| !awaiting || view.needs_confirmation);
+                Ok(views
+                    .map(|view| (view.pause.resident.clone(), view.pause.id.as_str().to_owned(), view))
+                    .collect())
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// A pause with its remark, opened under an audit entry where it has one.
+    async fn load_pause(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        resident: &ResidentId,
+        id: &PauseId,
+    ) -> Result<Pause> {
+        let stored = self.store.pause(site, resident, id).await?.ok_or(Error::NotFound(Thing::Pause))?;
+        let mut pause = stored.pause;
+        if let Some(remark) = &stored.remark {
+            let receipt = work.disclose(&touches(site, resident)).await?;
+            pause.remark = Some(self.store.opener(&receipt).await?.open(remark)?);
+        }
+        Ok(pause)
+    }
+
+    async fn needs_confirmation(&self, pause: &Pause) -> Result<bool> {
+        Ok(is_late(pause, self.zone(&pause.site).await?.date_of(pause.recorded_at)))
+    }
+}
+
+/// Whether the pause reaches back before the day of its recording and was not confirmed: windows that had ended by
+/// then it excuses only once a deputy confirms it.
+fn is_late(pause: &Pause, recorded_on: CivilDate) -> bool {
+    pause.confirmed_at.is_none() && pause.left_on.plus_days(1) < recorded_on
+}
+
+fn view(pause: Pause, today: CivilDate) -> PauseView {
+    let state = match pause.ended {
+        Some(_) => PauseState::Ended,
+        None if pause.left_on > today => PauseState::Planned,
+        None if pause.expected_return < today => PauseState::Overdue,
+        None => PauseState::Running,
+    };
+    PauseView { pause, state, needs_confirmation: false }
+}
+
+fn touches<'a>(site: &SiteId, resident: &ResidentId) -> Touches<'a> {
+    Touches::files(
+        name::resident(site, resident),
+        vec![resident.as_str().to_owned()],
+        &[FieldClass::Care, FieldClass::Health],
+    )
+}

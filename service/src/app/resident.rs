@@ -1,0 +1,380 @@
+//! Care files: opening, reading, listing, changing, moving.
+//!
+//! What is personal lies sealed in the store and opens only under the receipt of a durable audit entry. A change
+//! of facts assesses the file anew in the same commit, so that no file is ever without the duties its facts ask for.
+
+use linli_core::id::{DwellingId, GroupCode, ResidentId, SiteId};
+use linli_core::identity::IdentityNumber;
+use linli_core::invalid::Invalid;
+use linli_core::kind::Tier;
+use linli_core::resident::{Contact, Fact, FieldClass, FileState, Identity, PersonName, Phone, Resident};
+use linli_core::time::{CivilDate, Instant};
+use linli_store::{FieldClasses, IndexColumn, ResidentFilter, ResidentHead, Status};
+
+use super::assessment::{Coded, FileState as AssessedState};
+use super::file::{FileChange, NewFile, current_facts, violation};
+use super::site::Update;
+use super::work::{Touches, Work};
+use super::{Answer, App, Page, PageRequest, Repeat};
+use crate::auth::{Call, Scope};
+use crate::error::{Error, Result, Thing};
+use crate::name::{self, Sites};
+
+/// How much of a file an answer shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum View {
+    /// Masked names and numbers, no free text.
+    Masked,
+    /// Name, phone, family and emergency contacts in clear.
+    Basic,
+    /// Everything in clear.
+    Full,
+}
+
+impl View {
+    fn classes(self) -> &'static [FieldClass] {
+        use FieldClass::{Contact, Family, Health, Identity, Status};
+        match self {
+            Self::Masked => &[Contact],
+            Self::Basic => &[Contact, Family],
+            Self::Full => &[Contact, Identity, Health, Family, Status],
+        }
+    }
+}
+
+/// Every class of a care file.
+pub(super) const FILE: &[FieldClass] =
+    &[FieldClass::Contact, FieldClass::Identity, FieldClass::Health, FieldClass::Family, FieldClass::Status];
+
+/// A care file as an answer shows it. Fields of classes that the view does not hold are empty.
+#[derive(Debug, Clone)]
+pub struct FileView {
+    /// The person and the file.
+    pub resident: Resident,
+    /// The dwelling in one line.
+    pub dwelling_name: String,
+    /// The facts in force.
+    pub facts: Vec<Fact>,
+    /// The tier in force.
+    pub tier: Option<Tier>,
+    /// A lower tier that waits for confirmation.
+    pub proposed_tier: Option<Tier>,
+    /// The groups of today, sorted.
+    pub groups: Vec<GroupCode>,
+    /// The tags of today.
+    pub tags: Vec<Coded>,
+    /// What whoever meets the person must know.
+    pub cautions: Vec<Coded>,
+    /// When the file was last assessed.
+    pub assessed_at: Option<Instant>,
+    /// Whether the assessment has outlived its validity or lacks an answer.
+    pub stale: bool,
+    /// How much it shows.
+    pub view: View,
+}
+
+/// Which files a list holds.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Of one site or all in scope.
+    pub sites: Sites,
+    /// Members, today, of this group.
+    pub group: Option<GroupCode>,
+    /// At least this tier.
+    pub min_tier: Option<Tier>,
+    /// In this state.
+    pub state: FileState,
+    /// Of this dwelling.
+    pub dwelling: Option<(SiteId, DwellingId)>,
+    /// With this identity number.
+    pub number: Option<IdentityNumber>,
+    /// With this phone number.
+    pub phone: Option<Phone>,
+}
+
+impl App {
+    /// Opens a care file and assesses it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::IdentityTaken`], [`Error::NotFound`] for the site, [`Error::Denied`].
+    pub async fn create_resident(
+        &self,
+        call: &Call,
+        repeat: Repeat<FileView>,
+        site: SiteId,
+        new: NewFile,
+    ) -> Result<Answer<FileView>> {
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let today = self.today(&site, work.now).await?;
+        let mut violations = self.check_new(&new, today);
+        let dwelling = self.store.dwelling(&site, &new.dwelling).await?;
+        if dwelling.is_none() {
+            violations.push(violation("resident.dwelling", Invalid::Unknown));
+        }
+        let Some(dwelling) = dwelling.filter(|_| violations.is_empty()) else {
+            return Err(Error::Invalid(violations));
+        };
+        let (resident, facts) = self.drafted(&work, today, site, new)?;
+        let row = self.row(&resident, &facts, &work, today);
+        let answers = self.ask(&resident.site, today, std::slice::from_ref(&row)).await?;
+        let (changes, state) = self.opened(&work, (&resident, &facts), (&answers, 0), today).await?;
+        let view = self.view(resident, Vec::new(), &state, dwelling.display_name(), View::Masked, today);
+        work.commit("resident.create", changes, &repeat, view).await
+    }
+
+    /// One care file. Views above masked need a purpose; every view leaves an audit entry first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PurposeRequired`], [`Error::Denied`].
+    pub async fn resident(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        id: &ResidentId,
+        view: View,
+    ) -> Result<FileView> {
+        let work = self.begin(call, Some(site)).await?;
+        if view > View::Masked && call.purpose.is_none() {
+            return Err(Error::PurposeRequired);
+        }
+        let classes = FieldClasses::of(view.classes());
+        let sealed = self.store.resident(site, id, classes).await?.ok_or(Error::NotFound(Thing::Resident))?;
+        let state = self.file_state(site, id).await?;
+        let facts = match view {
+            View::Full => self.store.facts(site, std::slice::from_ref(id)).await?,
+            View::Masked | View::Basic => Vec::new(),
+        };
+        let dwelling = self.store.dwelling(site, &sealed.head.dwelling).await?;
+        let touches = Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], view.classes());
+        let receipt = work.disclose(&touches).await?;
+        let opener = self.store.opener(&receipt).await?;
+        let resident = Resident {
+            contact: opener.open(sealed.contact.as_ref().ok_or(Error::NotFound(Thing::Resident))?)?,
+            identity: opener.open_option(sealed.identity.as_ref())?.unwrap_or_default(),
+            health: opener.open_option(sealed.health.as_ref())?.flatten(),
+            family: opener.open_option(sealed.family.as_ref())?.flatten(),
+            ..bare(&sealed.head, opener.open_option(sealed.status.as_ref())?.unwrap_or_default())
+        };
+        let today = self.today(site, work.now).await?;
+        let mut opened = Vec::with_capacity(facts.len());
+        for fact in &facts {
+            opened.push(fact.open(&opener)?);
+        }
+        let facts = current_facts(&opened, today).into_iter().cloned().collect();
+        let dwelling_name = dwelling.map(|dwelling| dwelling.display_name()).unwrap_or_default();
+        Ok(self.view(resident, facts, &state, dwelling_name, view, today))
+    }
+
+    /// The care files of one or more sites, masked, by name.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::PageToken`].
+    pub async fn residents(&self, call: &Call, filter: &Filter, page: PageRequest) -> Result<Page<FileView>> {
+        let site = match &filter.sites {
+            Sites::One(site) => Some(site),
+            Sites::All => None,
+        };
+        let work = self.begin(call, site).await?;
+        let mut after = page.after.as_deref().map(parse_cursor).transpose()?;
+        let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
+        let mut found = Vec::new();
+        // Conditions on the assessment and on indexes are checked page by page: bounded work for each round.
+        loop {
+            let (batch, exhausted) = self.resident_batch(&work, filter, after.as_ref(), page.size).await?;
+            after =
+                batch.last().map(|(sealed, _)| (sealed.head.site.clone(), sealed.head.id.clone())).or(after);
+            for (sealed, state) in batch {
+                let today = self.today(&sealed.head.site, work.now).await?;
+                let fits = filter.group.as_ref().is_none_or(|group| state.is_member(group, today))
+                    && filter.min_tier.is_none_or(|tier| state.tier(today) >= Some(tier));
+                if fits {
+                    found.push((sealed, state, today));
+                }
+            }
+            if exhausted || found.len() >= wanted {
+                break;
+            }
+        }
+        let cursor = |(sealed, ..): &(linli_store::SealedResident, AssessedState, CivilDate)| {
+            format!("{}/{}", sealed.head.site, sealed.head.id)
+        };
+        let cut = Page::cut(found, page.size, cursor);
+        let mut items = Vec::with_capacity(cut.items.len());
+        let mut rest = cut.items.as_slice();
+        while let [(first, ..), ..] = rest {
+            let site = &first.head.site;
+            let count = rest.iter().take_while(|(sealed, ..)| sealed.head.site == *site).count();
+            let (of_site, others) = rest.split_at(count);
+            items.extend(self.disclose_page(&work, site, of_site).await?);
+            rest = others;
+        }
+        Ok(Page { items, next: cut.next })
+    }
+
+    /// Corrects a care file and assesses it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::EtagMismatch`], [`Error::IdentityTaken`], [`Error::State`],
+    /// [`Error::Denied`].
+    pub async fn update_resident(
+        &self,
+        call: &Call,
+        repeat: Repeat<FileView>,
+        update: Update<ResidentId, FileChange>,
+    ) -> Result<Answer<FileView>> {
+        let work = self.begin(call, Some(&update.site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let (changes, view) = self.changed(&work, update).await?;
+        work.commit("resident.update", changes, &repeat, view).await
+    }
+
+    async fn resident_batch(
+        &self,
+        work: &Work<'_>,
+        filter: &Filter,
+        after: Option<&(SiteId, ResidentId)>,
+        size: u32,
+    ) -> Result<(Vec<(linli_store::SealedResident, AssessedState)>, bool)> {
+        let classes = FieldClasses::of(&[FieldClass::Contact]);
+        let limit = u64::from(size) + 1;
+        let indexed = match (&filter.sites, &filter.number, &filter.phone) {
+            (Sites::One(site), Some(number), _) => {
+                Some((site, self.store.find_by_identity(site, number).await?.into_iter().collect::<Vec<_>>()))
+            }
+            (Sites::One(site), None, Some(phone)) => {
+                Some((site, self.store.find_residents(site, IndexColumn::Phone, phone.reveal()).await?))
+            }
+            (Sites::One(_), None, None) | (Sites::All, _, _) => None,
+        };
+        let (sealed, exhausted) = match indexed {
+            Some((site, ids)) => {
+                let found = self.store.residents_by_id(site, &ids, classes).await?;
+                let state = |head: &ResidentHead| head.state == filter.state;
+                (found.into_iter().filter(|sealed| state(&sealed.head)).collect::<Vec<_>>(), true)
+            }
+            None => {
+                let sites = match (&filter.sites, &work.permit().principal().scope) {
+                    (Sites::One(site), _) => linli_store::Sites::One(site.clone()),
+                    (Sites::All, Scope::Everywhere) => linli_store::Sites::All,
+                    // A principal of some sites asks for each of them; `sites/-` then holds none that they may not see.
+                    (Sites::All, Scope::Nowhere | Scope::Sites(_)) => return Err(Error::Denied),
+                };
+                let stored = ResidentFilter {
+                    states: vec![filter.state],
+                    dwelling: filter.dwelling.as_ref().map(|(_, dwelling)| dwelling.clone()),
+                    group: filter.group.clone(),
+                };
+                let page = match after {
+                    Some((site, id)) => linli_store::Page::after(site.as_str(), id.as_str(), limit),
+                    None => linli_store::Page::first(limit),
+                };
+                let found = self.store.residents(&sites, &stored, &page, classes).await?;
+                let exhausted = u64::try_from(found.len()).unwrap_or(u64::MAX) < limit;
+                (found, exhausted)
+            }
+        };
+        let mut batch = Vec::with_capacity(sealed.len());
+        let mut rest = sealed.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let site = first.head.site.clone();
+            let mut of_site = vec![first];
+            while let Some(next) = rest.next_if(|next| next.head.site == site) {
+                of_site.push(next);
+            }
+            let ids: Vec<ResidentId> = of_site.iter().map(|sealed| sealed.head.id.clone()).collect();
+            let mut states = self.file_states(&site, &ids).await?;
+            batch.extend(of_site.into_iter().map(|sealed| {
+                let state = states.remove(&sealed.head.id).unwrap_or_default();
+                (sealed, state)
+            }));
+        }
+        Ok((batch, exhausted))
+    }
+
+    /// Opens the names of a page of one site, under one audit entry.
+    async fn disclose_page(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        files: &[(linli_store::SealedResident, AssessedState, CivilDate)],
+    ) -> Result<Vec<FileView>> {
+        let subjects = files.iter().map(|(sealed, ..)| sealed.head.id.as_str().to_owned()).collect();
+        let touches = Touches::files(format!("sites/{site}/residents"), subjects, &[FieldClass::Contact]);
+        let receipt = work.disclose_in(site, &touches).await?;
+        let opener = self.store.opener(&receipt).await?;
+        let dwellings: Vec<DwellingId> =
+            files.iter().map(|(sealed, ..)| sealed.head.dwelling.clone()).collect();
+        let dwellings = self.store.dwellings_by_id(site, &dwellings).await?;
+        let mut views = Vec::with_capacity(files.len());
+        for (sealed, state, today) in files {
+            let contact = sealed.contact.as_ref().ok_or(Error::NotFound(Thing::Resident))?;
+            let resident =
+                Resident { contact: opener.open(contact)?, ..bare(&sealed.head, Status::default()) };
+            let dwelling = dwellings.iter().find(|dwelling| dwelling.id == sealed.head.dwelling);
+            let dwelling_name = dwelling.map(|dwelling| dwelling.display_name()).unwrap_or_default();
+            views.push(self.view(resident, Vec::new(), state, dwelling_name, View::Masked, *today));
+        }
+        Ok(views)
+    }
+
+    pub(super) fn view(
+        &self,
+        resident: Resident,
+        facts: Vec<Fact>,
+        state: &AssessedState,
+        dwelling_name: String,
+        view: View,
+        today: CivilDate,
+    ) -> FileView {
+        let tier = state.tier(today);
+        let found = state.found_tier();
+        FileView {
+            resident,
+            dwelling_name,
+            facts,
+            tier,
+            proposed_tier: found.filter(|found| tier.is_some_and(|tier| *found < tier)),
+            groups: state.groups(today),
+            tags: self.coded_tags(state, today),
+            cautions: self.coded_cautions(state),
+            assessed_at: state.assessed_at(),
+            stale: state.is_stale(today),
+            view,
+        }
+    }
+}
+
+/// The clear part of a file as a resident without personal values.
+fn bare(head: &ResidentHead, status: Status) -> Resident {
+    Resident {
+        site: head.site.clone(),
+        id: head.id.clone(),
+        dwelling: head.dwelling.clone(),
+        state: head.state,
+        tenure: head.tenure,
+        died_on: head.died_on,
+        contact: Contact {
+            name: PersonName::new("-").expect("a literal name"),
+            phone: None,
+            emergency: Vec::new(),
+        },
+        identity: Identity::default(),
+        health: None,
+        family: None,
+        status: status.difficulties,
+        needs: status.needs,
+        created_at: head.created_at,
+        updated_at: head.updated_at,
+        version: head.version,
+    }
+}
+
+fn parse_cursor(cursor: &str) -> Result<(SiteId, ResidentId)> {
+    let (site, id) = cursor.split_once('/').ok_or(Error::PageToken)?;
+    Ok((SiteId::new(site).map_err(|_| Error::PageToken)?, ResidentId::new(id).map_err(|_| Error::PageToken)?))
+}

@@ -1,0 +1,740 @@
+//! Sites, dwellings, areas, posts and plugin parameters.
+//!
+//! Nothing here is personal: reads need a permit but leave no audit entry of their own.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use linli_core::id::{AreaId, DwellingId, FieldCode, PluginId, PostId, SiteId, StaffId};
+use linli_core::invalid::Invalid;
+use linli_core::kind::Department;
+use linli_core::resident::FactValue;
+use linli_core::site::{
+    Area, AreaKind, Dwelling, POST_BUILDINGS_MAX, POST_HOLDERS_MAX, Post, PostHolder, Site,
+};
+use linli_core::text::Line;
+use linli_core::time::{CivilDate, SiteZone};
+use linli_plugin_host::manifest::Parameter;
+use linli_store::{PluginParameters as StoredParameters, Sites};
+
+use super::work::Touches;
+use super::{Answer, App, Page, PageRequest, Repeat};
+use crate::auth::{Call, Scope};
+use crate::error::{Error, Result, StateConflict, Thing, Violation};
+use crate::name;
+
+/// A site to be registered.
+#[derive(Debug, Clone)]
+pub struct NewSite {
+    /// The id, where the caller chooses it.
+    pub id: Option<SiteId>,
+    /// Its name.
+    pub title: Line,
+    /// Its time zone.
+    pub zone: SiteZone,
+}
+
+/// What may change about a site; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct SiteUpdate {
+    /// Its name.
+    pub title: Option<Line>,
+    /// Its time zone.
+    pub zone: Option<SiteZone>,
+}
+
+/// A dwelling to be registered.
+#[derive(Debug, Clone)]
+pub struct NewDwelling {
+    /// The id, where the caller chooses it.
+    pub id: Option<DwellingId>,
+    /// The building.
+    pub building: Line,
+    /// The unit, where there is one.
+    pub unit: Option<Line>,
+    /// The room.
+    pub room: Line,
+}
+
+/// What may change about a dwelling; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct DwellingUpdate {
+    /// The building.
+    pub building: Option<Line>,
+    /// The unit; `Some(None)` removes it.
+    pub unit: Option<Option<Line>>,
+    /// The room.
+    pub room: Option<Line>,
+}
+
+/// An area to be registered.
+#[derive(Debug, Clone)]
+pub struct NewArea {
+    /// The id, where the caller chooses it.
+    pub id: Option<AreaId>,
+    /// What it is.
+    pub kind: AreaKind,
+    /// Its name.
+    pub title: Line,
+    /// Its building.
+    pub building: Option<Line>,
+}
+
+/// What may change about an area; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct AreaUpdate {
+    /// What it is.
+    pub kind: Option<AreaKind>,
+    /// Its name.
+    pub title: Option<Line>,
+    /// Its building; `Some(None)` removes it.
+    pub building: Option<Option<Line>>,
+}
+
+/// A post to be registered.
+#[derive(Debug, Clone)]
+pub struct NewPost {
+    /// The id, where the caller chooses it.
+    pub id: Option<PostId>,
+    /// Its name.
+    pub title: Line,
+    /// The department.
+    pub department: Department,
+    /// The buildings it covers; empty: the whole site.
+    pub buildings: Vec<Line>,
+    /// Who holds it.
+    pub holders: Vec<PostHolder>,
+}
+
+/// What may change about a post; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct PostUpdate {
+    /// Its name.
+    pub title: Option<Line>,
+    /// The department.
+    pub department: Option<Department>,
+    /// The buildings it covers.
+    pub buildings: Option<Vec<Line>>,
+}
+
+/// A change of a resource that was read before.
+#[derive(Debug, Clone)]
+pub struct Update<I, U> {
+    /// The site.
+    pub site: SiteId,
+    /// The id.
+    pub id: I,
+    /// The version that the caller read; `None`: whatever it is now.
+    pub version: Option<u64>,
+    /// The change.
+    pub change: U,
+}
+
+/// A site's parameters for one plugin, defaults included.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    /// The site.
+    pub site: SiteId,
+    /// The plugin.
+    pub plugin: PluginId,
+    /// Every parameter of the plugin's manifest, in its order.
+    pub values: Vec<ParameterValue>,
+    /// Counts changes; 0: nothing was ever set.
+    pub version: u64,
+    /// When they last changed.
+    pub updated_at: Option<linli_core::time::Instant>,
+}
+
+/// One parameter in force.
+#[derive(Debug, Clone)]
+pub struct ParameterValue {
+    /// The parameter.
+    pub code: FieldCode,
+    /// Its value.
+    pub value: FactValue,
+    /// Whether the site left it at the plugin's default.
+    pub is_default: bool,
+}
+
+/// Parameters to be set; `None` goes back to the default.
+pub type ParameterChanges = BTreeMap<FieldCode, Option<FactValue>>;
+
+impl App {
+    /// One site.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn site(&self, call: &Call, id: &SiteId) -> Result<Site> {
+        self.begin(call, Some(id)).await?;
+        self.load_site(id).await
+    }
+
+    /// The sites in the caller's scope, by id.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub async fn sites(&self, call: &Call, page: PageRequest) -> Result<Page<Site>> {
+        let work = self.begin(call, None).await?;
+        let after = page.after.as_deref();
+        let sites = match &work.permit().principal().scope {
+            Scope::Nowhere => Vec::new(),
+            Scope::Everywhere => self.store.sites(after, u64::from(page.size) + 1).await?,
+            Scope::Sites(ids) => {
+                let mut ids: Vec<&SiteId> =
+                    ids.iter().filter(|id| after.is_none_or(|after| id.as_str() > after)).collect();
+                ids.sort();
+                let mut sites = Vec::new();
+                for id in
+                    ids.into_iter().take(usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1))
+                {
+                    sites.extend(self.store.site(id).await?);
+                }
+                sites
+            }
+        };
+        Ok(Page::cut(sites, page.size, |site| site.id.as_str().to_owned()))
+    }
+
+    /// Registers a site.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::Denied`].
+    pub async fn create_site(&self, call: &Call, repeat: Repeat<Site>, new: NewSite) -> Result<Answer<Site>> {
+        let work = self.begin(call, None).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let id = match new.id {
+            Some(id) => id,
+            None => fresh(SiteId::new(&work.new_id()))?,
+        };
+        let site = Site { id, title: new.title, zone: new.zone, created_at: work.now, version: 1 };
+        let mut changes = work.changes(&Touches::resource(name::site(&site.id)));
+        changes.put_site(site.clone()).event("site.created", name::site(&site.id));
+        work.commit("site.create", changes, &repeat, site).await
+    }
+
+    /// Changes a site.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`].
+    pub async fn update_site(
+        &self,
+        call: &Call,
+        repeat: Repeat<Site>,
+        update: Update<(), SiteUpdate>,
+    ) -> Result<Answer<Site>> {
+        let work = self.begin(call, Some(&update.site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let mut site = self.load_site(&update.site).await?;
+        site.version = next_version(site.version, update.version)?;
+        site.title = update.change.title.unwrap_or(site.title);
+        site.zone = update.change.zone.unwrap_or(site.zone);
+        let mut changes = work.changes(&Touches::resource(name::site(&site.id)));
+        changes.put_site(site.clone()).event("site.updated", name::site(&site.id));
+        work.commit("site.update", changes, &repeat, site).await
+    }
+
+    /// One dwelling.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn dwelling(&self, call: &Call, site: &SiteId, id: &DwellingId) -> Result<Dwelling> {
+        self.begin(call, Some(site)).await?;
+        self.store.dwelling(site, id).await?.ok_or(Error::NotFound(Thing::Dwelling))
+    }
+
+    /// The dwellings of a site, by id.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::PageToken`].
+    pub async fn dwellings(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        building: Option<&Line>,
+        page: PageRequest,
+    ) -> Result<Page<Dwelling>> {
+        self.begin(call, Some(site)).await?;
+        let fits = |dwelling: &Dwelling| building.is_none_or(|building| dwelling.building == *building);
+        let id = |dwelling: &Dwelling| dwelling.id.as_str().to_owned();
+        filtered(site, &page, fits, id, |sites, next| {
+            async move { Ok(self.store.dwellings(&sites, &next).await?) }.boxed()
+        })
+        .await
+    }
+
+    /// Registers a dwelling.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::Denied`].
+    pub async fn create_dwelling(
+        &self,
+        call: &Call,
+        repeat: Repeat<Dwelling>,
+        site: SiteId,
+        new: NewDwelling,
+    ) -> Result<Answer<Dwelling>> {
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let id = match new.id {
+            Some(id) => id,
+            None => fresh(DwellingId::new(&work.new_id()))?,
+        };
+        let NewDwelling { building, unit, room, .. } = new;
+        let dwelling = Dwelling { site, id, building, unit, room, created_at: work.now, version: 1 };
+        let resource = name::dwelling(&dwelling.site, &dwelling.id);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_dwelling(dwelling.clone()).event("dwelling.created", resource);
+        work.commit("dwelling.create", changes, &repeat, dwelling).await
+    }
+
+    /// Changes a dwelling.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`].
+    pub async fn update_dwelling(
+        &self,
+        call: &Call,
+        repeat: Repeat<Dwelling>,
+        update: Update<DwellingId, DwellingUpdate>,
+    ) -> Result<Answer<Dwelling>> {
+        let work = self.begin(call, Some(&update.site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let found = self.store.dwelling(&update.site, &update.id).await?;
+        let mut dwelling = found.ok_or(Error::NotFound(Thing::Dwelling))?;
+        dwelling.version = next_version(dwelling.version, update.version)?;
+        dwelling.building = update.change.building.unwrap_or(dwelling.building);
+        dwelling.unit = update.change.unit.unwrap_or(dwelling.unit);
+        dwelling.room = update.change.room.unwrap_or(dwelling.room);
+        let resource = name::dwelling(&dwelling.site, &dwelling.id);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_dwelling(dwelling.clone()).event("dwelling.updated", resource);
+        work.commit("dwelling.update", changes, &repeat, dwelling).await
+    }
+
+    /// One area.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn area(&self, call: &Call, site: &SiteId, id: &AreaId) -> Result<Area> {
+        self.begin(call, Some(site)).await?;
+        self.store.area(site, id).await?.ok_or(Error::NotFound(Thing::Area))
+    }
+
+    /// The areas of a site, by id.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::PageToken`].
+    pub async fn areas(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        kind: Option<AreaKind>,
+        page: PageRequest,
+    ) -> Result<Page<Area>> {
+        self.begin(call, Some(site)).await?;
+        let fits = |area: &Area| kind.is_none_or(|kind| area.kind == kind);
+        let id = |area: &Area| area.id.as_str().to_owned();
+        filtered(site, &page, fits, id, |sites, next| {
+            async move { Ok(self.store.areas(&sites, &next).await?) }.boxed()
+        })
+        .await
+    }
+
+    /// Registers an area.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::Denied`].
+    pub async fn create_area(
+        &self,
+        call: &Call,
+        repeat: Repeat<Area>,
+        site: SiteId,
+        new: NewArea,
+    ) -> Result<Answer<Area>> {
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let id = match new.id {
+            Some(id) => id,
+            None => fresh(AreaId::new(&work.new_id()))?,
+        };
+        let NewArea { kind, title, building, .. } = new;
+        let area = Area { site, id, kind, title, building, created_at: work.now, version: 1 };
+        let resource = name::area(&area.site, &area.id);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_area(area.clone()).event("area.created", resource);
+        work.commit("area.create", changes, &repeat, area).await
+    }
+
+    /// Changes an area.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`].
+    pub async fn update_area(
+        &self,
+        call: &Call,
+        repeat: Repeat<Area>,
+        update: Update<AreaId, AreaUpdate>,
+    ) -> Result<Answer<Area>> {
+        let work = self.begin(call, Some(&update.site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let found = self.store.area(&update.site, &update.id).await?;
+        let mut area = found.ok_or(Error::NotFound(Thing::Area))?;
+        area.version = next_version(area.version, update.version)?;
+        area.kind = update.change.kind.unwrap_or(area.kind);
+        area.title = update.change.title.unwrap_or(area.title);
+        area.building = update.change.building.unwrap_or(area.building);
+        let resource = name::area(&area.site, &area.id);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_area(area.clone()).event("area.updated", resource);
+        work.commit("area.update", changes, &repeat, area).await
+    }
+
+    /// One post.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn post(&self, call: &Call, site: &SiteId, id: &PostId) -> Result<Post> {
+        self.begin(call, Some(site)).await?;
+        self.load_post(site, id).await
+    }
+
+    /// The posts of a site, by id.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::PageToken`].
+    pub async fn posts(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        department: Option<Department>,
+        staff: Option<&StaffId>,
+        page: PageRequest,
+    ) -> Result<Page<Post>> {
+        self.begin(call, Some(site)).await?;
+        let fits = |post: &Post| {
+            department.is_none_or(|department| post.department == department)
+                && staff.is_none_or(|staff| post.holders.iter().any(|holder| holder.staff == *staff))
+        };
+        let id = |post: &Post| post.id.as_str().to_owned();
+        filtered(site, &page, fits, id, |sites, next| {
+            async move { Ok(self.store.posts(&sites, &next).await?) }.boxed()
+        })
+        .await
+    }
+
+    /// Registers a post.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::Denied`], [`Error::Invalid`] for holders whose time ends before it begins.
+    pub async fn create_post(
+        &self,
+        call: &Call,
+        repeat: Repeat<Post>,
+        site: SiteId,
+        new: NewPost,
+    ) -> Result<Answer<Post>> {
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let id = match new.id {
+            Some(id) => id,
+            None => fresh(PostId::new(&work.new_id()))?,
+        };
+        let NewPost { title, department, buildings, holders, .. } = new;
+        let post = Post { site, id, title, department, buildings, holders, created_at: work.now, version: 1 };
+        check_post(&post)?;
+        let resource = name::post(&post.site, &post.id);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_post(post.clone()).event("post.created", resource);
+        work.commit("post.create", changes, &repeat, post).await
+    }
+
+    /// Changes a post.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`].
+    pub async fn update_post(
+        &self,
+        call: &Call,
+        repeat: Repeat<Post>,
+        update: Update<PostId, PostUpdate>,
+    ) -> Result<Answer<Post>> {
+        let PostUpdate { title, department, buildings } = update.change;
+        let target = (update.site, update.id, update.version);
+        self.change_post(call, repeat, target, "post.update", |post| {
+            post.title = title.unwrap_or_else(|| post.title.clone());
+            post.department = department.unwrap_or(post.department);
+            post.buildings = buildings.unwrap_or_else(|| post.buildings.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a post a holder, or somebody who stands in.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`], [`Error::Invalid`].
+    pub async fn add_post_holder(
+        &self,
+        call: &Call,
+        repeat: Repeat<Post>,
+        update: Update<PostId, PostHolder>,
+    ) -> Result<Answer<Post>> {
+        let holder = update.change;
+        let target = (update.site, update.id, update.version);
+        self.change_post(call, repeat, target, "post.add_holder", |post| {
+            let twice =
+                post.holders.iter().any(|held| held.staff == holder.staff && held.from == holder.from);
+            if twice {
+                return Err(invalid("holder", Invalid::Duplicate));
+            }
+            post.holders.push(holder);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends a holder's time on a post.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`], [`Error::State`], [`Error::Invalid`].
+    pub async fn end_post_holder(
+        &self,
+        call: &Call,
+        repeat: Repeat<Post>,
+        update: Update<PostId, HolderEnd>,
+    ) -> Result<Answer<Post>> {
+        let end = update.change;
+        let target = (update.site, update.id, update.version);
+        self.change_post(call, repeat, target, "post.end_holder", |post| {
+            let running = post.holders.iter_mut().find(|holder| {
+                holder.staff == end.staff
+                    && end.from.is_none_or(|from| from == holder.from)
+                    && holder.to.is_none_or(|to| to > end.to)
+            });
+            running.ok_or(Error::State(StateConflict::HolderEnded))?.to = Some(end.to);
+            Ok(())
+        })
+        .await
+    }
+
+    /// A site's parameters for a plugin, defaults included.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn plugin_parameters(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        plugin: &PluginId,
+    ) -> Result<Parameters> {
+        self.begin(call, Some(site)).await?;
+        let stored = self.stored_parameters(site, plugin).await?;
+        self.parameters_in_force(site, plugin, stored)
+    }
+
+    /// Sets a site's parameters for a plugin; those that are not named stay.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`], [`Error::Invalid`] with every value that the
+    /// plugin's manifest does not accept.
+    pub async fn set_plugin_parameters(
+        &self,
+        call: &Call,
+        repeat: Repeat<Parameters>,
+        update: Update<PluginId, ParameterChanges>,
+    ) -> Result<Answer<Parameters>> {
+        let work = self.begin(call, Some(&update.site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let plugin = self.plugins.plugin(update.id.as_str()).ok_or(Error::NotFound(Thing::Plugin))?;
+        let mut violations = Vec::new();
+        for (at, (code, value)) in update.change.iter().enumerate() {
+            let problem = match (plugin.manifest().parameter(code.as_str()), value) {
+                (None, _) => Some(("field", Invalid::Unknown)),
+                (Some(parameter), Some(value)) => parameter.check(value).err().map(|why| ("value", why)),
+                (Some(_), None) => None,
+            };
+            violations.extend(
+                problem.map(|(part, why)| Violation { field: format!("parameters[{at}].{part}"), why }),
+            );
+        }
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations));
+        }
+        let stored = self.stored_parameters(&update.site, &update.id).await?;
+        let mut stored = stored.unwrap_or_else(|| StoredParameters {
+            site: update.site.clone(),
+            plugin: update.id.clone(),
+            values: BTreeMap::new(),
+            updated_at: work.now,
+            version: 0,
+        });
+        stored.version = next_version(stored.version, update.version)?;
+        stored.updated_at = work.now;
+        for (code, value) in update.change {
+            match value {
+                Some(value) => stored.values.insert(code, value),
+                None => stored.values.remove(&code),
+            };
+        }
+        let resource = name::plugin_parameters(&stored.site, &stored.plugin);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_plugin_parameters(stored.clone()).event("site.parameters_set", resource);
+        let parameters = self.parameters_in_force(&update.site, &update.id, Some(stored))?;
+        work.commit("site.set_parameters", changes, &repeat, parameters).await
+    }
+
+    /// A site that must exist.
+    pub(super) async fn load_site(&self, id: &SiteId) -> Result<Site> {
+        self.store.site(id).await?.ok_or(Error::NotFound(Thing::Site))
+    }
+
+    /// A post that must exist.
+    pub(super) async fn load_post(&self, site: &SiteId, id: &PostId) -> Result<Post> {
+        self.store.post(site, id).await?.ok_or(Error::NotFound(Thing::Post))
+    }
+
+    async fn stored_parameters(&self, site: &SiteId, plugin: &PluginId) -> Result<Option<StoredParameters>> {
+        Ok(self.store.plugin_parameters(site).await?.into_iter().find(|set| set.plugin == *plugin))
+    }
+
+    async fn change_post(
+        &self,
+        call: &Call,
+        repeat: Repeat<Post>,
+        (site, id, version): (SiteId, PostId, Option<u64>),
+        action: &'static str,
+        change: impl FnOnce(&mut Post) -> Result<()> + Send,
+    ) -> Result<Answer<Post>> {
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let mut post = self.load_post(&site, &id).await?;
+        post.version = next_version(post.version, version)?;
+        change(&mut post)?;
+        check_post(&post)?;
+        let resource = name::post(&post.site, &post.id);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_post(post.clone()).event("post.updated", resource);
+        work.commit(action, changes, &repeat, post).await
+    }
+
+    fn parameters_in_force(
+        &self,
+        site: &SiteId,
+        plugin: &PluginId,
+        stored: Option<StoredParameters>,
+    ) -> Result<Parameters> {
+        let known = self.plugins.plugin(plugin.as_str()).ok_or(Error::NotFound(Thing::Plugin))?;
+        let set = stored.as_ref().map(|stored| &stored.values);
+        let in_force = |parameter: &Parameter| {
+            let set = set.and_then(|values| values.get(&parameter.code));
+            ParameterValue {
+                code: parameter.code.clone(),
+                value: set.unwrap_or(&parameter.default).clone(),
+                is_default: set.is_none(),
+            }
+        };
+        Ok(Parameters {
+            site: site.clone(),
+            plugin: plugin.clone(),
+            values: known.manifest().parameters.iter().map(in_force).collect(),
+            version: stored.as_ref().map_or(0, |stored| stored.version),
+            updated_at: stored.map(|stored| stored.updated_at),
+        })
+    }
+}
+
+/// The end of a holder's time.
+#[derive(Debug, Clone)]
+pub struct HolderEnd {
+    /// Who.
+    pub staff: StaffId,
+    /// Which of their times, by its first day; `None`: the running one.
+    pub from: Option<CivilDate>,
+    /// The last day.
+    pub to: CivilDate,
+}
+
+/// The version after `current`, where the caller read `expected` or did not say.
+pub(super) fn next_version(current: u64, expected: Option<u64>) -> Result<u64> {
+    match expected {
+        Some(expected) if expected != current => Err(Error::EtagMismatch),
+        Some(_) | None => Ok(current.saturating_add(1)),
+    }
+}
+
+/// A generated id, which has the accepted shape.
+pub(super) fn fresh<T>(id: std::result::Result<T, Invalid>) -> Result<T> {
+    id.map_err(|why| Error::Internal(format!("a generated id was refused: {why}")))
+}
+
+/// One violation.
+pub(super) fn invalid(field: &str, why: Invalid) -> Error {
+    Error::Invalid(vec![Violation { field: field.to_owned(), why }])
+}
+
+/// A page of the things of a site that fit. Conditions are not indexed: the site's pages are read until this one
+/// is full, and a site has few thousand of anything that is filtered so.
+async fn filtered<'f, T>(
+    site: &SiteId,
+    page: &PageRequest,
+    fits: impl Fn(&T) -> bool,
+    id: impl Fn(&T) -> String,
+    load: impl Fn(Sites, linli_store::Page) -> BoxFuture<'f, Result<Vec<T>>>,
+) -> Result<Page<T>> {
+    let sites = Sites::One(site.clone());
+    let limit = u64::from(page.size) + 1;
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut after = page.after.clone();
+    let mut found = Vec::new();
+    loop {
+        let next = match &after {
+            Some(id) => linli_store::Page::after(site.as_str(), id, limit),
+            None => linli_store::Page::first(limit),
+        };
+        let rows = load(sites.clone(), next).await?;
+        let exhausted = rows.len() < wanted;
+        after = rows.last().map(&id).or(after);
+        found.extend(rows.into_iter().filter(&fits));
+        if exhausted || found.len() >= wanted {
+            return Ok(Page::cut(found, page.size, id));
+        }
+    }
+}
+
+fn check_post(post: &Post) -> Result<()> {
+    let mut violations = Vec::new();
+    if post.buildings.len() > POST_BUILDINGS_MAX {
+        violations
+            .push(Violation { field: "buildings".into(), why: Invalid::TooMany { max: POST_BUILDINGS_MAX } });
+    }
+    if post.holders.len() > POST_HOLDERS_MAX {
+        violations
+            .push(Violation { field: "holders".into(), why: Invalid::TooMany { max: POST_HOLDERS_MAX } });
+    }
+    for (at, holder) in post.holders.iter().enumerate() {
+        if holder.to.is_some_and(|to| to < holder.from) {
+            violations
+                .push(Violation { field: format!("holders[{at}].end_date"), why: Invalid::EndsBeforeStart });
+        }
+    }
+    if violations.is_empty() { Ok(()) } else { Err(Error::Invalid(violations)) }
+}

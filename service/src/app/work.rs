@@ -1,0 +1,243 @@
+//! The frame of every use case: decide, remember who and why, commit with an audit entry.
+
+use linli_core::id::SiteId;
+use linli_core::resident::FieldClass;
+use linli_core::time::{Instant, SiteZone};
+use linli_store::{
+    AuditDraft, ChangeSet, CommitError, Committed, Decision, Fault, FieldClasses, Receipt, RequestDraft,
+    Scope, SealError, StoreError,
+};
+use secrecy::{ExposeSecret, SecretSlice};
+
+use super::{Answer, App, Repeat};
+use crate::auth::Call;
+use crate::auth::policy::{Facts, Permit};
+use crate::error::{Error, Result, Thing};
+
+/// A use case that was allowed and is being carried out.
+pub(super) struct Work<'a> {
+    app: &'a App,
+    call: &'a Call,
+    permit: Permit,
+    scope: Scope,
+    zone: SiteZone,
+    /// The care clock's reading for the whole use case.
+    pub(super) now: Instant,
+}
+
+/// What an audit entry says beside who and when.
+pub(super) struct Touches<'a> {
+    /// The resource's name.
+    pub(super) resource: String,
+    /// The residents whose data the call touches.
+    pub(super) subjects: Vec<String>,
+    /// The classes of fields it touches.
+    pub(super) classes: &'a [FieldClass],
+}
+
+impl<'a> Touches<'a> {
+    /// A resource that is nobody's file.
+    pub(super) fn resource(name: impl Into<String>) -> Self {
+        Self { resource: name.into(), subjects: Vec::new(), classes: &[] }
+    }
+
+    /// Files of residents.
+    pub(super) fn files(name: impl Into<String>, subjects: Vec<String>, classes: &'a [FieldClass]) -> Self {
+        Self { resource: name.into(), subjects, classes }
+    }
+}
+
+impl App {
+    /// Decides whether `call` may go on in `site` (`None`: the server, or all sites in scope). A denial is audited.
+    pub(super) async fn begin<'a>(&'a self, call: &'a Call, site: Option<&SiteId>) -> Result<Work<'a>> {
+        let known = match site {
+            Some(id) => self.store.site(id).await?,
+            None => None,
+        };
+        let scope = known.as_ref().map_or(Scope::System, |site| Scope::from(&site.id));
+        let epoch = self.store.authz_epoch(&scope).await?.unwrap_or_default();
+        let facts = Facts { site, epoch: u64::try_from(epoch).unwrap_or_default() };
+        let now = self.now();
+        match self.policy.decide(call, facts) {
+            // Only somebody who may act there learns that there is no such site.
+            Ok(_) if site.is_some() && known.is_none() => Err(Error::NotFound(Thing::Site)),
+            Ok(permit) => {
+                let zone = known.map_or(SiteZone::SHANGHAI, |site| site.zone);
+                Ok(Work { app: self, call, permit, scope, zone, now })
+            }
+            Err(denied) => {
+                let resource = site.map(crate::name::site).unwrap_or_default();
+                let mut draft = self.draft(call, now, &Touches::resource(resource));
+                draft.decision = Decision::Denied;
+                self.store.commit("denied", ChangeSet::new(scope, epoch, draft)).await?;
+                Err(denied)
+            }
+        }
+    }
+
+    /// The zone of a site that must exist.
+    pub(super) async fn zone(&self, site: &SiteId) -> Result<SiteZone> {
+        Ok(self.load_site(site).await?.zone)
+    }
+
+    fn draft(&self, call: &Call, now: Instant, touches: &Touches<'_>) -> AuditDraft {
+        AuditDraft {
+            principal: call.principal.staff.as_str().to_owned(),
+            method: call.method.path.to_owned(),
+            resource: touches.resource.clone(),
+            subjects: touches.subjects.clone(),
+            classes: FieldClasses::of(touches.classes),
+            purpose: call.purpose.as_ref().map(|purpose| purpose.kind.code().to_owned()).unwrap_or_default(),
+            decision: Decision::Allowed,
+            request_id: call.request_id.clone(),
+            care_time: now,
+            system_time: self.system_clock.now(),
+        }
+    }
+}
+
+impl Work<'_> {
+    /// The proof that the call was allowed.
+    pub(super) fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// The zone of the site that the call is about.
+    pub(super) fn zone(&self) -> SiteZone {
+        self.zone
+    }
+
+    /// A change set that carries this call's audit entry and guards on the decision's epoch.
+    pub(super) fn changes(&self, touches: &Touches<'_>) -> ChangeSet {
+        let epoch = i64::try_from(self.permit.epoch()).unwrap_or(i64::MAX);
+        ChangeSet::new(self.scope.clone(), epoch, self.app.draft(self.call, self.now, touches))
+    }
+
+    /// Makes a read's audit entry durable; the receipt opens what it covers.
+    pub(super) async fn disclose(&self, touches: &Touches<'_>) -> Result<Receipt> {
+        receipt(self.app.store.commit(self.call.method.path, self.changes(touches)).await?)
+    }
+
+    /// As [`Work::disclose`], in the chain of one of the sites that a call across sites covers.
+    pub(super) async fn disclose_in(&self, site: &SiteId, touches: &Touches<'_>) -> Result<Receipt> {
+        let scope = Scope::from(site);
+        if scope == self.scope {
+            return self.disclose(touches).await;
+        }
+        let epoch = self.app.store.authz_epoch(&scope).await?.unwrap_or_default();
+        let decided = Facts { site: Some(site), epoch: u64::try_from(epoch).unwrap_or_default() };
+        self.app.policy.decide(self.call, decided)?;
+        let draft = self.app.draft(self.call, self.now, touches);
+        receipt(self.app.store.commit(self.call.method.path, ChangeSet::new(scope, epoch, draft)).await?)
+    }
+
+    /// The answer that this command gave before under the same request id.
+    pub(super) async fn repeated<T>(&self, repeat: &Repeat<T>) -> Result<Option<Vec<u8>>> {
+        let Some(id) = &repeat.id else { return Ok(None) };
+        let principal = self.call.principal.staff.as_str();
+        let request = (self.call.method.path, id.as_str());
+        let now = self.app.system_clock.now();
+        let kept = self.app.store.kept_answer(&self.scope, principal, request, &repeat.hash, now).await?;
+        Ok(kept.map(|answer| answer.expose_secret().to_vec()))
+    }
+
+    /// Commits a command's changes and its answer.
+    pub(super) async fn commit<T>(
+        &self,
+        name: &'static str,
+        mut changes: ChangeSet,
+        repeat: &Repeat<T>,
+        answer: T,
+    ) -> Result<Answer<T>> {
+        if let Some(id) = &repeat.id {
+            changes.request(RequestDraft {
+                method: self.call.method.path.to_owned(),
+                request_id: id.clone(),
+                request_hash: repeat.hash,
+                answer: SecretSlice::from((repeat.encode)(&answer)),
+            });
+        }
+        match self.app.store.commit(name, changes).await? {
+            Committed::Done(_) => Ok(Answer::Fresh(answer)),
+            Committed::Repeated(answer) => Ok(Answer::Repeated(answer.expose_secret().to_vec())),
+        }
+    }
+
+    /// A fresh id.
+    pub(super) fn new_id(&self) -> String {
+        self.app.ids.next(self.now)
+    }
+}
+
+fn receipt(committed: Committed) -> Result<Receipt> {
+    match committed {
+        Committed::Done(receipt) => Ok(receipt),
+        Committed::Repeated(_) => Err(Error::Internal("a read was taken for a repetition".into())),
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unavailable | Fault::Busy | Fault::Full | Fault::Disk => Self::StoreUnavailable,
+            Fault::Duplicate | Fault::Constraint | Fault::Internal => Self::Internal(fault.to_string()),
+        }
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::KeyStore(fault) => fault.into(),
+            SealError::Format
+            | SealError::Tag
+            | SealError::NoKey
+            | SealError::NotCovered
+            | SealError::NoRandomness => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(fault) => fault.into(),
+            StoreError::Row { .. } => Self::Internal(error.to_string()),
+            StoreError::Seal(error) => error.into(),
+        }
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            // Rights changed between the decision and the commit: the caller asks again and gets a decision on facts.
+            CommitError::EpochChanged { .. } => Self::EtagMismatch,
+            CommitError::Exists { what: "identity number" } => Self::IdentityTaken,
+            CommitError::Exists { what } => Self::AlreadyExists(thing(what)),
+            CommitError::Missing { what } => Self::NotFound(thing(what)),
+            CommitError::Stale { .. } => Self::EtagMismatch,
+            CommitError::RequestIdReused => Self::RequestIdReused,
+            CommitError::Overloaded => Self::Overloaded,
+            CommitError::Database(fault) => fault.into(),
+            CommitError::Unknown | CommitError::Stopped => Self::StoreUnavailable,
+            CommitError::Seal(error) => error.into(),
+        }
+    }
+}
+
+/// What the store calls a thing.
+fn thing(what: &str) -> Thing {
+    match what {
+        "site" => Thing::Site,
+        "dwelling" => Thing::Dwelling,
+        "area" => Thing::Area,
+        "post" => Thing::Post,
+        "membership" => Thing::Membership,
+        "pause" => Thing::Pause,
+        "record" | "evaluation" => Thing::Record,
+        "event" => Thing::Event,
+        "plugin parameters" => Thing::Plugin,
+        _ => Thing::Resident,
+    }
+}

@@ -1,0 +1,141 @@
+//! Closed lists, dates and labels between the wire and the domain.
+
+use linli_core::id::SubjectKind;
+use linli_core::invalid::Invalid;
+use linli_core::kind::{Confidence, Department, EventKind, ServiceKind, Tier};
+use linli_core::membership::{Basis, ExitCause};
+use linli_core::obligation::ObligationStatus;
+use linli_core::pause::PauseReason;
+use linli_core::record::Outcome;
+use linli_core::resident::{FactValue, FileState, Need, Sex};
+use linli_core::site::AreaKind;
+use linli_core::text::{Label, Line};
+use linli_core::time::CivilDate;
+use linli_proto::v1;
+
+/// A message that shows a domain value. (`From` cannot say so: neither side is of this crate.)
+pub(super) trait Shows<T>: Sized {
+    /// The message.
+    fn shows(value: &T) -> Self;
+}
+
+/// [`Shows`] from the value's side.
+pub(super) trait ToWire: Sized {
+    /// The message that shows this value.
+    fn to_wire<M: Shows<Self>>(&self) -> M {
+        M::shows(self)
+    }
+}
+
+impl<T> ToWire for T {}
+
+/// A closed list with a twin on the wire.
+pub(super) trait Listed: Sized + Copy {
+    /// From the number on the wire: 0 is absent, a number that the list lacks is unknown.
+    fn listed(number: i32) -> Result<Self, Invalid>;
+    /// The number on the wire.
+    fn number(self) -> i32;
+
+    /// As [`Listed::listed`], with 0 as `None`.
+    fn optional(number: i32) -> Result<Option<Self>, Invalid> {
+        match Self::listed(number) {
+            Ok(value) => Ok(Some(value)),
+            Err(Invalid::Missing) => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+}
+
+macro_rules! listed {
+    ($($domain:ident = $wire:ident { $($variant:ident)* })*) => {$(
+        impl Listed for $domain {
+            fn listed(number: i32) -> Result<Self, Invalid> {
+                match v1::$wire::try_from(number) {
+                    Ok(v1::$wire::Unspecified) => Err(Invalid::Missing),
+                    $(Ok(v1::$wire::$variant) => Ok(Self::$variant),)*
+                    Err(_) => Err(Invalid::Unknown),
+                }
+            }
+
+            fn number(self) -> i32 {
+                match self { $(Self::$variant => v1::$wire::$variant.into(),)* }
+            }
+        }
+    )*};
+}
+
+listed! {
+    ServiceKind = ServiceKind {
+        HomeVisit PhoneCall VideoCall AnsweredMessage FestivalVisit Survey Review FileUpdate SafetyCheck DoorCheck
+        EmergencyContactCall AuthorityReport Patrol PassageCheck Post Escort Inspection Repair Cleaning Disinfection
+        IndoorHelp ErrandShopping ErrandParcel ErrandBill ErrandMedicine Activity FollowUp RequestAccepted
+        RequestArrived RequestFinished Publication Referral
+    }
+    EventKind = EventKind {
+        HouseholdMovedIn ChangeReported ContactNotReached SafetyConfirmed PauseOverdue Discharged MajorChange
+        ExtremeWeather RequestSubmitted RequestAccepted RequestDispatched RequestDone ServiceDone
+    }
+    Department = Department { CustomerService Security Engineering Cleaning Finance }
+    Confidence = Confidence { Verified Secondary Known Uncertain Inferred }
+    SubjectKind = SubjectKind { Resident Dwelling Area Facility Request Site }
+    Tier = Tier { General Key High }
+    Sex = Sex { Female Male }
+    Need = Need { LivingCare Medical Companionship Convenience }
+    FileState = FileState { Active Left Sealed Erased }
+    PauseReason = PauseReason { Hospital Travel WithFamily Institution Other }
+    ObligationStatus = ObligationStatus { Upcoming Open AtRisk Met MetLate Missed Excused }
+    Outcome = Outcome { Done NotReached Declined NotDone }
+    AreaKind = AreaKind { Building Stairwell Passage Gate }
+    Basis = MembershipBasis { Rule Declared Certificate }
+    ExitCause = ExitCause { FactChanged CertificateExpired RuleChanged }
+}
+
+/// A label on the wire.
+pub(super) fn label(label: &Label) -> Option<v1::LocalizedText> {
+    Some(v1::LocalizedText { zh: label.zh.clone(), en: label.en.clone() })
+}
+
+/// A date on the wire; empty where there is none.
+pub(super) fn date(date: Option<CivilDate>) -> String {
+    date.map(|date| date.to_string()).unwrap_or_default()
+}
+
+/// A version as an etag.
+pub(super) fn etag(version: u64) -> String {
+    format!("v{version}")
+}
+
+/// The version that an etag asks for; `None` for the empty etag, which asks for none.
+pub(super) fn parse_etag(etag: &str) -> Result<Option<u64>, Invalid> {
+    match etag.strip_prefix('v') {
+        _ if etag.is_empty() => Ok(None),
+        Some(version) => version.parse().map(Some).map_err(|_| Invalid::Unknown),
+        None => Err(Invalid::Unknown),
+    }
+}
+
+impl Shows<FactValue> for v1::Value {
+    fn shows(value: &FactValue) -> Self {
+        use v1::value::Kind;
+        let kind = match value {
+            FactValue::Bool(flag) => Kind::Flag(*flag),
+            FactValue::Integer(number) => Kind::Number(*number),
+            FactValue::Date(date) => Kind::Date(date.to_string()),
+            FactValue::Code(code) => Kind::Code(code.clone()),
+            FactValue::Text(text) => Kind::Text(text.clone()),
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+/// The value of a fact or a parameter.
+pub(super) fn fact_value(value: &v1::Value) -> Result<FactValue, Invalid> {
+    use v1::value::Kind;
+    match value.kind.as_ref().ok_or(Invalid::Missing)? {
+        Kind::Flag(flag) => Ok(FactValue::Bool(*flag)),
+        Kind::Number(number) => Ok(FactValue::Integer(*number)),
+        Kind::Date(date) => CivilDate::parse(date).map(FactValue::Date),
+        Kind::Code(code) => Line::new(code).map(|code| FactValue::Code(code.as_str().to_owned())),
+        Kind::Text(text) => Line::new(text).map(|text| FactValue::Text(text.as_str().to_owned())),
+    }
+}

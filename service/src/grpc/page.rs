@@ -1,0 +1,80 @@
+//! Paging: sizes coerced to a maximum, and opaque tokens that belong to one query of one caller.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::auth::Call;
+use crate::error::{Error, Result, Violation};
+use linli_core::invalid::Invalid;
+
+/// Items of a page where the request names no number.
+pub const PAGE_SIZE_DEFAULT: u32 = 50;
+/// Most items of a page, whatever is asked: bounds the work and the disclosure of one call.
+pub const PAGE_SIZE_MAX: u32 = 200;
+
+const BINDING_BYTES: usize = 16;
+const TOKEN_MAX_BYTES: usize = 1024;
+
+/// What a token is bound to: the caller, the method and the query.
+pub struct Binding([u8; BINDING_BYTES]);
+
+impl Binding {
+    /// Binds to `call` and the parts of the query other than its page fields.
+    pub fn new(call: &Call, query: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in
+            [call.principal.staff.as_str().as_bytes(), call.method.path.as_bytes()].iter().chain(query)
+        {
+            hash.update(part.len().to_be_bytes());
+            hash.update(part);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut binding = [0; BINDING_BYTES];
+        for (to, from) in binding.iter_mut().zip(digest) {
+            *to = from;
+        }
+        Self(binding)
+    }
+
+    /// The token that continues after `cursor`.
+    pub fn token(&self, cursor: &str) -> String {
+        let mut bytes = self.0.to_vec();
+        bytes.extend_from_slice(cursor.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The cursor in a token; `None` for the empty token of a first page.
+    ///
+    /// # Errors
+    /// [`Error::PageToken`] where the token is not one of ours, of another query or of another caller.
+    pub fn cursor(&self, token: &str) -> Result<Option<String>> {
+        if token.is_empty() {
+            return Ok(None);
+        }
+        if token.len() > TOKEN_MAX_BYTES {
+            return Err(Error::PageToken);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| Error::PageToken)?;
+        let (binding, cursor) = bytes.split_at_checked(BINDING_BYTES).ok_or(Error::PageToken)?;
+        if binding != self.0 {
+            return Err(Error::PageToken);
+        }
+        String::from_utf8(cursor.to_vec()).map(Some).map_err(|_| Error::PageToken)
+    }
+}
+
+/// The number of items to answer with: 0 means the default, more than the maximum means the maximum.
+///
+/// # Errors
+/// [`Error::Invalid`] for a negative number.
+pub fn size(asked: i32) -> Result<u32> {
+    match u32::try_from(asked) {
+        Ok(0) => Ok(PAGE_SIZE_DEFAULT),
+        Ok(size) => Ok(size.min(PAGE_SIZE_MAX)),
+        Err(_) => Err(Error::Invalid(vec![Violation {
+            field: "page_size".into(),
+            why: Invalid::TooSmall { min: 0 },
+        }])),
+    }
+}

@@ -1,0 +1,282 @@
+//! The one function that turns an [`Error`] into a gRPC status: code, reason of the public enum, every field
+//! violation, and a message in the caller's language.
+
+use std::time::Duration;
+
+use linli_core::text::{Label, Language};
+use linli_proto::v1::ErrorReason;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::error::{Error, StateConflict, Thing};
+
+/// The domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "linli";
+
+/// When a refused call may be tried again: long enough for a queue to drain, short enough for a person to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The status of an error.
+pub fn status(error: &Error, language: Language, request_id: &str) -> Status {
+    let (code, reason, message) = describe(error);
+    let mut details = ErrorDetails::with_error_info(reason_name(reason), DOMAIN, metadata(error));
+    let mut text = message.get(language).to_owned();
+    if let Error::Invalid(violations) = error {
+        for violation in violations {
+            details.add_bad_request_violation(&violation.field, violation.why.message(language));
+        }
+        if let [first, rest @ ..] = violations.as_slice() {
+            text = format!("{text}: `{}` {}", first.field, first.why.message(language));
+            if !rest.is_empty() {
+                text.push_str(&match language {
+                    Language::Zh => format!(",另有 {} 处", rest.len()),
+                    Language::En => format!(", and {} more", rest.len()),
+                });
+            }
+        }
+    }
+    if retrying_helps(error) {
+        details.set_retry_info(Some(RETRY_AFTER));
+    }
+    details.set_request_info(request_id, "");
+    let locale = match language {
+        Language::Zh => "zh-CN",
+        Language::En => "en",
+    };
+    details.set_localized_message(locale, &text);
+    if let Error::Internal(why) = error {
+        tracing::error!(request_id, why, "internal error");
+    }
+    Status::with_error_details(code, text, details)
+}
+
+/// The reason's name as `ErrorInfo` carries it: `ETAG_MISMATCH`.
+pub fn reason_name(reason: ErrorReason) -> &'static str {
+    let name = reason.as_str_name();
+    name.strip_prefix("ERROR_REASON_").unwrap_or(name)
+}
+
+/// The public reason of an error.
+pub fn reason(error: &Error) -> ErrorReason {
+    describe(error).1
+}
+
+fn describe(error: &Error) -> (Code, ErrorReason, Label) {
+    use ErrorReason as R;
+    match error {
+        Error::Invalid(_) => {
+            (Code::InvalidArgument, R::InvalidField, label("请求有误", "the request is not valid"))
+        }
+        Error::PageToken => (
+            Code::InvalidArgument,
+            R::PageTokenInvalid,
+            label("翻页标记无效或属于其他查询", "the page token is not valid for this query"),
+        ),
+        Error::RequestIdReused => (
+            Code::InvalidArgument,
+            R::RequestIdReused,
+            label("此 request_id 已用于另一个请求", "this request id was used for a different request"),
+        ),
+        Error::PurposeRequired => (
+            Code::InvalidArgument,
+            R::PurposeRequired,
+            label(
+                "查看此视图须在元数据 `x-purpose` 中说明目的",
+                "this view needs a purpose in the `x-purpose` metadata, such as `ROUTINE_CARE`",
+            ),
+        ),
+        Error::Unauthenticated => (
+            Code::Unauthenticated,
+            R::Unauthenticated,
+            label("缺少有效凭证", "no valid credentials: send `authorization: Bearer TOKEN`"),
+        ),
+        Error::Denied => {
+            (Code::PermissionDenied, R::PermissionDenied, label("无权进行此操作", "you may not do this"))
+        }
+        Error::NotFound(thing) => (Code::NotFound, R::NotFound, {
+            let name = thing_name(*thing);
+            Label::new(format!("没有此{}", name.zh), format!("no such {}", name.en))
+        }),
+        Error::AlreadyExists(thing) => (Code::AlreadyExists, R::AlreadyExists, {
+            let name = thing_name(*thing);
+            Label::new(format!("{}编号已被占用", name.zh), format!("a {} with this id exists", name.en))
+        }),
+        Error::IdentityTaken => (
+            Code::AlreadyExists,
+            R::IdentityTaken,
+            label(
+                "本项目已有此身份号码的关怀档案",
+                "another care file of this site has this identity number",
+            ),
+        ),
+        Error::EtagMismatch => (
+            Code::Aborted,
+            R::EtagMismatch,
+            label(
+                "内容已被他人修改,请重新读取后再试",
+                "it changed since you read it: read it again and retry",
+            ),
+        ),
+        Error::State(conflict) => describe_conflict(*conflict),
+        Error::CalendarYearMissing(year) => (
+            Code::FailedPrecondition,
+            R::CalendarYearMissing,
+            Label::new(
+                format!("缺少 {year} 年的放假调休数据"),
+                format!("the calendar holds no public holidays for {year}, and the answer depends on them"),
+            ),
+        ),
+        Error::ClockNotSimulated => (
+            Code::FailedPrecondition,
+            R::ClockNotSimulated,
+            label("服务器未使用模拟时钟", "the server runs on the real clock"),
+        ),
+        Error::MessageTooLarge => {
+            (Code::OutOfRange, R::MessageTooLarge, label("请求超过大小限制", "the message is too large"))
+        }
+        Error::Overloaded => (
+            Code::ResourceExhausted,
+            R::Overloaded,
+            label("系统繁忙,请稍后再试", "too busy: try again shortly"),
+        ),
+        Error::DeadlineExceeded => (
+            Code::DeadlineExceeded,
+            R::DeadlineExceeded,
+            label("未能在期限内完成", "the deadline passed before the answer"),
+        ),
+        Error::PluginUnavailable(plugin) => (
+            Code::Unavailable,
+            R::PluginUnavailable,
+            Label::new(
+                format!("规则插件 `{plugin}` 暂不可用,原评估继续有效"),
+                format!("plugin `{plugin}` cannot be called now; earlier assessments stay in force"),
+            ),
+        ),
+        Error::StoreUnavailable => {
+            (Code::Unavailable, R::StoreUnavailable, label("数据库暂不可用", "the database does not answer"))
+        }
+        Error::Sealed => (
+            Code::Unavailable,
+            R::ServerSealed,
+            label(
+                "服务器缺少根密钥,无法读取档案",
+                "the server runs without its root key and cannot read care files",
+            ),
+        ),
+        Error::Internal(_) => (
+            Code::Internal,
+            R::Internal,
+            label(
+                "系统内部错误,请将请求编号告知管理员",
+                "a defect of the server: give the operator the request id",
+            ),
+        ),
+    }
+}
+
+fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
+    use ErrorReason as R;
+    let (reason, text) = match conflict {
+        StateConflict::FileNotActive => (R::FileState, label("档案不在册", "the care file is not active")),
+        StateConflict::AlreadyLivesHere => (
+            R::FileState,
+            label(
+                "居民已在住,如换房请更新房屋",
+                "the resident lives here already; update the dwelling to move them",
+            ),
+        ),
+        StateConflict::Died => (R::FileState, label("居民已故", "the resident has died")),
+        StateConflict::MembershipEnded => {
+            (R::MembershipState, label("纳入已终止", "the membership has ended"))
+        }
+        StateConflict::AlreadyMember => {
+            (R::MembershipState, label("已纳入该群体", "the resident is a member of this group already"))
+        }
+        StateConflict::NoProposedExit => {
+            (R::MembershipState, label("没有待确认的退出", "no exit is proposed for this membership"))
+        }
+        StateConflict::PauseEnded => (R::PauseState, label("暂停已结束", "the pause has ended")),
+        StateConflict::PauseNotAwaiting => {
+            (R::PauseState, label("暂停无需确认", "the pause does not wait for confirmation"))
+        }
+        StateConflict::PauseOverlaps => {
+            (R::PauseState, label("与另一次暂停重叠", "the pause overlaps another one"))
+        }
+        StateConflict::RecordVoided => (R::RecordState, label("记录已作废", "the record is void")),
+        StateConflict::HolderEnded => (
+            R::PostHolderState,
+            label("没有此任职或已结束", "there is no such holder, or their time has ended"),
+        ),
+    };
+    (Code::FailedPrecondition, reason, text)
+}
+
+fn thing_name(thing: Thing) -> Label {
+    match thing {
+        Thing::Site => label("项目", "site"),
+        Thing::Dwelling => label("房屋", "dwelling"),
+        Thing::Area => label("区域", "area"),
+        Thing::Post => label("岗位", "post"),
+        Thing::Resident => label("关怀档案", "care file"),
+        Thing::Membership => label("纳入", "membership"),
+        Thing::Pause => label("暂停", "pause"),
+        Thing::Record => label("服务记录", "service record"),
+        Thing::Event => label("事件", "event"),
+        Thing::CareGroup => label("群体", "care group"),
+        Thing::Standard => label("服务标准", "service standard"),
+        Thing::Plugin => label("插件", "plugin"),
+    }
+}
+
+fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
+    let pair = |key: &str, value: String| [(key.to_owned(), value)].into();
+    match error {
+        Error::CalendarYearMissing(year) => pair("year", year.to_string()),
+        Error::PluginUnavailable(plugin) => pair("plugin", plugin.clone()),
+        Error::Invalid(_)
+        | Error::PageToken
+        | Error::NotFound(_)
+        | Error::AlreadyExists(_)
+        | Error::IdentityTaken
+        | Error::Unauthenticated
+        | Error::Denied
+        | Error::PurposeRequired
+        | Error::EtagMismatch
+        | Error::RequestIdReused
+        | Error::State(_)
+        | Error::ClockNotSimulated
+        | Error::MessageTooLarge
+        | Error::Overloaded
+        | Error::DeadlineExceeded
+        | Error::StoreUnavailable
+        | Error::Sealed
+        | Error::Internal(_) => std::collections::HashMap::new(),
+    }
+}
+
+fn retrying_helps(error: &Error) -> bool {
+    match error {
+        Error::Overloaded | Error::StoreUnavailable | Error::PluginUnavailable(_) => true,
+        Error::Invalid(_)
+        | Error::PageToken
+        | Error::NotFound(_)
+        | Error::AlreadyExists(_)
+        | Error::IdentityTaken
+        | Error::Unauthenticated
+        | Error::Denied
+        | Error::PurposeRequired
+        | Error::EtagMismatch
+        | Error::RequestIdReused
+        | Error::State(_)
+        | Error::CalendarYearMissing(_)
+        | Error::ClockNotSimulated
+        | Error::MessageTooLarge
+        | Error::DeadlineExceeded
+        | Error::Sealed
+        | Error::Internal(_) => false,
+    }
+}
+
+fn label(zh: &str, en: &str) -> Label {
+    Label::new(zh, en)
+}

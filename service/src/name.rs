@@ -1,0 +1,232 @@
+//! Resource names, `sites/{site}/residents/{resident}`: parsed here and written here.
+
+use linli_core::id::{
+    AreaId, DwellingId, EventId, FacilityId, GroupCode, MembershipId, PauseId, PluginId, PostId, RecordId,
+    RequestId, ResidentId, SiteId, StaffId, StandardCode, Subject,
+};
+use linli_core::invalid::Invalid;
+
+/// A resource of a site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InSite<T> {
+    /// The site.
+    pub site: SiteId,
+    /// The id within it.
+    pub id: T,
+}
+
+/// A resource of a resident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InResident<T> {
+    /// The site.
+    pub site: SiteId,
+    /// The resident.
+    pub resident: ResidentId,
+    /// The id within the file.
+    pub id: T,
+}
+
+/// One site or, as `sites/-`, all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sites {
+    /// One.
+    One(SiteId),
+    /// Every site in the caller's scope.
+    All,
+}
+
+macro_rules! in_site {
+    ($($parse:ident $write:ident $type:ident $collection:literal $shape:literal;)*) => {$(
+        #[doc = concat!("Parses `", $shape, "`.")]
+        ///
+        /// # Errors
+        /// [`Invalid::Missing`] or [`Invalid::Name`].
+        pub fn $parse(name: &str) -> Result<InSite<$type>, Invalid> {
+            let [site, id] = parts(name, ["sites", $collection], $shape)?;
+            Ok(InSite { site: shaped(SiteId::new(site), $shape)?, id: shaped($type::new(id), $shape)? })
+        }
+
+        #[doc = concat!("Writes `", $shape, "`.")]
+        pub fn $write(site: &SiteId, id: &$type) -> String {
+            format!("sites/{site}/{}/{id}", $collection)
+        }
+    )*};
+}
+
+macro_rules! top_level {
+    ($($parse:ident $write:ident $type:ident $collection:literal $shape:literal;)*) => {$(
+        #[doc = concat!("Parses `", $shape, "`.")]
+        ///
+        /// # Errors
+        /// [`Invalid::Missing`] or [`Invalid::Name`].
+        pub fn $parse(name: &str) -> Result<$type, Invalid> {
+            let [id] = parts(name, [$collection], $shape)?;
+            shaped($type::new(id), $shape)
+        }
+
+        #[doc = concat!("Writes `", $shape, "`.")]
+        pub fn $write(id: &$type) -> String {
+            format!("{}/{id}", $collection)
+        }
+    )*};
+}
+
+macro_rules! in_resident {
+    ($($parse:ident $write:ident $type:ident $collection:literal $shape:literal;)*) => {$(
+        #[doc = concat!("Parses `", $shape, "`.")]
+        ///
+        /// # Errors
+        /// [`Invalid::Missing`] or [`Invalid::Name`].
+        pub fn $parse(name: &str) -> Result<InResident<$type>, Invalid> {
+            let [site, resident, id] = parts(name, ["sites", "residents", $collection], $shape)?;
+            Ok(InResident {
+                site: shaped(SiteId::new(site), $shape)?,
+                resident: shaped(ResidentId::new(resident), $shape)?,
+                id: shaped($type::new(id), $shape)?,
+            })
+        }
+
+        #[doc = concat!("Writes `", $shape, "`.")]
+        pub fn $write(site: &SiteId, resident: &ResidentId, id: &$type) -> String {
+            format!("sites/{site}/residents/{resident}/{}/{id}", $collection)
+        }
+    )*};
+}
+
+top_level! {
+    parse_site site SiteId "sites" "sites/{site}";
+    parse_care_group care_group GroupCode "careGroups" "careGroups/{group}";
+    parse_standard standard StandardCode "standards" "standards/{code}";
+    parse_staff staff StaffId "staff" "staff/{staff}";
+    parse_plugin plugin PluginId "plugins" "plugins/{plugin}";
+}
+
+in_site! {
+    parse_dwelling dwelling DwellingId "dwellings" "sites/{site}/dwellings/{dwelling}";
+    parse_area area AreaId "areas" "sites/{site}/areas/{area}";
+    parse_facility facility FacilityId "facilities" "sites/{site}/facilities/{facility}";
+    parse_request request RequestId "requests" "sites/{site}/requests/{request}";
+    parse_post post PostId "posts" "sites/{site}/posts/{post}";
+    parse_resident resident ResidentId "residents" "sites/{site}/residents/{resident}";
+    parse_record record RecordId "records" "sites/{site}/records/{record}";
+    parse_event event EventId "events" "sites/{site}/events/{event}";
+    parse_plugin_parameters plugin_parameters PluginId "pluginParameters" "sites/{site}/pluginParameters/{plugin}";
+}
+
+in_resident! {
+    parse_membership membership MembershipId "memberships" "sites/{site}/residents/{resident}/memberships/{membership}";
+    parse_pause pause PauseId "pauses" "sites/{site}/residents/{resident}/pauses/{pause}";
+}
+
+/// Parses `sites/{site}` or `sites/-`.
+///
+/// # Errors
+/// [`Invalid::Missing`] or [`Invalid::Name`].
+pub fn parse_sites(name: &str) -> Result<Sites, Invalid> {
+    if name == "sites/-" { Ok(Sites::All) } else { parse_site(name).map(Sites::One) }
+}
+
+/// Parses `sites/{site}/residents/{resident}`, or `sites/{site}/residents/-` with no id for all of a site.
+///
+/// # Errors
+/// [`Invalid::Missing`] or [`Invalid::Name`].
+pub fn parse_residents(name: &str) -> Result<InSite<Option<ResidentId>>, Invalid> {
+    const SHAPE: &str = "sites/{site}/residents/{resident}";
+    if name.ends_with("/residents/-") {
+        let [site, _] = parts(name, ["sites", "residents"], SHAPE)?;
+        return Ok(InSite { site: shaped(SiteId::new(site), SHAPE)?, id: None });
+    }
+    parse_resident(name).map(|parsed| InSite { site: parsed.site, id: Some(parsed.id) })
+}
+
+/// Parses the name of anything that a duty can be owed to.
+///
+/// # Errors
+/// [`Invalid::Missing`] or [`Invalid::Name`].
+pub fn parse_subject(name: &str) -> Result<InSite<Subject>, Invalid> {
+    const SHAPE: &str = "sites/{site}/residents/{resident}";
+    let collection = name.split('/').nth(2);
+    fn of<T>(parsed: InSite<T>, wrap: impl FnOnce(T) -> Subject) -> InSite<Subject> {
+        InSite { site: parsed.site, id: wrap(parsed.id) }
+    }
+    match collection {
+        None => parse_site(name).map(|site| InSite { site, id: Subject::Site }),
+        Some("residents") => parse_resident(name).map(|parsed| of(parsed, Subject::Resident)),
+        Some("dwellings") => parse_dwelling(name).map(|parsed| of(parsed, Subject::Dwelling)),
+        Some("areas") => parse_area(name).map(|parsed| of(parsed, Subject::Area)),
+        Some("facilities") => parse_facility(name).map(|parsed| of(parsed, Subject::Facility)),
+        Some("requests") => parse_request(name).map(|parsed| of(parsed, Subject::Request)),
+        Some(_) => Err(Invalid::Name { shape: SHAPE }),
+    }
+}
+
+/// Writes the name of a subject.
+pub fn subject(site_id: &SiteId, subject: &Subject) -> String {
+    match subject {
+        Subject::Resident(id) => resident(site_id, id),
+        Subject::Dwelling(id) => dwelling(site_id, id),
+        Subject::Area(id) => area(site_id, id),
+        Subject::Facility(id) => facility(site_id, id),
+        Subject::Request(id) => request(site_id, id),
+        Subject::Site => site(site_id),
+    }
+}
+
+/// The ids of `name`, which must alternate with `collections`.
+fn parts<'a, const N: usize>(
+    name: &'a str,
+    collections: [&str; N],
+    shape: &'static str,
+) -> Result<[&'a str; N], Invalid> {
+    if name.is_empty() {
+        return Err(Invalid::Missing);
+    }
+    let mut rest = name.split('/');
+    let mut ids = [""; N];
+    for (id, collection) in ids.iter_mut().zip(collections) {
+        if rest.next() != Some(collection) {
+            return Err(Invalid::Name { shape });
+        }
+        *id = rest.next().ok_or(Invalid::Name { shape })?;
+    }
+    if rest.next().is_some() { Err(Invalid::Name { shape }) } else { Ok(ids) }
+}
+
+fn shaped<T>(parsed: Result<T, Invalid>, shape: &'static str) -> Result<T, Invalid> {
+    parsed.map_err(|_| Invalid::Name { shape })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_nothing_else_parses() {
+        let resident_name = "sites/sunny-garden/residents/r-1";
+        let parsed = parse_resident(resident_name).unwrap();
+        assert_eq!(resident(&parsed.site, &parsed.id), resident_name);
+        let pause_name = "sites/a/residents/b/pauses/c";
+        let parsed = parse_pause(pause_name).unwrap();
+        assert_eq!(pause(&parsed.site, &parsed.resident, &parsed.id), pause_name);
+        let group = parse_care_group("careGroups/living_alone").unwrap();
+        assert_eq!(care_group(&group), "careGroups/living_alone");
+        assert_eq!(parse_sites("sites/-"), Ok(Sites::All));
+        for name in ["sites/a/areas/b", "sites/a", "sites/a/facilities/f", "sites/a/residents/b"] {
+            let parsed = parse_subject(name).unwrap();
+            assert_eq!(subject(&parsed.site, &parsed.id), name);
+        }
+        for bad in [
+            "sites/a/residents/",
+            "sites/a/residents/b/",
+            "sites/a/residents/b/c",
+            "sites//residents/b",
+            "sites/A/residents/b",
+            "site/a/residents/b",
+            "/sites/a/residents/b",
+            "sites/-/residents/b",
+        ] {
+            assert!(parse_resident(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_resident(""), Err(Invalid::Missing));
+    }
+}
