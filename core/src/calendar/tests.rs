@@ -1,3 +1,5 @@
+//! Tests of the calendar: named days, rest days and lunar occasions, held against an authority.
+
 use super::*;
 
 fn day(text: &str) -> CivilDate {
