@@ -1,0 +1,342 @@
+//! What is owed: lists, one resident's standing, worklists.
+
+use linli_proto::v1::{self, ObligationStatus, Outcome, ServiceKind};
+use tonic::Code;
+
+use crate::harness::client::Client;
+use crate::harness::estate::{contact, elder, line, shown};
+use crate::harness::server::{Data, Server};
+use crate::harness::{invalid, refused};
+
+/// Every page of a list, as `subject-kind standard status credited/required`.
+async fn lines(client: &Client, request: &v1::ListObligationsRequest) -> Vec<String> {
+    all(client, request).await.iter().map(line).collect()
+}
+
+async fn all(client: &Client, request: &v1::ListObligationsRequest) -> Vec<v1::Obligation> {
+    let mut request = request.clone();
+    let mut found = Vec::new();
+    loop {
+        let page = client.ask(request.clone()).await.unwrap();
+        found.extend(page.obligations);
+        if page.next_page_token.is_empty() {
+            return found;
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+fn week(parent: &str) -> v1::ListObligationsRequest {
+    v1::ListObligationsRequest { parent: parent.to_owned(), ..Default::default() }
+}
+
+async fn calls_and_visits(client: &Client, resident: &str) -> Vec<String> {
+    let owed = client.owed(resident).await;
+    owed.into_iter()
+        .filter(|line| line.starts_with("elder.call") || line.starts_with("elder.visit"))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_week_asks_for_one_visit_and_two_calls_on_two_days() {
+    let server = Server::start().await;
+    let client = server.client();
+    let (_, _, elder) = client.estate("a").await;
+    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call open 0/2", "elder.visit open 0/1"]);
+    client.advance("2026-03-18T21:00:00+08:00").await;
+    client.done(&elder, ServiceKind::PhoneCall, "2026-03-17T09:00:00+08:00").await;
+    client.done(&elder, ServiceKind::PhoneCall, "2026-03-17T20:00:00+08:00").await;
+    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call open 1/2", "elder.visit open 0/1"]);
+    client.done(&elder, ServiceKind::VideoCall, "2026-03-18T20:00:00+08:00").await;
+    client
+        .record(contact(&elder, ServiceKind::HomeVisit, "2026-03-18T20:30:00+08:00", Outcome::Declined))
+        .await;
+    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call met 2/2", "elder.visit open 0/1"]);
+    client.advance("2026-03-23T00:00:00+08:00").await;
+    let last = client.obligations(&elder, "2026-03-16", "2026-03-22").await;
+    let visit = last.iter().find(|o| o.standard == "standards/elder.visit").unwrap();
+    assert_eq!(visit.status(), ObligationStatus::Missed);
+    // A late entry still credits the week in which the visit took place, and shows.
+    client.advance("2026-03-28T12:00:00+08:00").await;
+    client.done(&elder, ServiceKind::HomeVisit, "2026-03-22T10:00:00+08:00").await;
+    let last = client.obligations(&elder, "2026-03-16", "2026-03-22").await;
+    let visit = last.iter().find(|o| o.standard == "standards/elder.visit").unwrap();
+    assert_eq!(
+        (line(visit).as_str(), visit.flags.as_slice()),
+        ("elder.visit met 1/1", [i32::from(v1::ObligationFlag::LateEntry)].as_slice())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_obligation_says_what_why_and_until_when() {
+    let server = Server::start().await;
+    let client = server.client();
+    let (site, _, elder) = client.estate("a").await;
+    let call = client.done(&elder, ServiceKind::PhoneCall, "2026-03-16T08:00:00+08:00").await;
+    let found = client.obligations(&elder, "", "").await;
+    let owed = found.iter().find(|o| o.standard == "standards/elder.call").unwrap();
+    assert_eq!((owed.subject.as_str(), owed.subject_kind()), (elder.as_str(), v1::SubjectKind::Resident));
+    assert_eq!(
+        (owed.window_start_date.as_str(), owed.window_end_date.as_str()),
+        ("2026-03-16", "2026-03-22")
+    );
+    assert_eq!(shown(owed.window_start_time.as_ref()), "2026-03-16T00:00");
+    assert_eq!(shown(owed.window_end_time.as_ref()), "2026-03-23T00:00");
+    assert_eq!(shown(owed.due_time.as_ref()), "2026-03-22T23:59");
+    assert_eq!((owed.window_days, owed.eligible_days, owed.active_days), (7, 7, 7));
+    assert_eq!(owed.credited_records, [call.name]);
+    assert_eq!(owed.display_name, "", "a list without names needs no audit entry");
+    let reasons: Vec<_> = owed.reasons.iter().map(|reason| reason.plugin.as_str()).collect();
+    assert!(
+        !reasons.is_empty() && reasons.iter().all(|plugin| *plugin == "plugins/cn.linli.elderly"),
+        "{owed:?}"
+    );
+    assert!(owed.key.starts_with("a/resident/"), "{}", owed.key);
+    assert!(owed.next_change_time.is_some());
+    assert_eq!(week(&site).parent, site);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_hold_people_and_places_and_page_without_loss() {
+    let server = Server::start().await;
+    let client = server.client();
+    let (site, _, elder_name) = client.estate("a").await;
+    client.estate("b").await;
+    let empty = client.dwelling(&site, "502").await;
+    for (id, kind, building) in [
+        ("b3", v1::AreaKind::Building, "3"),
+        ("b9", v1::AreaKind::Building, "9"),
+        ("p1", v1::AreaKind::Passage, ""),
+    ] {
+        let area = v1::Area {
+            kind: kind.into(),
+            display_name: format!("area {id}"),
+            building: building.to_owned(),
+            ..Default::default()
+        };
+        let request = v1::CreateAreaRequest {
+            parent: site.clone(),
+            area: Some(area),
+            area_id: id.to_owned(),
+            ..Default::default()
+        };
+        client.ask(request).await.unwrap();
+    }
+    let whole = all(&client, &week(&site)).await;
+    for page_size in [1, 3, 200] {
+        let paged = all(&client, &v1::ListObligationsRequest { page_size, ..week(&site) }).await;
+        assert_eq!(paged, whole, "pages of {page_size}");
+    }
+    let keys: std::collections::BTreeSet<&str> = whole.iter().map(|o| o.key.as_str()).collect();
+    assert_eq!(keys.len(), whole.len(), "no obligation twice");
+    let across = all(&client, &v1::ListObligationsRequest { page_size: 7, ..week("sites/-") }).await;
+    let of_site: Vec<_> = across.iter().filter(|o| o.subject.starts_with(&site)).cloned().collect();
+    assert_eq!(of_site, whole);
+    assert!(across.iter().any(|o| o.subject.starts_with("sites/b/")));
+
+    let owed_to = |subject: &str| -> Vec<&str> {
+        whole
+            .iter()
+            .filter(|o| o.subject == subject)
+            .map(|o| o.standard.trim_start_matches("standards/"))
+            .collect()
+    };
+    assert!(owed_to(&elder_name).contains(&"survey.review"));
+    // A dwelling without anybody in care wants its survey and nothing else.
+    assert_eq!(owed_to(&empty), ["survey.full"]);
+    let patrols = |area: &str| {
+        owed_to(&format!("{site}/areas/{area}")).iter().filter(|s| **s == "patrol.night").count()
+    };
+    // From Monday, the day of registration, to Sunday: only where somebody in care lives, or the area serves all.
+    assert_eq!((patrols("b3"), patrols("b9"), patrols("p1")), (7, 0, 7));
+    assert_eq!(owed_to(&format!("{site}/areas/p1")).iter().filter(|s| **s == "passage.check").count(), 7);
+    assert_eq!(owed_to(&site), ["fund.publish"]);
+    let place = whole.iter().find(|o| o.subject.ends_with("/areas/b3")).unwrap();
+    assert_eq!(place.display_name, "area b3");
+    assert!(
+        whole
+            .iter()
+            .filter(|o| o.standard == "standards/patrol.night")
+            .all(|o| { o.reasons.iter().all(|reason| reason.code == "flagged") })
+    );
+
+    // Conditions.
+    let security = v1::ListObligationsRequest { department: v1::Department::Security.into(), ..week(&site) };
+    let found = all(&client, &security).await;
+    let expect: Vec<_> =
+        whole.iter().filter(|o| o.department() == v1::Department::Security).cloned().collect();
+    assert_eq!(found, expect);
+    let statuses = vec![ObligationStatus::Upcoming.into()];
+    let found = all(&client, &v1::ListObligationsRequest { statuses, ..week(&site) }).await;
+    let expect: Vec<_> = whole.iter().filter(|o| o.status() == ObligationStatus::Upcoming).cloned().collect();
+    assert!(!expect.is_empty());
+    assert_eq!(found, expect);
+    let visits = v1::ListObligationsRequest { standard: "standards/elder.visit".into(), ..week("sites/-") };
+    assert_eq!(lines(&client, &visits).await, ["elder.visit open 0/1", "elder.visit open 0/1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_listed_is_refused() {
+    let server = Server::start().await;
+    let client = server.client();
+    let (site, _, elder) = client.estate("a").await;
+    let ask = |request: v1::ListObligationsRequest| client.ask(request);
+    let wrong = v1::ListObligationsRequest {
+        parent: "site".into(),
+        statuses: vec![1, 88],
+        start_date: "2026-02-30".into(),
+        department: 77,
+        resident: "r".into(),
+        standard: "elder.visit".into(),
+        ..Default::default()
+    };
+    invalid(ask(wrong).await, &["parent", "statuses[1]", "start_date", "department", "resident", "standard"]);
+    invalid(ask(v1::ListObligationsRequest { page_size: -3, ..week(&site) }).await, &["page_size"]);
+    invalid(
+        ask(v1::ListObligationsRequest { standard: "standards/no.such".into(), ..week(&site) }).await,
+        &["standard"],
+    );
+    for (start, end) in [("2026-03-17", "2026-03-16"), ("2026-01-01", "2027-01-03")] {
+        let dates =
+            v1::ListObligationsRequest { start_date: start.into(), end_date: end.into(), ..week(&site) };
+        invalid(ask(dates).await, &["end_date"]);
+    }
+    let foreign = v1::ListObligationsRequest { resident: "sites/b/residents/r".into(), ..week(&site) };
+    invalid(ask(foreign).await, &["resident"]);
+    let nobody = v1::ListObligationsRequest { resident: format!("{site}/residents/nobody"), ..week(&site) };
+    refused(ask(nobody).await, "NOT_FOUND");
+    refused(ask(week("sites/nowhere")).await, "NOT_FOUND");
+    let first = ask(v1::ListObligationsRequest { page_size: 1, ..week(&site) }).await.unwrap();
+    let other = v1::ListObligationsRequest {
+        page_token: first.next_page_token.clone(),
+        resident: elder.clone(),
+        ..week(&site)
+    };
+    refused(ask(other).await, "PAGE_TOKEN_INVALID");
+    let stranger = server.outsider();
+    let token = v1::ListObligationsRequest { page_size: 1, page_token: first.next_page_token, ..week(&site) };
+    assert!(stranger.ask(token).await.is_err());
+    refused(
+        client.ask(v1::GetStandingRequest { name: format!("{site}/residents/nobody") }).await,
+        "NOT_FOUND",
+    );
+    let worklist = |parent: &str, until: &str| {
+        let (client, parent, until_date) = (client.clone(), parent.to_owned(), until.to_owned());
+        async move { client.ask(v1::ListWorklistRequest { parent, until_date, ..Default::default() }).await }
+    };
+    refused(worklist("sites/a/posts/none", "").await, "NOT_FOUND");
+    invalid(worklist("sites/a", "x").await, &["parent", "until_date"]);
+    invalid(worklist("sites/a/posts/-", "2026-03-15").await, &["until_date"]);
+    invalid(worklist("sites/a/posts/-", "2026-04-17").await, &["until_date"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_year_without_holidays_is_said_where_it_matters() {
+    let server = Server::on(Data::sqlite().at("2027-03-16T09:00:00+08:00")).await;
+    let client = server.client();
+    let (site, _, _) = client.estate("a").await;
+    let refusal = refused(client.ask(week(&site)).await, "CALENDAR_YEAR_MISSING");
+    assert_eq!(refusal.code, Code::FailedPrecondition);
+    assert_eq!(refusal.metadata, [("year".to_owned(), "2027".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standing_shows_every_standard_with_reasons_and_credits() {
+    let server = Server::start().await;
+    let client = server.client();
+    let (_, _, elder) = client.estate("a").await;
+    let visit = client.done(&elder, ServiceKind::HomeVisit, "2026-03-16T08:00:00+08:00").await;
+    let standing = client.ask(v1::GetStandingRequest { name: elder.clone() }).await.unwrap();
+    assert_eq!((standing.resident.as_str(), standing.display_name.as_str()), (elder.as_str(), "秦**"));
+    assert_eq!(shown(standing.as_of_time.as_ref()), "2026-03-16T09:00");
+    assert!(!standing.assessment_stale);
+    assert!(standing.next_change_time.is_some());
+    let codes: Vec<&str> = standing.standards.iter().map(|s| s.standard.as_str()).collect();
+    assert!(codes.is_sorted_by(|a, b| a < b), "{codes:?}");
+    let find =
+        |code: &str| standing.standards.iter().find(|s| s.standard == format!("standards/{code}")).unwrap();
+    let visits = find("elder.visit");
+    assert!(visits.groups.contains(&"living_alone".to_owned()) && !visits.reasons.is_empty(), "{visits:?}");
+    assert_eq!(visits.obligations.iter().map(line).collect::<Vec<_>>(), ["elder.visit met 1/1"]);
+    assert_eq!(visits.obligations[0].credited_records, [visit.name.clone()]);
+    // Applies to every file, though nothing was reported.
+    assert!(find("file.update").obligations.is_empty() && !find("file.update").reasons.is_empty());
+    // The next occasion: Double Ninth 2026 is 18 October.
+    let ninth = &find("festival.visit.double_ninth").obligations[0];
+    assert_eq!((ninth.occasion.as_str(), ninth.status()), ("double_ninth-2026", ObligationStatus::Upcoming));
+    assert_eq!(ninth.window_end_date, "2026-10-18");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worklist_is_short_masked_and_ordered() {
+    let server = Server::start().await;
+    let client = server.client();
+    let (site, _, first) = client.estate("a").await;
+    let dwelling = client.dwelling(&site, "502").await;
+    let second = client.resident(elder(&dwelling, "陶静好")).await.name;
+    let far = v1::Dwelling { building: "9".into(), room: "101".into(), ..Default::default() };
+    let far = v1::CreateDwellingRequest { parent: site.clone(), dwelling: Some(far), ..Default::default() };
+    let far = client.ask(far).await.unwrap().name;
+    let third = client.resident(elder(&far, "谢知秋")).await.name;
+    let post = v1::Post {
+        display_name: "3栋管家".into(),
+        department: v1::Department::CustomerService.into(),
+        buildings: vec!["3".into()],
+        ..Default::default()
+    };
+    let post = v1::CreatePostRequest { parent: site.clone(), post: Some(post), ..Default::default() };
+    let post = client.ask(post).await.unwrap().name;
+    // One call of the first is done already; a try to reach the second failed.
+    client.done(&first, ServiceKind::PhoneCall, "2026-03-16T08:30:00+08:00").await;
+    client
+        .record(contact(&second, ServiceKind::PhoneCall, "2026-03-16T08:45:00+08:00", Outcome::NotReached))
+        .await;
+    let list = |parent: &str, page_size: i32| {
+        let request = v1::ListWorklistRequest { parent: parent.to_owned(), page_size, ..Default::default() };
+        let client = client.clone();
+        async move {
+            let mut request = request;
+            let mut items = Vec::new();
+            loop {
+                let page = client.ask(request.clone()).await.unwrap();
+                items.extend(page.items);
+                if page.next_page_token.is_empty() {
+                    break items;
+                }
+                request.page_token = page.next_page_token;
+            }
+        }
+    };
+    let items = list(&post, 0).await;
+    assert_eq!(items, list(&post, 1).await);
+    let mut people: Vec<&str> = items.iter().map(|item| item.subject.as_str()).collect();
+    people.sort_unstable();
+    people.dedup();
+    let mut expect = [first.as_str(), second.as_str()];
+    expect.sort_unstable();
+    assert_eq!(people, expect, "building 9 has another post");
+    let of = |subject: &str, kind: ServiceKind| {
+        items
+            .iter()
+            .find(|item| item.subject == subject && item.kind() == kind)
+            .unwrap_or_else(|| panic!("no {kind:?} of {subject} in {items:?}"))
+    };
+    let visit = of(&first, ServiceKind::HomeVisit);
+    assert_eq!((visit.times, visit.display_name.as_str()), (1, "秦**"));
+    assert_eq!(visit.dwelling_display_name, "3栋2单元501");
+    assert_eq!(shown(visit.due_time.as_ref()), "2026-03-22T23:59");
+    assert!(visit.obligations.iter().any(|o| o.standard == "standards/elder.visit"));
+    assert_eq!(of(&first, ServiceKind::PhoneCall).times, 1);
+    // The second try is due within hours: it leads the list, and counts as one of the two calls.
+    assert_eq!(items[0].subject, second);
+    assert!(
+        items[0].obligations.iter().any(|o| o.standard.starts_with("standards/contact.ladder")),
+        "{:?}",
+        items[0]
+    );
+    assert!(items.iter().all(|item| item.kind() != ServiceKind::Unspecified && item.times > 0));
+
+    let everybody = list(&format!("{site}/posts/-"), 0).await;
+    assert!(everybody.iter().any(|item| item.subject == third));
+    assert!(everybody.len() > items.len());
+}
