@@ -15,7 +15,7 @@ use linli_core::resident::{Fact, FactValue, Resident};
 use linli_core::text::Label;
 use linli_core::time::{CivilDate, Instant};
 use linli_plugin_host::{Manifest, Plugin, RowFact};
-use linli_store::{CareRange, ChangeSet, StoredAssessment};
+use linli_store::{ChangeSet, StoredAssessment};
 
 use super::file::{OpenedFile, current_facts, require_active, touches_file};
 use super::site::fresh;
@@ -150,7 +150,7 @@ impl App {
         }
         let opened = self.open_file(&work, &site, &id).await?;
         require_active(&opened.head)?;
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let mut changes = work.changes(&touches_file(&site, &id));
         changes.require_resident(&site, &id, Some(opened.head.version));
         let OpenedFile { resident, facts, state, .. } = opened;
@@ -240,7 +240,7 @@ impl App {
         (answers, at): (&[PluginAnswer], usize),
         today: CivilDate,
     ) -> Result<FileState> {
-        let zone = self.zone(&resident.site).await?;
+        let zone = work.zone();
         state.missing.clear();
         for answer in answers {
             let stamp = answer.plugin.stamp();
@@ -367,13 +367,19 @@ impl App {
         if ids.is_empty() {
             return Ok(states);
         }
-        let nothing = CareRange { from: Instant::MIN, to: Instant::MIN };
-        for care in self.store.care_of(site, ids, nothing).await? {
-            let state = states.entry(care.head.id).or_default();
-            state.memberships = care.memberships;
-            state.attention = care.attention;
+        let (memberships, attentions, assessments) = tokio::try_join!(
+            self.store.memberships(site, ids),
+            self.store.attentions(site, ids),
+            self.store.assessments(site, ids),
+        )?;
+        for stored in memberships {
+            let membership = stored.membership;
+            states.entry(membership.resident.clone()).or_default().memberships.push(membership);
         }
-        for stored in self.store.assessments(site, ids).await? {
+        for (resident, attention) in attentions {
+            states.entry(resident).or_default().attention.push(attention);
+        }
+        for stored in assessments {
             states.entry(stored.assessment.resident.clone()).or_default().assessments.push(stored);
         }
         Ok(states)

@@ -154,7 +154,7 @@ impl App {
         let Update { site, id, version, change } = update;
         let opened = self.open_file(work, &site, &id).await?;
         require_active(&opened.head)?;
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let (changes, resident, state) = self.change_opened(work, &opened, version, change, today).await?;
         let dwelling_name = self.dwelling_name(&site, &resident.dwelling).await?;
         let view = self.view(resident, Vec::new(), &state, dwelling_name, View::Masked, today);
@@ -275,7 +275,7 @@ impl App {
         self.plugins.field(field.as_str()).map_or(FieldClass::Health, |field| field.class)
     }
 
-    /// Today in a site.
+    /// Today in a site other than the call's.
     pub(super) async fn today(&self, site: &SiteId, now: Instant) -> Result<CivilDate> {
         Ok(self.zone(site).await?.date_of(now))
     }

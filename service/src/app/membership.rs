@@ -86,7 +86,7 @@ impl App {
         }
         let head = self.load_head(&site, &id).await?;
         require_active(&head)?;
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let true_from = declaration.true_from.unwrap_or(today);
         // Nobody gets missed weeks for what nobody knew: it begins no earlier than it is recorded.
         let start = true_from.max(today);
@@ -152,7 +152,7 @@ impl App {
         let stored = self.store.memberships(&site, std::slice::from_ref(&resident)).await?;
         let stored = stored.into_iter().find(|stored| stored.membership.id == id);
         let stored = stored.ok_or(Error::NotFound(Thing::Membership))?;
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let mut membership = stored.membership;
         if membership.end.is_some_and(|end| end <= today) {
             return Err(Error::State(StateConflict::MembershipEnded));
@@ -202,7 +202,7 @@ impl App {
         page: PageRequest,
     ) -> Result<Page<MembershipView>> {
         let work = self.begin(call, Some(site)).await?;
-        let today = self.today(site, work.now).await?;
+        let today = work.today();
         let fits = |view: &MembershipView| state.is_none_or(|state| view.state == state);
         self.of_residents(&work, site, resident, page, |ids: Vec<ResidentId>| {
             async move {

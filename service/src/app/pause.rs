@@ -72,7 +72,7 @@ impl App {
         }
         let head = self.load_head(&site, &id).await?;
         require_active(&head)?;
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let mut violations = Vec::new();
         if new.left_on < head.tenure.moved_in {
             violations.push(violation("pause.leave_date", Invalid::BeforeTenure));
@@ -135,7 +135,7 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let mut pause = self.load_pause(&work, &site, &resident, &id).await?;
         if pause.ended.is_some() {
             return Err(Error::State(StateConflict::PauseEnded));
@@ -169,9 +169,9 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let mut pause = self.load_pause(&work, &site, &resident, &id).await?;
-        if !self.needs_confirmation(&pause).await? {
+        if !is_late(&pause, work.zone().date_of(pause.recorded_at)) {
             return Err(Error::State(StateConflict::PauseNotAwaiting));
         }
         pause.version = next_version(pause.version, version)?;
@@ -194,8 +194,8 @@ impl App {
         page: PageRequest,
     ) -> Result<Page<PauseView>> {
         let work = self.begin(call, Some(site)).await?;
-        let zone = self.zone(site).await?;
-        let today = zone.date_of(work.now);
+        let zone = work.zone();
+        let today = work.today();
         self.of_residents(&work, site, resident, page, |ids: Vec<ResidentId>| {
             async move {
                 let mut pauses: Vec<Pause> =
@@ -234,10 +234,6 @@ impl App {
             pause.remark = Some(self.store.opener(&receipt).await?.open(remark)?);
         }
         Ok(pause)
-    }
-
-    async fn needs_confirmation(&self, pause: &Pause) -> Result<bool> {
-        Ok(is_late(pause, self.zone(&pause.site).await?.date_of(pause.recorded_at)))
     }
 }
 

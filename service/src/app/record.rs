@@ -13,8 +13,8 @@ use linli_core::resident::{FieldClass, FileState};
 use linli_core::text::{Line, Paragraph};
 use linli_core::time::{CivilDate, Instant, SiteZone};
 use linli_store::{
-    Opener, PAGE_MAX, Page as StorePage, RecordFilter as StoredFilter, ResidentHead, SealError, Sealed,
-    Sites as StoreSites, StoredRecord,
+    Opener, PAGE_MAX, Page as StorePage, Plain, RecordFilter as StoredFilter, ResidentHead, SealError,
+    Sealed, Sites as StoreSites, StoredRecord,
 };
 
 use super::scope::InScope;
@@ -730,10 +730,11 @@ fn words(opener: &Opener<'_>, stored: &StoredRecord) -> Result<ServiceRecord> {
     for (subject, content) in record.subjects.iter_mut().zip(&stored.content) {
         subject.content = word(opener, content.as_ref())?;
     }
+    record.correction_reason = word(opener, stored.correction_reason.as_ref())?;
     Ok(record)
 }
 
-fn word(opener: &Opener<'_>, sealed: Option<&Sealed<Paragraph>>) -> Result<Option<Paragraph>> {
+fn word<T: Plain>(opener: &Opener<'_>, sealed: Option<&Sealed<T>>) -> Result<Option<T>> {
     match opener.open_option(sealed) {
         Ok(word) => Ok(word),
         Err(SealError::NoKey) => Ok(None),

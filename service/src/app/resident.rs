@@ -25,7 +25,7 @@ use crate::name::{self, Sites};
 pub enum View {
     /// Masked names and numbers, no free text.
     Masked,
-    /// Name, phone, family and emergency contacts in clear.
+    /// Name, phone, family and emergency contacts in clear; the identity number masked.
     Basic,
     /// Everything in clear.
     Full,
@@ -36,7 +36,7 @@ impl View {
         use FieldClass::{Contact, Family, Health, Identity, Status};
         match self {
             Self::Masked => &[Contact],
-            Self::Basic => &[Contact, Family],
+            Self::Basic => &[Contact, Identity, Family],
             Self::Full => &[Contact, Identity, Health, Family, Status],
         }
     }
@@ -108,7 +108,7 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let mut violations = self.check_new(&new, today);
         let dwelling = self.store.dwelling(&site, &new.dwelling).await?;
         if dwelling.is_none() {
@@ -141,12 +141,15 @@ impl App {
             return Err(Error::PurposeRequired);
         }
         let classes = FieldClasses::of(view.classes());
-        let sealed = self.store.resident(site, id, classes).await?.ok_or(Error::NotFound(Thing::Resident))?;
-        let state = self.file_state(site, id).await?;
-        let facts = match view {
-            View::Full => self.store.facts(site, std::slice::from_ref(id)).await?,
-            View::Masked | View::Basic => Vec::new(),
+        let facts = async {
+            match view {
+                View::Full => Ok(self.store.facts(site, std::slice::from_ref(id)).await?),
+                View::Masked | View::Basic => Ok(Vec::new()),
+            }
         };
+        let sealed = async { Ok(self.store.resident(site, id, classes).await?) };
+        let (sealed, state, facts) = tokio::try_join!(sealed, self.file_state(site, id), facts)?;
+        let sealed = sealed.ok_or(Error::NotFound(Thing::Resident))?;
         let dwelling = self.store.dwelling(site, &sealed.head.dwelling).await?;
         let touches = Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], view.classes());
         let receipt = work.disclose(&touches).await?;
@@ -158,7 +161,7 @@ impl App {
             family: opener.open_option(sealed.family.as_ref())?.flatten(),
             ..bare(&sealed.head, opener.open_option(sealed.status.as_ref())?.unwrap_or_default())
         };
-        let today = self.today(site, work.now).await?;
+        let today = work.today();
         let mut opened = Vec::with_capacity(facts.len());
         for fact in &facts {
             opened.push(fact.open(&opener)?);

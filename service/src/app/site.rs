@@ -423,10 +423,13 @@ impl App {
         staff: Option<&StaffId>,
         page: PageRequest,
     ) -> Result<Page<Post>> {
-        self.begin(call, Some(site)).await?;
+        let work = self.begin(call, Some(site)).await?;
+        let today = work.zone().date_of(work.now);
         let fits = |post: &Post| {
             department.is_none_or(|department| post.department == department)
-                && staff.is_none_or(|staff| post.holders.iter().any(|holder| holder.staff == *staff))
+                && staff.is_none_or(|staff| {
+                    post.holders.iter().any(|holder| holder.staff == *staff && holds_on(holder, today))
+                })
         };
         let id = |post: &Post| post.id.as_str().to_owned();
         filtered(site, &page, fits, id, |sites, next| {
@@ -502,7 +505,11 @@ impl App {
             if twice {
                 return Err(invalid("holder", Invalid::Duplicate));
             }
+            if !holder.cover && post.holders.iter().any(|held| !held.cover && overlap(held, &holder)) {
+                return Err(Error::State(StateConflict::HolderOverlaps));
+            }
             post.holders.push(holder);
+            post.holders.sort_by(|a, b| b.from.cmp(&a.from));
             Ok(())
         })
         .await
@@ -522,9 +529,7 @@ impl App {
         let target = (update.site, update.id, update.version);
         self.change_post(call, repeat, target, "post.end_holder", |post| {
             let running = post.holders.iter_mut().find(|holder| {
-                holder.staff == end.staff
-                    && end.from.is_none_or(|from| from == holder.from)
-                    && holder.to.is_none_or(|to| to > end.to)
+                holder.staff == end.staff && end.from == holder.from && holder.to.is_none_or(|to| to > end.to)
             });
             running.ok_or(Error::State(StateConflict::HolderEnded))?.to = Some(end.to);
             Ok(())
@@ -562,7 +567,7 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let plugin = self.plugins.plugin(update.id.as_str()).ok_or(Error::NotFound(Thing::Plugin))?;
+        let plugin = self.plugins.plugin(update.id.as_str()).ok_or_else(|| self.no_plugin(&update.id))?;
         let mut violations = Vec::new();
         for (at, (code, value)) in update.change.iter().enumerate() {
             let problem = match (plugin.manifest().parameter(code.as_str()), value) {
@@ -636,13 +641,22 @@ impl App {
         work.commit(action, changes, &repeat, post).await
     }
 
+    /// Why a plugin cannot be asked: it is known and not loaded, or nobody knows it.
+    fn no_plugin(&self, plugin: &PluginId) -> Error {
+        if self.known_plugins().iter().any(|known| known.id == plugin.as_str()) {
+            Error::PluginUnavailable(plugin.as_str().to_owned())
+        } else {
+            Error::NotFound(Thing::Plugin)
+        }
+    }
+
     fn parameters_in_force(
         &self,
         site: &SiteId,
         plugin: &PluginId,
         stored: Option<StoredParameters>,
     ) -> Result<Parameters> {
-        let known = self.plugins.plugin(plugin.as_str()).ok_or(Error::NotFound(Thing::Plugin))?;
+        let known = self.plugins.plugin(plugin.as_str()).ok_or_else(|| self.no_plugin(plugin))?;
         let set = stored.as_ref().map(|stored| &stored.values);
         let in_force = |parameter: &Parameter| {
             let set = set.and_then(|values| values.get(&parameter.code));
@@ -667,8 +681,8 @@ impl App {
 pub struct HolderEnd {
     /// Who.
     pub staff: StaffId,
-    /// Which of their times, by its first day; `None`: the running one.
-    pub from: Option<CivilDate>,
+    /// Which of their times, by its first day.
+    pub from: CivilDate,
     /// The last day.
     pub to: CivilDate,
 }
@@ -718,6 +732,16 @@ async fn filtered<'f, T>(
             return Ok(Page::cut(found, page.size, id));
         }
     }
+}
+
+/// Whether a holder's time holds `day`.
+fn holds_on(holder: &PostHolder, day: CivilDate) -> bool {
+    holder.from <= day && holder.to.is_none_or(|to| day <= to)
+}
+
+/// Whether two times on a post share a day.
+fn overlap(a: &PostHolder, b: &PostHolder) -> bool {
+    a.to.is_none_or(|to| b.from <= to) && b.to.is_none_or(|to| a.from <= to)
 }
 
 fn check_post(post: &Post) -> Result<()> {

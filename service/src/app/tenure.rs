@@ -5,7 +5,7 @@ use linli_core::id::{DwellingId, EventId, ResidentId, SiteId, Subject};
 use linli_core::invalid::Invalid;
 use linli_core::kind::EventKind;
 use linli_core::resident::{FieldClass, FileState, Resident, Tenure};
-use linli_core::text::Line;
+use linli_core::text::{Line, Paragraph};
 use linli_core::time::CivilDate;
 use linli_store::{CellChanges, ResidentHead};
 
@@ -59,7 +59,7 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         let dwelling = self.store.dwelling(&site, &move_in.dwelling).await?;
         let mut violations = Vec::new();
         if dwelling.is_none() {
@@ -77,7 +77,7 @@ impl App {
                 id: fresh(EventId::new(&work.new_id()))?,
                 kind: EventKind::HouseholdMovedIn,
                 subject: Subject::Dwelling(dwelling.id.clone()),
-                occurred_at: self.zone(&site).await?.start_of(move_in.on).min(work.now),
+                occurred_at: work.zone().start_of(move_in.on).min(work.now),
                 recorded_at: work.now,
                 aspect: None,
                 note: None,
@@ -144,9 +144,9 @@ impl App {
         repeat: Repeat<FileView>,
         update: Update<ResidentId, (CivilDate, Option<Line>)>,
     ) -> Result<Answer<FileView>> {
-        let (on, _reason) = update.change;
+        let (on, reason) = update.change;
         let target = Update { site: update.site, id: update.id, version: update.version, change: () };
-        self.end_tenure(call, repeat, target, ("move_out_date", on), |head| {
+        self.end_tenure(call, repeat, target, ("move_out_date", on, reason), |head| {
             head.tenure.moved_out = Some(on);
             head.state = FileState::Left;
         })
@@ -165,7 +165,7 @@ impl App {
     ) -> Result<Answer<FileView>> {
         let on = update.change;
         let target = Update { site: update.site, id: update.id, version: update.version, change: () };
-        self.end_tenure(call, repeat, target, ("death_date", on), |head| {
+        self.end_tenure(call, repeat, target, ("death_date", on, None), |head| {
             head.died_on = Some(on);
             head.tenure.moved_out = Some(on);
             head.state = FileState::Left;
@@ -178,7 +178,7 @@ impl App {
         call: &Call,
         repeat: Repeat<FileView>,
         target: Update<ResidentId, ()>,
-        (field, on): (&'static str, CivilDate),
+        (field, on, reason): (&'static str, CivilDate, Option<Line>),
         end: impl FnOnce(&mut ResidentHead) + Send,
     ) -> Result<Answer<FileView>> {
         let Update { site, id, version, .. } = target;
@@ -189,7 +189,7 @@ impl App {
         let opened = self.open_file(&work, &site, &id).await?;
         let mut head = opened.head.clone();
         require_active(&head)?;
-        let today = self.today(&site, work.now).await?;
+        let today = work.today();
         if on > today {
             return Err(invalid(field, Invalid::Future));
         }
@@ -200,7 +200,10 @@ impl App {
         head.updated_at = work.now;
         end(&mut head);
         let mut changes = work.changes(&touches_file(&site, &id));
-        self.note(&work, &mut changes, &head, &[Field::clear(field, FieldClass::Contact)]);
+        // The day stands in the clear part of the file; why somebody left does not.
+        let new = reason.and_then(|reason| Paragraph::new(reason.as_str()).ok());
+        let noted = Field { new, ..Field::clear(field, FieldClass::Status) };
+        self.note(&work, &mut changes, &head, &[noted]);
         let resident = with_head(&opened.resident, &head);
         changes.update_resident(head, CellChanges::default());
         changes.event("resident.left", name::resident(&site, &id));

@@ -2,7 +2,7 @@
 
 use linli_core::id::SiteId;
 use linli_core::resident::FieldClass;
-use linli_core::time::{Instant, SiteZone};
+use linli_core::time::{CivilDate, Instant, SiteZone};
 use linli_store::{
     AuditDraft, ChangeSet, CommitError, Committed, Decision, Fault, FieldClasses, Receipt, RequestDraft,
     Scope, SealError, StoreError,
@@ -105,6 +105,11 @@ impl Work<'_> {
     /// The zone of the site that the call is about.
     pub(super) fn zone(&self) -> SiteZone {
         self.zone
+    }
+
+    /// Today in that site.
+    pub(super) fn today(&self) -> CivilDate {
+        self.zone.date_of(self.now)
     }
 
     /// A change set that carries this call's audit entry and guards on the decision's epoch.

@@ -564,7 +564,10 @@ impl Shows<FileView> for v1::Resident {
             },
             display_name: resident.contact.name.masked(),
             masked_phone: phone.map(Phone::masked).unwrap_or_default(),
-            masked_identity_number: identity.map(IdentityNumber::masked).unwrap_or_default(),
+            masked_identity_number: identity
+                .filter(|_| basic)
+                .map(IdentityNumber::masked)
+                .unwrap_or_default(),
             full_name: shown(basic, resident.contact.name.reveal()),
             phone: shown(basic, phone.map(Phone::reveal).unwrap_or_default()),
             identity_number: shown(full, identity.map(IdentityNumber::reveal).unwrap_or_default()),

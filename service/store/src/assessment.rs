@@ -96,6 +96,29 @@ impl Store {
         found.into_iter().map(to_assessment).collect()
     }
 
+    /// Tier and tags over time of these residents, by resident and day.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn attentions(
+        &self,
+        site: &SiteId,
+        residents: &[ResidentId],
+    ) -> Result<Vec<(ResidentId, Attention)>, StoreError> {
+        let found = attention::Entity::find()
+            .filter(attention::Column::Site.eq(site.as_str()))
+            .filter(attention::Column::Resident.is_in(padded(residents.iter().map(ResidentId::as_str))))
+            .order_by_asc(attention::Column::Resident)
+            .order_by_asc(attention::Column::FromDay)
+            .all(self.reader())
+            .await?;
+        let row = StoreError::Row { table: "attention" };
+        found
+            .into_iter()
+            .map(|found| Ok((ResidentId::new(&found.resident).map_err(|_| row)?, to_attention(found)?)))
+            .collect()
+    }
+
     /// A site's assessments whose `valid_until` is not after `day`, the longest expired first, up to `limit`.
     ///
     /// # Errors
