@@ -265,12 +265,13 @@ pub fn days_in_care(resident: &Resident) -> DateRange {
 
 /// The standards that apply to a resident, as known at `now`; standards that never apply are left out.
 pub fn applied_to_resident(timelines: &[Timeline], standing: &Standing<'_>, now: Instant) -> Vec<Applied> {
+    let attention = attention_spans(standing.attention);
     let applied = timelines.iter().filter_map(|timeline| {
         let spans = spans_of(timeline, |span| {
             if span.standard.subject != SubjectKind::Resident {
                 return Vec::new();
             }
-            matching(&span.standard, standing, span.days, now)
+            matching(&span.standard, standing, &attention, span.days, now)
         });
         let applied = Applied::new(spans);
         let code = applied.code()?;
@@ -296,6 +297,7 @@ pub struct Place<'a> {
 /// The standards that apply to a place, as known at `now`. A place is flagged while a resident in it matches; who it
 /// is does not show.
 pub fn applied_to_place(timelines: &[Timeline], place: &Place<'_>, now: Instant) -> Vec<Applied> {
+    let attention: Vec<_> = place.residents.iter().map(|r| attention_spans(r.attention)).collect();
     let applied = timelines.iter().filter_map(|timeline| {
         let spans = spans_of(timeline, |span| {
             let selector = &span.standard.applies_to;
@@ -306,8 +308,8 @@ pub fn applied_to_place(timelines: &[Timeline], place: &Place<'_>, now: Instant)
             if !kind_fits || days.is_empty() {
                 Vec::new()
             } else if selector.flagged {
-                let flagging = place.residents.iter().flat_map(|resident| {
-                    let matching = matching(&span.standard, resident, days, now);
+                let flagging = place.residents.iter().zip(&attention).flat_map(|(resident, attention)| {
+                    let matching = matching(&span.standard, resident, attention, days, now);
                     matching.into_iter().flat_map(|(days, _)| {
                         resident.tenure.iter().map(move |tenure| (days.intersect(*tenure), KindSet::EMPTY))
                     })
@@ -362,6 +364,7 @@ fn join(mut found: Vec<(DateRange, KindSet)>) -> Vec<(DateRange, KindSet)> {
 fn matching(
     standard: &Standard,
     standing: &Standing<'_>,
+    attention: &[(DateRange, Tier, &[TagCode])],
     range: DateRange,
     now: Instant,
 ) -> Vec<(DateRange, KindSet)> {
@@ -380,9 +383,12 @@ fn matching(
         join(days).into_iter().map(|(days, _)| days).collect()
     };
     let mut found = Vec::new();
-    for (days, tier, tags) in attention_spans(standing.attention) {
-        let fits = selector.min_tier.is_none_or(|least| tier >= least)
-            && selector.max_tier.is_none_or(|most| tier <= most)
+    if member_days.is_empty() {
+        return found;
+    }
+    for (days, tier, tags) in attention {
+        let fits = selector.min_tier.is_none_or(|least| *tier >= least)
+            && selector.max_tier.is_none_or(|most| *tier <= most)
             && selector.tags.iter().all(|tag| tags.contains(tag));
         if !fits {
             continue;
@@ -390,7 +396,7 @@ fn matching(
         let substitutes = standard.substitutes.iter().filter(|s| tags.contains(&s.tag));
         let kinds = substitutes.fold(KindSet::EMPTY, |kinds, s| kinds.union(s.kinds));
         for member in &member_days {
-            let both = member.intersect(days);
+            let both = member.intersect(*days);
             if !both.is_empty() {
                 found.push((both, kinds));
             }
