@@ -25,6 +25,7 @@ mod error;
 mod event;
 mod form;
 mod history;
+mod known;
 mod membership;
 mod migration;
 mod obligation;

@@ -205,9 +205,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn site(&self, id: &SiteId) -> Result<Option<Site>, StoreError> {
+        let generation = match self.known_sites().get(id.as_str()) {
+            Ok(site) => return Ok(Some(site)),
+            Err(generation) => generation,
+        };
         let found =
             site::Entity::find().filter(site::Column::Site.eq(id.as_str())).all(self.reader()).await?;
-        found.into_iter().next().map(to_site).transpose()
+        let site = found.into_iter().next().map(to_site).transpose()?;
+        if let Some(site) = &site {
+            self.known_sites().remember(id.as_str(), site, generation);
+        }
+        Ok(site)
     }
 
     /// A page of sites, by id; `after` is the last id seen.

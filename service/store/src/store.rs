@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use linli_core::site::Site;
 use linli_core::time::Instant;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryFilter, Statement,
@@ -16,7 +17,9 @@ use crate::crypto::cell::{self, Place};
 use crate::crypto::keys::KeyStore;
 use crate::crypto::{Chacha, CryptoProvider, Random, RootKey};
 use crate::error::{CommitError, Fault, OpenError, SealError, StoreError};
+use crate::known::Known;
 use crate::migration::newest_migration;
+use crate::resource::Change;
 use crate::seal::{Receipt, Sealer};
 use crate::table::{Val, idempotency, site_head};
 use crate::writer::Queue;
@@ -90,6 +93,8 @@ struct Inner {
     backend: Backend,
     queues: Vec<Queue>,
     keys: KeyStore,
+    epochs: Known<i64>,
+    sites: Known<Site>,
 }
 
 /// The store. Cheap to clone.
@@ -139,7 +144,9 @@ impl Store {
         };
         let keys = KeyStore::open(backend.keys.clone(), backend.keys_prefix, provider, random, root).await?;
         let queues = backend.writers.iter().cloned().map(Queue::start).collect();
-        Ok(Self { inner: Arc::new(Inner { backend, queues, keys }) })
+        let alone = backend.kind() == DbBackend::Sqlite;
+        let (epochs, sites) = (Known::new(alone), Known::new(alone));
+        Ok(Self { inner: Arc::new(Inner { backend, queues, keys, epochs, sites }) })
     }
 
     /// Whether the database answers, its schema is the one this binary expects, and writes are taken.
@@ -201,8 +208,17 @@ impl Store {
     /// [`CommitError`]; after any but [`CommitError::Unknown`], nothing of it is stored.
     pub async fn commit(&self, name: &'static str, set: ChangeSet) -> Result<Committed, CommitError> {
         let prepared = self.prepare(&set).await?;
-        let ChangeSet { scope, audit, .. } = set;
+        let ChangeSet { scope, audit, changes, bump_epoch, .. } = set;
         let outcome = self.queue(&scope).commit(prepared).await;
+        if bump_epoch || matches!(outcome, Err(CommitError::EpochChanged { .. })) {
+            self.inner.epochs.forget(scope.text());
+        }
+        for change in &changes {
+            if let Change::Site(site) = change {
+                self.inner.epochs.forget(site.id.as_str());
+                self.inner.sites.forget(site.id.as_str());
+            }
+        }
         match &outcome {
             Ok(_) => tracing::trace!(name, "committed"),
             Err(err) => tracing::debug!(name, %err, "not committed"),
@@ -338,11 +354,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn authz_epoch(&self, scope: &Scope) -> Result<Option<i64>, StoreError> {
+        let generation = match self.inner.epochs.get(scope.text()) {
+            Ok(epoch) => return Ok(Some(epoch)),
+            Err(generation) => generation,
+        };
         let found = self.stored_head(scope).await?;
-        Ok(match scope {
+        let epoch = match scope {
             Scope::Site(_) => found.map(|head| head.authz_epoch),
             Scope::System => Some(found.map_or(0, |head| head.authz_epoch)),
-        })
+        };
+        if let Some(epoch) = &epoch {
+            self.inner.epochs.remember(scope.text(), epoch, generation);
+        }
+        Ok(epoch)
     }
 
     /// The numbers of the newest audit entry and event of a scope, `(0, 0)` before the first.
@@ -385,6 +409,11 @@ impl Store {
         let statement = Statement::from_sql_and_values(backend, sql, values);
         let writer = self.inner.backend.writers.first().ok_or(StoreError::Database(Fault::Internal))?;
         Ok(writer.execute_raw(statement).await?.rows_affected())
+    }
+
+    /// Sites that this process knows without asking.
+    pub(crate) fn known_sites(&self) -> &Known<Site> {
+        &self.inner.sites
     }
 
     /// The pool that reads.

@@ -7,6 +7,7 @@ use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Backend, check_schema};
+use crate::crypto::keys::make_tables;
 use crate::error::{Fault, OpenError};
 use crate::migration::Migrator;
 
@@ -14,6 +15,8 @@ use crate::migration::Migrator;
 const OLDEST: i64 = 150_000;
 /// Identifies the migration lock among a database's advisory locks.
 const MIGRATION_LOCK: i64 = 0x6c69_6e6c_6900;
+/// The schema of the key store.
+const KEYS_PREFIX: &str = "linli_keys.";
 /// Writers of one server. Each has a connection; a site always goes to the same one.
 const WRITERS: usize = 2;
 /// A connection that lay idle longer is asked for a sign of life before it is used: busy ones never pay for it, and a
@@ -27,8 +30,9 @@ pub(crate) async fn open(
     readers: u32,
     migrate: bool,
 ) -> Result<Backend, OpenError> {
+    let keys_url = keys_url.unwrap_or(url);
     if migrate {
-        migrate_locked(url).await?;
+        migrate_locked(url, keys_url).await?;
     }
     let reader = connect(url, readers).await?;
     check_server(&reader).await?;
@@ -37,19 +41,29 @@ pub(crate) async fn open(
     for _ in 0..WRITERS {
         writers.push(connect(url, 1).await?);
     }
-    let keys = connect(keys_url.unwrap_or(url), 2).await?;
-    keys.execute_unprepared("CREATE SCHEMA IF NOT EXISTS linli_keys").await?;
-    Ok(Backend { writers, reader, keys, keys_prefix: "linli_keys.", _lock: None })
+    let keys = connect(keys_url, 2).await?;
+    Ok(Backend { writers, reader, keys, keys_prefix: KEYS_PREFIX, _lock: None })
 }
 
-/// Migrates under an advisory lock: on one connection, because the lock belongs to it.
-async fn migrate_locked(url: &str) -> Result<(), OpenError> {
+/// Migrates, and makes the key store's tables, under an advisory lock: on one connection, because the lock belongs
+/// to it.
+async fn migrate_locked(url: &str, keys_url: &str) -> Result<(), OpenError> {
     let connection = connect_with(url, 1, "0").await?;
     connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
-    let migrated = Migrator::up(&connection, None).await;
+    let migrated = match Migrator::up(&connection, None).await {
+        Ok(()) => make_key_store(keys_url).await,
+        Err(err) => Err(err.into()),
+    };
     connection.execute_unprepared(&format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})")).await?;
     connection.close().await?;
-    Ok(migrated?)
+    migrated
+}
+
+async fn make_key_store(url: &str) -> Result<(), OpenError> {
+    let connection = connect_with(url, 1, "0").await?;
+    connection.execute_unprepared("CREATE SCHEMA IF NOT EXISTS linli_keys").await?;
+    make_tables(&connection, KEYS_PREFIX).await?;
+    Ok(connection.close().await?)
 }
 
 async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, OpenError> {

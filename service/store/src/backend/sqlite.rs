@@ -9,6 +9,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbB
 use sea_orm_migration::MigratorTrait;
 
 use super::{Backend, check_schema};
+use crate::crypto::keys::make_tables;
 use crate::error::{Fault, OpenError};
 use crate::migration::Migrator;
 
@@ -31,6 +32,7 @@ pub(crate) async fn open(path: &Path, readers: u32, migrate: bool) -> Result<Bac
     check_schema(&writer).await?;
     let reader = connect(path, readers, true).await?;
     let keys = connect(&beside(path, ".keys"), 2, false).await?;
+    make_tables(&keys, "").await?;
     Ok(Backend { writers: vec![writer], reader, keys, keys_prefix: "", _lock: Some(lock) })
 }
 

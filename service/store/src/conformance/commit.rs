@@ -145,6 +145,63 @@ async fn concurrent_updates_lose_nothing(env: Env) {
     }
 }
 
+/// Two servers on one database, each with its writers, commit to the same sites at once.
+#[test]
+fn two_servers_share_a_database() {
+    run(On::Postgres, async |env: Env| {
+        // Both start at once, on an empty database of their own, and migrate it.
+        let fresh = env.another_url().await;
+        let (first, second) = tokio::join!(open(fresh.clone(), ROOT, 901), open(fresh, ROOT, 902));
+        let stores = [first.unwrap(), second.unwrap()];
+        for site in ["a", "b", "c"] {
+            make_site(&stores[0], site).await;
+        }
+        let clients: Vec<_> = (0..12)
+            .map(|client| {
+                let store = stores[client % 2].clone();
+                tokio::spawn(async move {
+                    for number in 0..25 {
+                        let site = ["a", "b", "c"][(client + number) % 3];
+                        let id = format!("x{client}-{number}");
+                        change(&store, site, |set| {
+                            set.put_dwelling(dwelling(site, &id)).event("e", "sites/a")
+                        })
+                        .await
+                        .unwrap();
+                        // The same file, made by all: its key is the one that was first.
+                        let made = change(&store, site, |set| {
+                            set.create_resident(resident(site, &format!("r{}", number / 3)))
+                        });
+                        match made.await {
+                            Ok(_) | Err(CommitError::Exists { .. }) => {}
+                            Err(err) => panic!("{err}"),
+                        }
+                    }
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await.unwrap();
+        }
+        for site in ["a", "b", "c"] {
+            let scope = Scope::Site(site_id(site));
+            let end = stores[1].verify_chain(&scope, None).await.unwrap();
+            assert_eq!(stores[0].sequences(&scope).await.unwrap().0, end.seq);
+            let events = stores[0].outbox_events(&scope, 0, 1000).await.unwrap();
+            assert_eq!(events.len(), 100);
+            assert!(events.iter().enumerate().all(|(index, event)| event.seq == index as i64 + 1));
+            for (reading, store) in stores.iter().enumerate() {
+                let receipt = disclose(store, site, &["r0", "r1", "r5"], FieldClass::ALL).await;
+                let ids = ["r0", "r1", "r5"].map(resident_id);
+                let found = store.residents_by_id(&site_id(site), &ids, FieldClasses::all()).await.unwrap();
+                assert_eq!(found.len(), 3);
+                let opener = store.opener(&receipt).await.unwrap();
+                assert!(found.iter().all(|sealed| sealed.open(&opener).is_ok()), "server {reading}");
+            }
+        }
+    });
+}
+
 async fn one_bad_change_set_spoils_no_other(env: Env) {
     let store = &env.store;
     make_site(store, "a").await;

@@ -86,6 +86,12 @@ impl Env {
         config(&self.directory, self.url.as_deref())
     }
 
+    /// An empty database of the same cluster, not opened yet.
+    pub(crate) async fn another_url(&self) -> StoreConfig {
+        let cluster = self.cluster.as_ref().expect("a case for PostgreSQL");
+        config(&self.directory, Some(&cluster.database().await))
+    }
+
     pub(crate) fn file(&self) -> PathBuf {
         self.directory.path().join("linli.db")
     }

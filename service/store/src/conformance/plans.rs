@@ -90,6 +90,17 @@ fn hot_reads_search() {
             "USING INDEX resident_dwelling (site=? AND dwelling=?",
         )
         .await;
+        check(
+            "SELECT * FROM resident WHERE site = ? AND dwelling IN (?, ?) ORDER BY id",
+            "USING INDEX resident_dwelling (site=? AND dwelling=?",
+        )
+        .await;
+        check(
+            "SELECT * FROM record WHERE site = ? AND occurred_at >= ? AND occurred_at < ? AND id < ? ORDER BY id DESC \
+             LIMIT ?",
+            &keyed("record", "site=? AND id<?"),
+        )
+        .await;
         for table in ["resident_identity", "resident_index"] {
             check(
                 &format!("SELECT * FROM {table} WHERE site = ? AND resident IN (?, ?)"),

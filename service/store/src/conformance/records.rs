@@ -2,13 +2,18 @@
 
 use linli_core::event::{CareEvent, EventAspect};
 use linli_core::id::{AreaId, EventId, RecordId};
-use linli_core::kind::EventKind;
+use linli_core::kind::{EventKind, ServiceKind};
 use linli_core::record::Evaluation;
 
 use super::*;
-use crate::{CareRange, Page, SealError, Sites};
+use crate::{CareRange, Page, RecordFilter, SealError, Sites};
 
-on_both!(a_record_and_its_corrections, care_is_read_by_subject_and_time, records_page);
+on_both!(
+    a_record_and_its_corrections,
+    care_is_read_by_subject_and_time,
+    records_page,
+    places_and_who_lives_there
+);
 
 fn id(text: &str) -> RecordId {
     RecordId::new(text).unwrap()
@@ -173,4 +178,38 @@ async fn records_page(env: Env) {
     }
     assert_eq!(seen, ["v7", "v6", "v5", "v3", "v2", "v1", "v0"]);
     assert_eq!(store.records_by_id(&a, &[id("v4"), id("v99")]).await.unwrap().len(), 1);
+    let filter = RecordFilter { kind: None, from: at(1), to: at(4) };
+    let newest = store.records_newest(&a, &filter, Some(&id("v7")), 3).await.unwrap();
+    assert_eq!(ids(&newest), ["v6", "v5", "v4"]);
+    assert!(newest.iter().flat_map(|stored| &stored.content).all(Option::is_none), "without words");
+    let rest = store.records_newest(&a, &filter, Some(&id("v4")), 3).await.unwrap();
+    assert_eq!(ids(&rest), ["v3", "v2"]);
+    let kind = Some(ServiceKind::Patrol);
+    assert!(store.records_newest(&a, &RecordFilter { kind, ..filter }, None, 3).await.unwrap().is_empty());
+}
+
+async fn places_and_who_lives_there(env: Env) {
+    let store = &env.store;
+    let a = site_id("a");
+    make_site(store, "a").await;
+    for (number, building) in ["7", "9", "7", "5", "7"].into_iter().enumerate() {
+        let value = Dwelling { building: line(building), ..dwelling("a", &format!("e{number}")) };
+        change(store, "a", |set| set.put_dwelling(value)).await.unwrap();
+    }
+    for (number, door) in [(1, "e0"), (2, "e1"), (3, "e0"), (4, "e4")] {
+        let mut value = resident("a", &format!("r{number}"));
+        value.dwelling = DwellingId::new(door).unwrap();
+        change(store, "a", |set| set.create_resident(value)).await.unwrap();
+    }
+    let door = |text: &str| DwellingId::new(text).unwrap();
+    let heads = store.residents_of_dwellings(&a, &[door("e4"), door("e0"), door("e3")]).await.unwrap();
+    assert_eq!(heads.iter().map(|head| head.id.as_str()).collect::<Vec<_>>(), ["r1", "r3", "r4"]);
+    let buildings = async |names: &[&str], after: Option<&DwellingId>, limit| -> Vec<String> {
+        let found = store.dwellings_of_buildings(&a, names, after, limit).await.unwrap();
+        found.iter().map(|dwelling| dwelling.id.as_str().to_owned()).collect()
+    };
+    assert_eq!(buildings(&["7"], None, 2).await, ["e0", "e2"]);
+    assert_eq!(buildings(&["7"], Some(&door("e2")), 2).await, ["e4"]);
+    assert_eq!(buildings(&["9", "5"], None, 9).await, ["e1", "e3"]);
+    assert!(buildings(&["8"], None, 9).await.is_empty());
 }

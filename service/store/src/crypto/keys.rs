@@ -68,7 +68,8 @@ struct Wrapped {
 
 struct Creation {
     keys: Vec<Wrapped>,
-    done: oneshot::Sender<Result<(), Fault>>,
+    /// Whether every key that was waiting was new.
+    done: oneshot::Sender<Result<bool, Fault>>,
 }
 
 #[derive(Default)]
@@ -108,7 +109,7 @@ pub(crate) struct KeyStore {
 }
 
 impl KeyStore {
-    /// Opens the key store, makes its tables where they are missing, and checks that the root key is the right one.
+    /// Opens the key store and checks that the root key is the right one.
     pub(crate) async fn open(
         connection: DatabaseConnection,
         prefix: &'static str,
@@ -128,7 +129,6 @@ impl KeyStore {
             residents: Mutex::default(),
             creations,
         };
-        store.make_tables().await?;
         store.check_root().await?;
         Ok(store)
     }
@@ -139,30 +139,6 @@ impl KeyStore {
 
     pub(crate) fn random(&self) -> &dyn Random {
         &*self.random
-    }
-
-    async fn make_tables(&self) -> Result<(), OpenError> {
-        let (text, int, bytes) = match self.connection.get_database_backend() {
-            DbBackend::Postgres => ("TEXT COLLATE \"C\"", "BIGINT", "BYTEA"),
-            _ => ("TEXT", "INTEGER", "BLOB"), // a foreign enum; the other one the store opens is SQLite
-        };
-        let prefix = self.prefix;
-        for table in [
-            format!("root_check (id {int} NOT NULL PRIMARY KEY, cell {bytes} NOT NULL)"),
-            format!(
-                "site_key (site {text} NOT NULL, version {int} NOT NULL, seal {bytes} NOT NULL, \
-                 find {bytes} NOT NULL, PRIMARY KEY (site, version))"
-            ),
-            format!(
-                "resident_key (site {text} NOT NULL, resident {text} NOT NULL, version {int} NOT NULL, \
-                 wrapped {bytes} NOT NULL, PRIMARY KEY (site, resident, version))"
-            ),
-        ] {
-            self.connection
-                .execute_unprepared(&format!("CREATE TABLE IF NOT EXISTS {prefix}{table}"))
-                .await?;
-        }
-        Ok(())
     }
 
     async fn check_root(&self) -> Result<(), OpenError> {
@@ -292,10 +268,9 @@ impl KeyStore {
 
     /// Makes keys for residents that have none; durable when it returns.
     pub(crate) async fn create(&self, site: &str, residents: &[String]) -> Result<(), SealError> {
-        let known = self.residents(site, residents).await?;
         let site_keys = self.site(site).await?;
-        let mut keys = Vec::new();
-        for resident in residents.iter().filter(|resident| !known.contains_key(*resident)) {
+        let (mut keys, mut made) = (Vec::new(), Vec::new());
+        for resident in residents.iter().filter(|resident| !self.caches(site, resident)) {
             let key = Key::draw(self.random())?;
             let place = resident_place(site, std::slice::from_ref(resident), FIRST_VERSION);
             let bytes = place.with(|place| {
@@ -303,6 +278,10 @@ impl KeyStore {
                 cell::seal(self.provider(), self.random(), wrap, site_keys.version, place, key.bytes())
             })?;
             keys.push(Wrapped { site: site.to_owned(), resident: resident.clone(), bytes });
+            made.push((
+                (site.to_owned(), resident.clone()),
+                ResidentKeys(Arc::new(vec![(FIRST_VERSION, key)])),
+            ));
         }
         if keys.is_empty() {
             return Ok(());
@@ -310,8 +289,17 @@ impl KeyStore {
         let (done, finished) = oneshot::channel();
         let gone = SealError::KeyStore(Fault::Unavailable);
         self.creations.send(Creation { keys, done }).await.map_err(|_| gone)?;
-        // Another server may have been first: what counts is what a reader finds now.
-        finished.await.map_err(|_| gone)?.map_err(SealError::KeyStore)
+        // A resident may have a key already (a repeated command, another server): then what counts is what is stored.
+        if finished.await.map_err(|_| gone)?.map_err(SealError::KeyStore)? {
+            let mut cache = self.residents.lock().unwrap_or_else(PoisonError::into_inner);
+            made.into_iter().for_each(|(place, keys)| cache.put(place, keys));
+        }
+        Ok(())
+    }
+
+    fn caches(&self, site: &str, resident: &str) -> bool {
+        let mut cache = self.residents.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.get(&(site.to_owned(), resident.to_owned())).is_some()
     }
 
     async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<(), DbErr> {
@@ -325,6 +313,28 @@ impl KeyStore {
         let statement = Statement::from_sql_and_values(backend, marked(backend, sql), values);
         self.connection.query_all_raw(statement).await
     }
+}
+
+/// Makes the tables where they are missing.
+pub(crate) async fn make_tables(connection: &DatabaseConnection, prefix: &str) -> Result<(), OpenError> {
+    let (text, int, bytes) = match connection.get_database_backend() {
+        DbBackend::Postgres => ("TEXT COLLATE \"C\"", "BIGINT", "BYTEA"),
+        _ => ("TEXT", "INTEGER", "BLOB"), // a foreign enum; the other one the store opens is SQLite
+    };
+    for table in [
+        format!("root_check (id {int} NOT NULL PRIMARY KEY, cell {bytes} NOT NULL)"),
+        format!(
+            "site_key (site {text} NOT NULL, version {int} NOT NULL, seal {bytes} NOT NULL, \
+             find {bytes} NOT NULL, PRIMARY KEY (site, version))"
+        ),
+        format!(
+            "resident_key (site {text} NOT NULL, resident {text} NOT NULL, version {int} NOT NULL, \
+             wrapped {bytes} NOT NULL, PRIMARY KEY (site, resident, version))"
+        ),
+    ] {
+        connection.execute_unprepared(&format!("CREATE TABLE IF NOT EXISTS {prefix}{table}")).await?;
+    }
+    Ok(())
 }
 
 /// Stores new keys, as many as wait by one statement.
@@ -344,7 +354,7 @@ async fn create(
             values.push(Value::String(Some(key.resident)));
             values.push(Value::Bytes(Some(key.bytes)));
         }
-        let mut result = Ok(());
+        let (count, mut written, mut result) = (tuples.len(), 0, Ok(()));
         for (tuples, values) in tuples.chunks(1024).zip(values.chunks(3 * 1024)) {
             let sql = format!(
                 "INSERT INTO {prefix}resident_key (site, resident, version, wrapped) VALUES {} \
@@ -352,10 +362,12 @@ async fn create(
                 tuples.join(", ")
             );
             let statement = Statement::from_sql_and_values(backend, marked(backend, &sql), values.to_vec());
-            if let Err(err) = connection.execute_raw(statement).await {
-                result = Err(Fault::of(&err));
+            match connection.execute_raw(statement).await {
+                Ok(done) => written += done.rows_affected(),
+                Err(err) => result = Err(Fault::of(&err)),
             }
         }
+        let result = result.map(|()| written == count as u64);
         for creation in waiting.drain(..) {
             let _ = creation.done.send(result); // a caller that went away does not need it
         }
