@@ -107,7 +107,7 @@ pub(super) struct Walk {
 /// A resident who may flag a place.
 struct Flagging {
     care: ResidentCare,
-    tenure: [DateRange; 1],
+    tenure: Vec<DateRange>,
 }
 
 /// Every resident in care by the building they live in.
@@ -260,7 +260,7 @@ impl<'a> Estate<'a> {
 
     /// The standards that apply to a resident.
     pub(super) fn applied(&self, care: &ResidentCare) -> Vec<Applied> {
-        let tenure = [days_in_care(&care.head)];
+        let tenure = days_in_care(&care.head);
         let standing = Standing {
             memberships: &care.memberships,
             attention: &care.attention,
@@ -327,7 +327,7 @@ impl<'a> Estate<'a> {
     fn of_resident(&self, care: ResidentCare) -> Result<Owed> {
         let subject = Subject::Resident(care.head.id.clone());
         let applied = self.applied(&care);
-        let tenure = [days_in_care(&care.head)];
+        let tenure = days_in_care(&care.head);
         let case = self.case(&subject, &care, &applied, &tenure);
         let obligations = obligation::obligations(&case, self.range, self.now).map_err(calendar_error)?;
         let records = care.records.clone();
@@ -466,7 +466,7 @@ impl<'a> Estate<'a> {
 
 impl Flagging {
     fn of(care: ResidentCare) -> Self {
-        Self { tenure: [days_in_care(&care.head)], care }
+        Self { tenure: days_in_care(&care.head), care }
     }
 
     fn standing(&self) -> Standing<'_> {
@@ -489,13 +489,14 @@ impl Roster {
     }
 }
 
-/// The days on which duties towards a resident run: the tenure, up to but without the day of death.
-pub(super) fn days_in_care(head: &ResidentHead) -> DateRange {
-    let days = head.tenure.days();
-    match head.died_on {
-        Some(died) => DateRange::new(days.start(), days.end().min(died)),
-        None => days,
-    }
+/// The days on which duties towards a resident run: every tenure, the last up to but without the day of death.
+pub(super) fn days_in_care(head: &ResidentHead) -> Vec<DateRange> {
+    let last = head.tenure.days();
+    let last = match head.died_on {
+        Some(died) => DateRange::new(last.start(), last.end().min(died)),
+        None => last,
+    };
+    head.earlier_tenures.iter().map(|tenure| tenure.days()).chain([last]).collect()
 }
 
 /// What the calendar cannot answer.

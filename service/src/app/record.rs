@@ -681,7 +681,9 @@ fn exists(head: &ResidentHead) -> bool {
 /// Why care on a day cannot belong to a resident's tenure. A file that was left still takes what happened before.
 fn outside_tenure(head: &ResidentHead, day: CivilDate) -> Option<Invalid> {
     let last = [head.tenure.moved_out, head.died_on].into_iter().flatten().min();
-    if day < head.tenure.moved_in {
+    if head.earlier_tenures.iter().any(|tenure| tenure.days().contains(day)) {
+        None
+    } else if day < head.tenure.moved_in {
         Some(Invalid::BeforeTenure)
     } else if last.is_some_and(|last| day > last) {
         Some(Invalid::AfterTenure)
@@ -839,6 +841,7 @@ mod tests {
                 dwelling: DwellingId::new("d").unwrap(),
                 state,
                 tenure: Tenure { moved_in: day("2026-03-01"), moved_out: moved_out.map(day) },
+                earlier_tenures: Vec::new(),
                 died_on: died_on.map(day),
                 created_at: Instant::clamped(0),
                 updated_at: Instant::clamped(0),

@@ -103,6 +103,7 @@ impl App {
                             return Err(invalid("move_in_date", Invalid::EndsBeforeStart));
                         }
                         head.state = FileState::Active;
+                        head.earlier_tenures.push(head.tenure);
                         head.tenure = Tenure { moved_in: move_in.on, moved_out: None };
                     }
                     FileState::Sealed | FileState::Erased => {

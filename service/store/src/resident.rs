@@ -39,6 +39,8 @@ pub struct ResidentHead {
     pub state: FileState,
     /// When they live here.
     pub tenure: Tenure,
+    /// When they lived here before they left and came back, in order.
+    pub earlier_tenures: Vec<Tenure>,
     /// The day of death.
     pub died_on: Option<CivilDate>,
     /// When the file was opened (care clock).
@@ -58,6 +60,7 @@ impl ResidentHead {
             dwelling: resident.dwelling.clone(),
             state: resident.state,
             tenure: resident.tenure,
+            earlier_tenures: Vec::new(),
             died_on: resident.died_on,
             created_at: resident.created_at,
             updated_at: resident.updated_at,
@@ -249,6 +252,7 @@ pub(crate) fn update_rows(
         state: head.state.code().to_owned(),
         moved_in: days(head.tenure.moved_in),
         moved_out: head.tenure.moved_out.map(days),
+        earlier_tenures: earlier_column(&head.earlier_tenures),
         died_on: head.died_on.map(days),
         created_at: head.created_at.micros(),
         updated_at: head.updated_at.micros(),
@@ -621,6 +625,23 @@ fn sealed_cell<T: Plain>(row: resident_cell::Model, class: FieldClass) -> Sealed
     }
 }
 
+/// Past tenures as `first/last` in days since 1970-01-01, separated by blanks.
+fn earlier_column(tenures: &[Tenure]) -> Option<String> {
+    let text = |tenure: &Tenure| {
+        let last = tenure.moved_out.unwrap_or(tenure.moved_in);
+        format!("{}/{}", tenure.moved_in.days(), last.days())
+    };
+    (!tenures.is_empty()).then(|| tenures.iter().map(text).collect::<Vec<_>>().join(" "))
+}
+
+fn earlier(column: &str) -> Option<Vec<Tenure>> {
+    let tenure = |text: &str| {
+        let (first, last) = text.split_once('/')?;
+        Some(Tenure { moved_in: date(first.parse().ok()?)?, moved_out: Some(date(last.parse().ok()?)?) })
+    };
+    column.split_ascii_whitespace().map(tenure).collect()
+}
+
 pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> {
     let build = || {
         Some(ResidentHead {
@@ -629,6 +650,7 @@ pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> 
             dwelling: DwellingId::new(&row.dwelling).ok()?,
             state: FileState::from_code(&row.state).ok()?,
             tenure: Tenure { moved_in: date(row.moved_in)?, moved_out: date_opt(row.moved_out)? },
+            earlier_tenures: earlier(row.earlier_tenures.as_deref().unwrap_or_default())?,
             died_on: date_opt(row.died_on)?,
             created_at: instant(row.created_at)?,
             updated_at: instant(row.updated_at)?,

@@ -178,7 +178,8 @@ tables! {
     }
     /// Care files: the clear part.
     resident Resident = "resident" versioned (site: String, id: String) {
-        version: i64, dwelling: String, state: String, moved_in: i64, moved_out: Option<i64>, died_on: Option<i64>,
+        version: i64, dwelling: String, state: String, moved_in: i64, moved_out: Option<i64>,
+        earlier_tenures: Option<String>, died_on: Option<i64>,
         created_at: i64, updated_at: i64,
     }
     /// Care files: one sealed cell per field class.

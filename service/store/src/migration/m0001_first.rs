@@ -154,6 +154,7 @@ CREATE TABLE resident (
     state $text NOT NULL CHECK (state IN ('active', 'left', 'sealed', 'erased')),
     moved_in $int NOT NULL,
     moved_out $int,
+    earlier_tenures $text,
     died_on $int,
     created_at $int NOT NULL,
     updated_at $int NOT NULL,
