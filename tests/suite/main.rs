@@ -13,7 +13,20 @@
     reason = "a helper of a test may end the test, and speaks through the harness"
 )]
 
+mod admin;
 mod architecture;
 mod authorisation;
 mod built;
+mod catalog;
+mod compliance;
+mod demo;
+mod errors;
 mod harness;
+mod import;
+mod obligation;
+mod plugin;
+mod record;
+mod resident;
+mod site;
+mod roster;
+mod weeks;

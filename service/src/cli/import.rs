@@ -172,7 +172,7 @@ pub async fn import(
         let request_id = ids.next(SystemClock.now());
         let outcomes = client.import(site, chunk, create_dwellings, &request_id).await?;
         for (row, outcome) in chunk.iter().zip(outcomes) {
-            summary.count(row.line, outcome);
+            summary.count(row.line, with_hint(outcome, create_dwellings, language));
         }
         progress.advance(chunk.len());
     }
@@ -336,6 +336,25 @@ impl Summary {
     }
 }
 
+/// A dwelling that the site does not have is the commonest refusal, and has a remedy.
+fn with_hint(outcome: RowOutcome, create_dwellings: bool, language: Language) -> RowOutcome {
+    match outcome {
+        RowOutcome::Refused(mut why)
+            if !create_dwellings && why.iter().any(|w| w.starts_with("`dwelling`")) =>
+        {
+            why.push(
+                match language {
+                    Language::Zh => "房屋未登记时可加 `--create-dwellings`",
+                    Language::En => "where the site lacks the dwelling, `--create-dwellings` adds it",
+                }
+                .to_owned(),
+            );
+            RowOutcome::Refused(why)
+        }
+        other => other,
+    }
+}
+
 fn at_line(line: u32, what: &str, language: Language) -> String {
     match language {
         Language::Zh => format!("第 {line} 行:{what}"),
@@ -374,5 +393,53 @@ fn fit(value: FactValue, fact_type: &FactType) -> Option<FactValue> {
         | (FactType::Number, FactValue::Bool(_) | FactValue::Date(_))
         | (FactType::Date, FactValue::Bool(_) | FactValue::Integer(_))
         | (FactType::Text, FactValue::Bool(_) | FactValue::Date(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_in_the_types_of_their_fields() {
+        let check = |value: FactValue, fact_type: FactType, expect: Option<FactValue>| {
+            let found = fit(value.clone(), &fact_type);
+            assert!(found == expect, "{value:?} as {fact_type:?}: {found:?}");
+        };
+        let day = CivilDate::from_ymd(2026, 3, 16).expect("a day");
+        let codes = || FactType::Code(vec!["2".into(), "yes".into()]);
+        check(FactValue::Bool(true), FactType::Flag, Some(FactValue::Bool(true)));
+        check(FactValue::Bool(true), codes(), Some(FactValue::Code("yes".into())));
+        check(FactValue::Bool(false), codes(), None);
+        check(FactValue::Bool(true), FactType::Number, None);
+        check(FactValue::Integer(2), FactType::Number, Some(FactValue::Integer(2)));
+        check(FactValue::Integer(2), codes(), Some(FactValue::Code("2".into())));
+        check(FactValue::Integer(3), codes(), None);
+        check(FactValue::Integer(2), FactType::Text, Some(FactValue::Text("2".into())));
+        check(FactValue::Integer(1), FactType::Flag, None);
+        check(FactValue::Code("2".into()), FactType::Number, Some(FactValue::Integer(2)));
+        check(FactValue::Code("two".into()), FactType::Number, None);
+        check(FactValue::Text("2026-03-16".into()), FactType::Date, Some(FactValue::Date(day)));
+        check(FactValue::Date(day), FactType::Date, Some(FactValue::Date(day)));
+        check(FactValue::Date(day), FactType::Text, None);
+    }
+
+    #[test]
+    fn what_is_said_of_a_file() {
+        let csv = "姓名,住址,身份证号,籍贯\n张某,3-2-501,1,某地\n李某,3-2-502,,某地";
+        let roster = roster::read(csv.as_bytes(), &Options::default()).expect("a roster");
+        let check = |language: Language, totals: &str, first: &str| {
+            let summary = Summary::of_file(&roster, language);
+            assert_eq!(summary.totals(language), totals);
+            assert_eq!(summary.notes.first().map(String::as_str), Some(first));
+            assert_eq!(summary.refused.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2]);
+            assert!(summary.verdict(language).is_err(), "a refused row is a failure");
+        };
+        check(Language::Zh, "2 行:可导入 1,有误 1", "未识别的列,未导入:`籍贯`");
+        check(
+            Language::En,
+            "2 rows: 1 fit, 1 do not",
+            "columns that are not known and were not read: `籍贯`",
+        );
     }
 }

@@ -75,6 +75,7 @@ impl Demo {
             signals.end().await;
         }
         server.running.stop().await;
+        server.assembled.app.store.close().await;
         drop(server.assembled);
         told
     }

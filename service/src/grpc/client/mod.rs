@@ -120,6 +120,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::Endpoint`], [`ClientError::Token`] or [`ClientError::Unreachable`].
     pub async fn connect(target: &Target) -> Result<Self> {
+        if !["http://", "https://", "unix:"].iter().any(|scheme| target.endpoint.starts_with(scheme)) {
+            return Err(ClientError::Endpoint(target.endpoint.clone()));
+        }
         let wrong = |_| ClientError::Endpoint(target.endpoint.clone());
         let mut endpoint = Endpoint::from_shared(target.endpoint.clone()).map_err(wrong)?;
         endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).tcp_nodelay(true);
