@@ -113,6 +113,8 @@ pub enum StateConflict {
     RecordVoided,
     /// The holder's time has ended, or there is no such holder.
     HolderEnded,
+    /// Somebody else holds the post in that time.
+    HolderOverlaps,
 }
 
 /// What a use case returns.

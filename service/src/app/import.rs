@@ -9,16 +9,16 @@ use linli_core::invalid::Invalid;
 use linli_core::membership::{Basis, Membership};
 use linli_core::resident::FileState as FileStage;
 use linli_core::site::Dwelling;
-use linli_core::text::Line;
+use linli_core::text::{Language, Line};
 use linli_core::time::CivilDate;
 use linli_store::{ChangeSet, Committed, FieldClasses, IndexColumn};
 
-use super::App;
 use super::assessment::FileState;
 use super::file::{FileChange, NewFact, NewFile, OpenedFile, current_facts, violation};
 use super::resident::FILE;
 use super::site::fresh;
 use super::work::{Touches, Work};
+use super::{Answer, App, Repeat};
 use crate::auth::Call;
 use crate::error::{Error, Result, Violation};
 use crate::name;
@@ -79,6 +79,17 @@ pub struct RowResult {
     pub outcome: Result<RowOutcome>,
 }
 
+/// What became of a roster, and how it is to be told.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// The site.
+    pub site: SiteId,
+    /// The caller's language: what is wrong with a row is told in it.
+    pub language: Language,
+    /// In the order of the rows.
+    pub results: Vec<RowResult>,
+}
+
 /// A row on its way: parsed, placed, matched.
 struct Candidate {
     at: usize,
@@ -87,7 +98,8 @@ struct Candidate {
 }
 
 impl App {
-    /// Imports rows into a site; results in the order of the rows.
+    /// Imports rows into a site; results in the order of the rows. Under a request id the same roster gives the same
+    /// answer again.
     ///
     /// # Errors
     /// [`Error::NotFound`] for the site, [`Error::Denied`], [`Error::StoreUnavailable`]; what is wrong with a row is in
@@ -95,11 +107,15 @@ impl App {
     pub async fn import_residents(
         &self,
         call: &Call,
+        repeat: Repeat<Imported>,
         site: &SiteId,
         create_dwellings: bool,
         rows: Vec<std::result::Result<ImportRow, (i64, Vec<Violation>)>>,
-    ) -> Result<Vec<RowResult>> {
+    ) -> Result<Answer<Imported>> {
         let work = self.begin(call, Some(site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
         let today = work.zone().date_of(work.now);
         let mut results: Vec<RowResult> = Vec::with_capacity(rows.len());
         let mut seen = HashSet::new();
@@ -108,7 +124,14 @@ impl App {
             let chunk: Vec<_> = rows.by_ref().take(CHUNK).collect();
             results.extend(self.import_chunk(&work, site, today, create_dwellings, chunk, &mut seen).await?);
         }
-        Ok(results)
+        let imported = Imported { site: site.clone(), language: call.language, results };
+        if repeat.id.is_none() {
+            return Ok(Answer::Fresh(imported));
+        }
+        // Each row is a commit of its own; the answer is kept once all of them are done. A roster that was cut off is
+        // sent again, and its rows that are there already change nothing.
+        let changes = work.changes(&Touches::resource(format!("{}/residents", name::site(site))));
+        work.commit("resident.import", changes, &repeat, imported).await
     }
 
     async fn import_chunk(

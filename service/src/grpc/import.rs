@@ -7,13 +7,16 @@ use linli_core::invalid::Invalid;
 use linli_core::text::{Language, Line};
 use linli_core::time::CivilDate;
 use linli_proto::v1;
+use prost::Message;
+use sha2::{Digest, Sha256};
 use tonic::Streaming;
 
 use super::check::Check;
+use super::convert::Shows;
 use super::request::required_date;
 use super::{resident, status};
-use crate::app::App;
-use crate::app::import::{IMPORT_ROWS_MAX, ImportRow, Place, RowOutcome, RowResult};
+use crate::app::import::{IMPORT_ROWS_MAX, ImportRow, Imported, Place, RowOutcome, RowResult};
+use crate::app::{Answer, App, Repeat};
 use crate::auth::Call;
 use crate::error::{Error, Result, Violation};
 use crate::name;
@@ -31,7 +34,13 @@ pub(super) async fn import(
         Some(Part::Header(header)) => header,
         Some(Part::Row(_)) | None => return Err(refused("header", Invalid::Missing)),
     };
-    let site = super::request::one("header.parent", name::parse_site(&header.parent))?;
+    let mut check = Check::new();
+    let site = check.take("header.parent", name::parse_site(&header.parent));
+    let id = check.optional("header.request_id", &header.request_id, super::request_id);
+    let (site, id) = check.finish(site.zip(id))?;
+    let mut hash = Sha256::new();
+    let unnamed = v1::ImportHeader { request_id: String::new(), ..header.clone() };
+    hash.update(unnamed.encode_length_delimited_to_vec());
     let mut rows = Vec::new();
     let mut lines = std::collections::HashSet::new();
     while let Some(part) = next(&mut stream).await? {
@@ -39,6 +48,7 @@ pub(super) async fn import(
         if rows.len() == IMPORT_ROWS_MAX {
             return Err(refused("row", Invalid::TooMany { max: IMPORT_ROWS_MAX }));
         }
+        hash.update(message.encode_length_delimited_to_vec());
         let line = message.line;
         let mut parsed = row(&site, &message);
         if line < 1 {
@@ -48,18 +58,29 @@ pub(super) async fn import(
         }
         rows.push(parsed.map_err(|violations| (line, violations)));
     }
-    let results = app.import_residents(&call, &site, header.create_dwellings, rows).await?;
-    let mut response = v1::ImportResidentsResponse::default();
-    for result in results {
-        match &result.outcome {
-            Ok(RowOutcome::Created(_)) => response.created_count += 1,
-            Ok(RowOutcome::Updated(_)) => response.updated_count += 1,
-            Ok(RowOutcome::Unchanged(_)) => response.unchanged_count += 1,
-            Err(_) => response.failed_count += 1,
-        }
-        response.results.push(row_result(&site, &result, call.language));
+    let repeat =
+        Repeat { id, hash: hash.finalize().into(), encode: super::encode::<_, v1::ImportResidentsResponse> };
+    match app.import_residents(&call, repeat, &site, header.create_dwellings, rows).await? {
+        Answer::Fresh(imported) => Ok(v1::ImportResidentsResponse::shows(&imported)),
+        Answer::Repeated(bytes) => v1::ImportResidentsResponse::decode(bytes.as_slice())
+            .map_err(|_| Error::Internal("a kept answer does not decode".into())),
     }
-    Ok(response)
+}
+
+impl Shows<Imported> for v1::ImportResidentsResponse {
+    fn shows(imported: &Imported) -> Self {
+        let mut response = Self::default();
+        for result in &imported.results {
+            match &result.outcome {
+                Ok(RowOutcome::Created(_)) => response.created_count += 1,
+                Ok(RowOutcome::Updated(_)) => response.updated_count += 1,
+                Ok(RowOutcome::Unchanged(_)) => response.unchanged_count += 1,
+                Err(_) => response.failed_count += 1,
+            }
+            response.results.push(row_result(&imported.site, result, imported.language));
+        }
+        response
+    }
 }
 
 async fn next(

@@ -146,12 +146,15 @@ trait Repeatable: Message + Clone {
     /// What makes the command repeatable.
     fn repeat<T>(&self, encode: fn(&T) -> Vec<u8>) -> Result<Repeat<T>> {
         let mut check = check::Check::new();
-        let id = check.optional("request_id", self.request_id(), |text| {
-            uuid::Uuid::parse_str(text).map(|id| id.hyphenated().to_string()).map_err(|_| Invalid::Uuid)
-        });
+        let id = check.optional("request_id", self.request_id(), request_id);
         let id = check.finish(id)?;
         Ok(Repeat { id, hash: Sha256::digest(self.without_id().encode_to_vec()).into(), encode })
     }
+}
+
+/// A request id in one spelling.
+fn request_id(text: &str) -> std::result::Result<String, Invalid> {
+    uuid::Uuid::parse_str(text).map(|id| id.hyphenated().to_string()).map_err(|_| Invalid::Uuid)
 }
 
 macro_rules! repeatable {

@@ -2,6 +2,7 @@
 
 use linli_core::id::{ResidentId, SiteId};
 use linli_core::invalid::Invalid;
+use linli_core::pause::PauseReason;
 use linli_core::text::Line;
 use linli_proto::v1;
 
@@ -21,9 +22,12 @@ pub(super) fn new_pause(message: &v1::PauseRequest) -> Result<(SiteId, ResidentI
     let expected = check.take("pause.expected_return_date", required_date(&pause.expected_return_date));
     let remark = check.take("pause.note", Line::optional(&pause.note));
     if let (Some(left_on), Some(expected)) = (left_on, expected)
-        && expected < left_on
+        && expected <= left_on
     {
         check.refuse("pause.expected_return_date", Invalid::EndsBeforeStart);
+    }
+    if let (Some(PauseReason::Other), Some(None)) = (reason, &remark) {
+        check.refuse("pause.note", Invalid::Missing);
     }
     let parsed = at.zip(reason).zip(left_on.zip(expected).zip(remark));
     let ((at, reason), ((left_on, expected_return), remark)) = check.finish(parsed)?;

@@ -212,8 +212,13 @@ impl v1::site_service_server::SiteService for Face {
             let at = check.take("name", name::parse_post(&message.name));
             let version = check.take("etag", parse_etag(&message.etag));
             let staff = check.take("staff", name::parse_staff(&message.staff));
-            let from = check.date("start_date", &message.start_date);
+            let from = check.take("start_date", required_date(&message.start_date));
             let to = check.take("end_date", required_date(&message.end_date));
+            if let (Some(from), Some(to)) = (from, to)
+                && to < from
+            {
+                check.refuse("end_date", Invalid::EndsBeforeStart);
+            }
             let parsed = at.zip(version).zip(staff.zip(from).zip(to));
             let ((at, version), ((staff, from), to)) = check.finish(parsed)?;
             let update = Update { site: at.site, id: at.id, version, change: HolderEnd { staff, from, to } };

@@ -207,6 +207,9 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
             R::PostHolderState,
             label("没有此任职或已结束", "there is no such holder, or their time has ended"),
         ),
+        StateConflict::HolderOverlaps => {
+            (R::PostHolderState, label("该时段已有他人任职", "somebody else holds the post in that time"))
+        }
     };
     (Code::FailedPrecondition, reason, text)
 }
