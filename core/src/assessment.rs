@@ -53,7 +53,8 @@ pub struct FoundMembership {
     pub group: GroupCode,
     /// Why.
     pub reason: ReasonCode,
-    /// The day on which the deciding facts became true, where the rule knows it.
+    /// The first day on which the deciding facts count, where the rule knows it: of each fact the later of the day it
+    /// became true and the day it was recorded.
     pub since: Option<CivilDate>,
     /// The first day that no longer counts, where it is known in advance.
     pub until: Option<CivilDate>,

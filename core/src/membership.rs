@@ -171,7 +171,11 @@ pub fn merge(assessment: &Reassessment<'_>) -> Vec<MembershipChange> {
             }
             (Some(found), None) => {
                 let over = latest.and_then(|m| m.end).unwrap_or(CivilDate::MIN);
-                let start = found.since.unwrap_or(CivilDate::MIN).max(recorded_on(assessment)).max(over);
+                // What the rule says of its facts already counts from their recording; where it says nothing, the last
+                // recording of anything it reads does. Nothing was known before the file was.
+                let opened = assessment.zone.date_of(assessment.file_opened_at);
+                let known = found.since.unwrap_or_else(|| recorded_on(assessment));
+                let start = known.max(opened).max(over);
                 if found.until.is_none_or(|until| until > start) {
                     let (group, reason, end) = (group.clone(), found.reason.clone(), found.until);
                     changes.push(MembershipChange::Start { group, reason, start, end });
@@ -331,9 +335,11 @@ mod tests {
             |found: (Option<&str>, Option<&str>), facts: &[(&str, &str)], expect: &[MembershipChange]| {
                 assert_eq!(changes(&[found], &[], facts, None, "1.0.0"), expect, "{found:?} {facts:?}");
             };
-        // True before it was recorded: nobody gets missed weeks for what nobody knew.
-        check((Some("2020-05-01"), None), &[("lives_alone", "2026-02-01")], &[start("2026-02-01", None)]);
+        // Nothing was known before the file was opened; a later fact that did not decide changes nothing.
+        check((Some("2020-05-01"), None), &[("lives_alone", "2026-02-01")], &[start("2026-01-05", None)]);
         check((Some("2020-05-01"), None), &[], &[start("2026-01-05", None)]);
+        // A rule that does not say since when: nobody gets missed weeks for what nobody knew.
+        check((None, None), &[("lives_alone", "2026-02-01")], &[start("2026-02-01", None)]);
         // A birthday after everything was recorded; the run is late, which changes nothing.
         check((Some("2026-02-10"), None), &[("lives_alone", "2026-02-01")], &[start("2026-02-10", None)]);
         check((None, Some("2027-01-01")), &[], &[start("2026-01-05", Some("2027-01-01"))]);

@@ -154,14 +154,14 @@ impl App {
         let mut changes = work.changes(&touches_file(&site, &id));
         changes.require_resident(&site, &id, Some(opened.head.version));
         let OpenedFile { resident, facts, state, .. } = opened;
-        let issues = self.issues(&site, &self.row(&resident, &facts, &work, today), today).await?;
-        let state = self.reassess(&work, &mut changes, &resident, &facts, state, today).await?;
+        let issues = self.issues(&site, &self.row(&resident, &facts, &work, (today, None)), today).await?;
+        let state = self.reassess(&work, &mut changes, &resident, &facts, state, None).await?;
         changes.event("resident.assessed", name::resident(&site, &id));
         let view = self.assessment_view(&resident, &state, issues, work.now, today);
         work.commit("resident.assess", changes, &repeat, view).await
     }
 
-    /// Assesses one file and adds what follows to the changes.
+    /// Assesses one file and adds what follows to the changes; `identified` as in [`App::row`].
     pub(super) async fn reassess(
         &self,
         work: &Work<'_>,
@@ -169,19 +169,29 @@ impl App {
         resident: &Resident,
         facts: &[Fact],
         state: FileState,
-        today: CivilDate,
+        identified: Option<CivilDate>,
     ) -> Result<FileState> {
-        let row = self.row(resident, facts, work, today);
+        let today = work.today();
+        let row = self.row(resident, facts, work, (today, identified));
         let answers = self.ask(&resident.site, today, std::slice::from_ref(&row)).await?;
         self.absorb(work, changes, resident, facts, state, (&answers, 0), today).await
     }
 
     /// What the plugins read of a file.
-    pub(super) fn row(&self, resident: &Resident, facts: &[Fact], work: &Work<'_>, today: CivilDate) -> Row {
+    ///
+    /// Birth date and sex count from `identified`, the day on which this command records them; `None`: from the day
+    /// the file was opened, or a membership that begins with them stands already.
+    pub(super) fn row(
+        &self,
+        resident: &Resident,
+        facts: &[Fact],
+        work: &Work<'_>,
+        (today, identified): (CivilDate, Option<CivilDate>),
+    ) -> Row {
         let mut row = Vec::new();
         let mut common = |code: &str, value: Option<FactValue>| {
             if let (Ok(code), Some(value)) = (FieldCode::new(code), value) {
-                row.push((code, value, None));
+                row.push((code, value, identified));
             }
         };
         common("birth_date", resident.identity.birth_date.map(FactValue::Date));

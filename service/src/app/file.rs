@@ -193,7 +193,9 @@ impl App {
         }
         let mut all = opened.facts.clone();
         all.extend(facts);
-        let state = self.reassess(work, &mut changes, &resident, &all, opened.state.clone(), today).await?;
+        let identified = (resident.identity != opened.resident.identity).then_some(today);
+        let state =
+            self.reassess(work, &mut changes, &resident, &all, opened.state.clone(), identified).await?;
         changes.event("resident.updated", name::resident(&head.site, &head.id));
         changes.update_resident(head, cell_changes(&opened.resident, &resident));
         Ok((changes, resident, state))

@@ -342,8 +342,10 @@ impl App {
                 },
             }
         }
-        let rows: Vec<_> =
-            drafts.iter().map(|(_, (resident, facts))| self.row(resident, facts, work, today)).collect();
+        let rows: Vec<_> = drafts
+            .iter()
+            .map(|(_, (resident, facts))| self.row(resident, facts, work, (today, None)))
+            .collect();
         let answers = match self.ask(site, today, &rows).await {
             Ok(answers) => answers,
             Err(error) => {

@@ -6,7 +6,7 @@ use linli_core::invalid::Invalid;
 use linli_core::pause::{EXPECTED_RETURN_MAX_DAYS, Pause, PauseEnd, PauseReason};
 use linli_core::resident::FieldClass;
 use linli_core::text::Line;
-use linli_core::time::CivilDate;
+use linli_core::time::{CivilDate, SiteZone};
 
 use super::file::{require_active, violation};
 use super::site::{Update, fresh, invalid, next_version};
@@ -115,7 +115,7 @@ impl App {
         changes.update_resident(touched, linli_store::CellChanges::default());
         changes.put_pause(pause.clone());
         changes.event("pause.begun", name::pause(&pause.site, &pause.resident, &pause.id));
-        let view = view(pause, today);
+        let view = view(pause, work.zone(), today);
         work.commit("pause.begin", changes, &repeat, view).await
     }
 
@@ -150,7 +150,7 @@ impl App {
         pause.ended = Some(PauseEnd { returned_on: on, recorded_at: work.now });
         let mut changes = work.changes(&touches(&site, &resident));
         changes.put_pause(pause.clone()).event("pause.ended", name::pause(&site, &resident, &id));
-        work.commit("pause.end", changes, &repeat, view(pause, today)).await
+        work.commit("pause.end", changes, &repeat, view(pause, work.zone(), today)).await
     }
 
     /// Confirms a pause that was recorded too late to excuse by itself.
@@ -178,7 +178,7 @@ impl App {
         pause.confirmed_at = Some(work.now);
         let mut changes = work.changes(&touches(&site, &resident));
         changes.put_pause(pause.clone()).event("pause.confirmed", name::pause(&site, &resident, &id));
-        work.commit("pause.confirm", changes, &repeat, view(pause, today)).await
+        work.commit("pause.confirm", changes, &repeat, view(pause, work.zone(), today)).await
     }
 
     /// Pauses of a resident, newest first; or those of all residents of a site, by resident.
@@ -203,12 +203,7 @@ impl App {
                 pauses.sort_by(|a, b| {
                     a.resident.cmp(&b.resident).then_with(|| (b.left_on, &b.id).cmp(&(a.left_on, &a.id)))
                 });
-                let views = pauses.into_iter().map(|pause| {
-                    let late = is_late(&pause, zone.date_of(pause.recorded_at));
-                    let mut view = view(pause, today);
-                    view.needs_confirmation = late;
-                    view
-                });
+                let views = pauses.into_iter().map(|pause| view(pause, zone, today));
                 let views = views.filter(|view| !awaiting || view.needs_confirmation);
                 Ok(views
                     .map(|view| (view.pause.resident.clone(), view.pause.id.as_str().to_owned(), view))
@@ -243,14 +238,15 @@ fn is_late(pause: &Pause, recorded_on: CivilDate) -> bool {
     pause.confirmed_at.is_none() && pause.left_on.plus_days(1) < recorded_on
 }
 
-fn view(pause: Pause, today: CivilDate) -> PauseView {
+fn view(pause: Pause, zone: SiteZone, today: CivilDate) -> PauseView {
+    let needs_confirmation = is_late(&pause, zone.date_of(pause.recorded_at));
     let state = match pause.ended {
         Some(_) => PauseState::Ended,
         None if pause.left_on > today => PauseState::Planned,
         None if pause.expected_return < today => PauseState::Overdue,
         None => PauseState::Running,
     };
-    PauseView { pause, state, needs_confirmation: false }
+    PauseView { pause, state, needs_confirmation }
 }
 
 fn touches<'a>(site: &SiteId, resident: &ResidentId) -> Touches<'a> {

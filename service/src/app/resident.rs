@@ -118,7 +118,7 @@ impl App {
             return Err(Error::Invalid(violations));
         };
         let (resident, facts) = self.drafted(&work, today, site, new)?;
-        let row = self.row(&resident, &facts, &work, today);
+        let row = self.row(&resident, &facts, &work, (today, None));
         let answers = self.ask(&resident.site, today, std::slice::from_ref(&row)).await?;
         let (changes, state) = self.opened(&work, (&resident, &facts), (&answers, 0), today).await?;
         let view = self.view(resident, Vec::new(), &state, dwelling.display_name(), View::Masked, today);

@@ -254,14 +254,14 @@ impl App {
     pub async fn dwellings(
         &self,
         call: &Call,
-        site: &SiteId,
+        sites: &name::Sites,
         building: Option<&Line>,
         page: PageRequest,
     ) -> Result<Page<Dwelling>> {
-        self.begin(call, Some(site)).await?;
+        let (sites, _) = self.listed(call, sites).await?;
         let fits = |dwelling: &Dwelling| building.is_none_or(|building| dwelling.building == *building);
-        let id = |dwelling: &Dwelling| dwelling.id.as_str().to_owned();
-        filtered(site, &page, fits, id, |sites, next| {
+        let id = |dwelling: &Dwelling| (dwelling.site.clone(), dwelling.id.as_str().to_owned());
+        filtered(sites, &page, fits, id, |sites, next| {
             async move { Ok(self.store.dwellings(&sites, &next).await?) }.boxed()
         })
         .await
@@ -336,14 +336,14 @@ impl App {
     pub async fn areas(
         &self,
         call: &Call,
-        site: &SiteId,
+        sites: &name::Sites,
         kind: Option<AreaKind>,
         page: PageRequest,
     ) -> Result<Page<Area>> {
-        self.begin(call, Some(site)).await?;
+        let (sites, _) = self.listed(call, sites).await?;
         let fits = |area: &Area| kind.is_none_or(|kind| area.kind == kind);
-        let id = |area: &Area| area.id.as_str().to_owned();
-        filtered(site, &page, fits, id, |sites, next| {
+        let id = |area: &Area| (area.site.clone(), area.id.as_str().to_owned());
+        filtered(sites, &page, fits, id, |sites, next| {
             async move { Ok(self.store.areas(&sites, &next).await?) }.boxed()
         })
         .await
@@ -418,21 +418,21 @@ impl App {
     pub async fn posts(
         &self,
         call: &Call,
-        site: &SiteId,
+        sites: &name::Sites,
         department: Option<Department>,
         staff: Option<&StaffId>,
         page: PageRequest,
     ) -> Result<Page<Post>> {
-        let work = self.begin(call, Some(site)).await?;
-        let today = work.zone().date_of(work.now);
+        let (sites, zone) = self.listed(call, sites).await?;
+        let today = zone.date_of(self.now());
         let fits = |post: &Post| {
             department.is_none_or(|department| post.department == department)
                 && staff.is_none_or(|staff| {
                     post.holders.iter().any(|holder| holder.staff == *staff && holds_on(holder, today))
                 })
         };
-        let id = |post: &Post| post.id.as_str().to_owned();
-        filtered(site, &page, fits, id, |sites, next| {
+        let id = |post: &Post| (post.site.clone(), post.id.as_str().to_owned());
+        filtered(sites, &page, fits, id, |sites, next| {
             async move { Ok(self.store.posts(&sites, &next).await?) }.boxed()
         })
         .await
@@ -605,6 +605,24 @@ impl App {
         work.commit("site.set_parameters", changes, &repeat, parameters).await
     }
 
+    /// The sites that a list of places covers, and the zone in which its days are: across sites, the product's own.
+    async fn listed(&self, call: &Call, sites: &name::Sites) -> Result<(Sites, SiteZone)> {
+        match sites {
+            name::Sites::One(site) => {
+                let work = self.begin(call, Some(site)).await?;
+                Ok((Sites::One(site.clone()), work.zone()))
+            }
+            name::Sites::All => {
+                let work = self.begin(call, None).await?;
+                match &work.permit().principal().scope {
+                    AuthScope::Everywhere => Ok((Sites::All, work.zone())),
+                    // A principal of some sites asks for each of them.
+                    AuthScope::Nowhere | AuthScope::Sites(_) => Err(Error::Denied),
+                }
+            }
+        }
+    }
+
     /// A site that must exist.
     pub(super) async fn load_site(&self, id: &SiteId) -> Result<Site> {
         self.store.site(id).await?.ok_or(Error::NotFound(Thing::Site))
@@ -705,23 +723,26 @@ pub(super) fn invalid(field: &str, why: Invalid) -> Error {
     Error::Invalid(vec![Violation { field: field.to_owned(), why }])
 }
 
-/// A page of the things of a site that fit. Conditions are not indexed: the site's pages are read until this one
-/// is full, and a site has few thousand of anything that is filtered so.
+/// A page of the things of sites that fit; the cursor is `site/id`. Conditions are not indexed: pages are read until
+/// this one is full, and a site has few thousand of anything that is filtered so.
 async fn filtered<'f, T>(
-    site: &SiteId,
+    sites: Sites,
     page: &PageRequest,
     fits: impl Fn(&T) -> bool,
-    id: impl Fn(&T) -> String,
+    id: impl Fn(&T) -> (SiteId, String),
     load: impl Fn(Sites, linli_store::Page) -> BoxFuture<'f, Result<Vec<T>>>,
 ) -> Result<Page<T>> {
-    let sites = Sites::One(site.clone());
     let limit = u64::from(page.size) + 1;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut after = page.after.clone();
+    let cursor = |cursor: &str| {
+        let (site, id) = cursor.split_once('/').ok_or(Error::PageToken)?;
+        Ok((SiteId::new(site).map_err(|_| Error::PageToken)?, id.to_owned()))
+    };
+    let mut after = page.after.as_deref().map(cursor).transpose()?;
     let mut found = Vec::new();
     loop {
         let next = match &after {
-            Some(id) => linli_store::Page::after(site.as_str(), id, limit),
+            Some((site, id)) => linli_store::Page::after(site.as_str(), id, limit),
             None => linli_store::Page::first(limit),
         };
         let rows = load(sites.clone(), next).await?;
@@ -729,7 +750,10 @@ async fn filtered<'f, T>(
         after = rows.last().map(&id).or(after);
         found.extend(rows.into_iter().filter(&fits));
         if exhausted || found.len() >= wanted {
-            return Ok(Page::cut(found, page.size, id));
+            return Ok(Page::cut(found, page.size, |item| {
+                let (site, id) = id(item);
+                format!("{site}/{id}")
+            }));
         }
     }
 }

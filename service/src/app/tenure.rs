@@ -117,7 +117,7 @@ impl App {
                 self.note(&work, &mut changes, &head, &[Field::clear("dwelling", FieldClass::Contact)]);
                 let resident = Resident { ..with_head(&opened.resident, &head) };
                 let state =
-                    self.reassess(&work, &mut changes, &resident, &opened.facts, opened.state, today).await?;
+                    self.reassess(&work, &mut changes, &resident, &opened.facts, opened.state, None).await?;
                 changes.update_resident(head, CellChanges::default());
                 let view =
                     self.view(resident, Vec::new(), &state, dwelling.display_name(), View::Masked, today);
