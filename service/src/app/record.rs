@@ -2,28 +2,29 @@
 //!
 //! Recording is the hot path: a handful of batched reads by key, one commit that only inserts.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod check;
+mod list;
+
+use std::collections::BTreeSet;
 
 use linli_core::event::{CareEvent, EventAspect};
-use linli_core::id::{AreaId, DwellingId, EventId, RecordId, ResidentId, SiteId, StaffId, Subject};
+use linli_core::id::{EventId, RecordId, ResidentId, SiteId, StaffId, Subject};
 use linli_core::invalid::Invalid;
 use linli_core::kind::{Department, EventKind, ServiceKind};
-use linli_core::record::{Evaluation, RECORD_SUBJECTS_MAX, ServiceRecord, SubjectOutcome};
+use linli_core::record::{Evaluation, ServiceRecord, SubjectOutcome};
 use linli_core::resident::{FieldClass, FileState};
 use linli_core::text::{Line, Paragraph};
-use linli_core::time::{CivilDate, Instant, SiteZone};
-use linli_store::{
-    Opener, PAGE_MAX, Page as StorePage, Plain, RecordFilter as StoredFilter, ResidentHead, SealError,
-    Sealed, Sites as StoreSites, StoredRecord,
-};
+use linli_core::time::Instant;
+use linli_store::{Opener, Plain, SealError, Sealed, StoredRecord};
 
-use super::scope::InScope;
+use self::check::{exists, outside_tenure};
+pub use self::list::RecordFilter;
 use super::site::{fresh, invalid, next_version};
 use super::work::{Touches, Work};
-use super::{Answer, App, Page, PageRequest, Repeat};
+use super::{Answer, App, Repeat};
 use crate::auth::Call;
-use crate::error::{Error, Result, StateConflict, Thing, Violation};
-use crate::name::{self, InSite, Sites};
+use crate::error::{Error, Result, StateConflict, Thing};
+use crate::name::{self, InSite};
 
 /// Most records of one call: a person's day, entered at once.
 pub const RECORD_BATCH_MAX: usize = 100;
@@ -134,19 +135,6 @@ pub struct NewEvaluation {
     pub satisfaction: u8,
     /// In their words.
     pub comment: Option<Paragraph>,
-}
-
-/// Which records a list holds; all given conditions hold.
-#[derive(Debug, Clone, Default)]
-pub struct RecordFilter {
-    /// With this subject.
-    pub subject: Option<Subject>,
-    /// Of this kind.
-    pub kind: Option<ServiceKind>,
-    /// That occurred on this day or later.
-    pub from: Option<CivilDate>,
-    /// That occurred on this day or earlier.
-    pub to: Option<CivilDate>,
 }
 
 impl App {
@@ -399,71 +387,6 @@ impl App {
         Ok(RecordView { record, first_recorded_at, evaluations: opened, full: true })
     }
 
-    /// Records without their words: newest occurrence first for one subject, else the last recorded first, site by
-    /// site.
-    ///
-    /// # Errors
-    /// [`Error::Denied`], [`Error::PageToken`].
-    pub async fn records(
-        &self,
-        call: &Call,
-        sites: &Sites,
-        filter: &RecordFilter,
-        page: PageRequest,
-    ) -> Result<Page<RecordView>> {
-        let mut cursor = page.after.as_deref().map(Cursor::parse).transpose()?;
-        let mut in_scope =
-            InScope::new(self, call, sites, cursor.as_ref().map(|cursor| &cursor.site)).await?;
-        let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
-        let mut found: Vec<StoredRecord> = Vec::new();
-        while let Some(site) = in_scope.next().await? {
-            let place = cursor.take().filter(|cursor| cursor.site == site.id);
-            let range = TimeRange::of(site.zone, filter);
-            let rest = wanted.saturating_sub(found.len());
-            found.extend(self.newest(&site.id, filter, range, place, rest).await?);
-            if found.len() >= wanted {
-                break;
-            }
-        }
-        let page = Page::cut(found, page.size, |stored| Cursor::of(&stored.record).text());
-        let items = page.items.into_iter();
-        let items = items.map(|stored| RecordView::masked(stored.record, stored.first_recorded_at)).collect();
-        Ok(Page { items, next: page.next })
-    }
-
-    /// Up to `limit` records of one site, the newest first.
-    async fn newest(
-        &self,
-        site: &SiteId,
-        filter: &RecordFilter,
-        range: TimeRange,
-        place: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<StoredRecord>> {
-        let rows = u64::try_from(limit).unwrap_or(PAGE_MAX);
-        let Some(subject) = &filter.subject else {
-            let stored = StoredFilter { kind: filter.kind, from: range.from, to: range.to };
-            let before = place.as_ref().map(|place| &place.record);
-            return Ok(self.store.records_newest(site, &stored, before, rows).await?);
-        };
-        let mut place = place.map(|place| (place.occurred_at, place.record));
-        let mut found = Vec::new();
-        // Kinds are not indexed: a subject has a few hundred records a year, which are read until the page is full.
-        loop {
-            let before = place.as_ref().map(|(at, id)| (*at, id));
-            let batch = self.store.records_of(site, subject, range.from, range.to, before, rows).await?;
-            let exhausted = batch.len() < limit;
-            place = batch.last().map(|stored| (stored.record.occurred_at, stored.record.id.clone()));
-            found.extend(
-                batch.into_iter().filter(|stored| filter.kind.is_none_or(|kind| stored.record.kind == kind)),
-            );
-            if exhausted || found.len() >= limit {
-                found.truncate(limit);
-                return Ok(found);
-            }
-        }
-    }
-
     async fn load_record(&self, at: &InSite<RecordId>) -> Result<StoredRecord> {
         self.store.record(&at.site, &at.id).await?.ok_or(Error::NotFound(Thing::Record))
     }
@@ -502,193 +425,6 @@ impl App {
             })
         };
         records.into_iter().map(fresh_record).collect()
-    }
-
-    /// Checks records against what the site knows: time, tenure, subjects, events. Reports all violations at once.
-    async fn check(
-        &self,
-        work: &Work<'_>,
-        site: &SiteId,
-        records: &[NewRecord],
-        paths: &[String],
-    ) -> Result<()> {
-        let asked = Asked::of(records);
-        let known = self.known(site, &asked).await?;
-        let mut violations = Vec::new();
-        let mut sealed = false;
-        for (record, path) in records.iter().zip(paths) {
-            sealed |= check_record(record, path, &known, work.now, &mut violations);
-        }
-        if !violations.is_empty() {
-            return Err(Error::Invalid(violations));
-        }
-        if sealed { Err(Error::State(StateConflict::FileNotActive)) } else { Ok(()) }
-    }
-
-    /// What the site knows of the things that records name: one statement for each kind of thing.
-    async fn known(&self, site: &SiteId, asked: &Asked) -> Result<Known> {
-        let residents: Vec<ResidentId> = asked.residents.iter().cloned().collect();
-        let dwellings: Vec<DwellingId> = asked.dwellings.iter().cloned().collect();
-        let events: Vec<EventId> = asked.events.iter().cloned().collect();
-        let heads = async {
-            if residents.is_empty() {
-                Ok(Vec::new())
-            } else {
-                self.store.resident_heads(site, &residents).await
-            }
-        };
-        let dwellings = async {
-            if dwellings.is_empty() {
-                Ok(Vec::new())
-            } else {
-                self.store.dwellings_by_id(site, &dwellings).await
-            }
-        };
-        let (of_site, heads, dwellings, events, areas) = tokio::join!(
-            self.load_site(site),
-            heads,
-            dwellings,
-            self.store.care_events_by_id(site, &events),
-            self.known_areas(site, &asked.areas),
-        );
-        Ok(Known {
-            zone: of_site?.zone,
-            heads: heads?.into_iter().map(|head| (head.id.clone(), head)).collect(),
-            dwellings: dwellings?.into_iter().map(|dwelling| dwelling.id).collect(),
-            areas: areas?,
-            events: events?.into_iter().map(|stored| (stored.event.id, stored.event.subject)).collect(),
-        })
-    }
-
-    /// Those of `asked` that exist: a site's areas are few, and one page of them is one statement.
-    async fn known_areas(&self, site: &SiteId, asked: &BTreeSet<AreaId>) -> Result<HashSet<AreaId>> {
-        let mut known = HashSet::new();
-        let mut page = StorePage::first(PAGE_MAX);
-        while known.len() < asked.len() {
-            let areas = self.store.areas(&StoreSites::from(site), &page).await?;
-            let Some(last) = areas.last().map(|area| area.id.clone()) else { break };
-            page = StorePage::after(site.as_str(), last.as_str(), PAGE_MAX);
-            known.extend(areas.into_iter().map(|area| area.id).filter(|id| asked.contains(id)));
-        }
-        Ok(known)
-    }
-}
-
-/// The things that records name.
-#[derive(Default)]
-struct Asked {
-    residents: BTreeSet<ResidentId>,
-    dwellings: BTreeSet<DwellingId>,
-    areas: BTreeSet<AreaId>,
-    events: BTreeSet<EventId>,
-}
-
-impl Asked {
-    fn of(records: &[NewRecord]) -> Self {
-        let mut asked = Self::default();
-        for subject in records.iter().flat_map(|record| &record.subjects) {
-            match &subject.subject {
-                Subject::Resident(id) => drop(asked.residents.insert(id.clone())),
-                Subject::Dwelling(id) => drop(asked.dwellings.insert(id.clone())),
-                Subject::Area(id) => drop(asked.areas.insert(id.clone())),
-                // Facilities and requests are not registered yet: none is known.
-                Subject::Facility(_) | Subject::Request(_) | Subject::Site => {}
-            }
-            asked.events.extend(subject.answers.iter().cloned());
-        }
-        asked
-    }
-}
-
-/// What a site knows of them.
-struct Known {
-    zone: SiteZone,
-    heads: HashMap<ResidentId, ResidentHead>,
-    dwellings: HashSet<DwellingId>,
-    areas: HashSet<AreaId>,
-    events: HashMap<EventId, Subject>,
-}
-
-/// Checks one record; returns whether a file is sealed, which no field of the record can mend.
-fn check_record(
-    record: &NewRecord,
-    path: &str,
-    known: &Known,
-    now: Instant,
-    violations: &mut Vec<Violation>,
-) -> bool {
-    let dot = if path.is_empty() { "" } else { "." };
-    let mut refuse = |field: String, why: Invalid| {
-        violations.push(Violation { field: format!("{path}{dot}{field}"), why });
-    };
-    if record.occurred_at > now {
-        refuse("occur_time".into(), Invalid::Future);
-    }
-    if record.subjects.len() > RECORD_SUBJECTS_MAX {
-        refuse("subjects".into(), Invalid::TooMany { max: RECORD_SUBJECTS_MAX });
-    }
-    let day = known.zone.date_of(record.occurred_at);
-    let several = record.subjects.len() > 1;
-    let mut sealed = false;
-    let mut seen: HashSet<&Subject> = HashSet::new();
-    for (at, subject) in record.subjects.iter().enumerate() {
-        if !seen.insert(&subject.subject) {
-            refuse(format!("subjects[{at}].subject"), Invalid::Duplicate);
-            continue;
-        }
-        let is_known = match &subject.subject {
-            Subject::Resident(id) => match known.heads.get(id).filter(|head| exists(head)) {
-                Some(head) => {
-                    sealed |= head.state == FileState::Sealed;
-                    if let Some(why) = outside_tenure(head, day) {
-                        // Of several subjects the time may fit all but one.
-                        let field =
-                            if several { format!("subjects[{at}].subject") } else { "occur_time".into() };
-                        refuse(field, why);
-                    }
-                    true
-                }
-                None => false,
-            },
-            Subject::Dwelling(id) => known.dwellings.contains(id),
-            Subject::Area(id) => known.areas.contains(id),
-            Subject::Facility(_) | Subject::Request(_) => false,
-            Subject::Site => true,
-        };
-        if !is_known {
-            refuse(format!("subjects[{at}].subject"), Invalid::Unknown);
-        }
-        if subject.answers.len() > RECORD_ANSWERS_MAX {
-            refuse(format!("subjects[{at}].answers"), Invalid::TooMany { max: RECORD_ANSWERS_MAX });
-        }
-        for (place, answer) in subject.answers.iter().enumerate() {
-            if known.events.get(answer) != Some(&subject.subject) {
-                refuse(format!("subjects[{at}].answers[{place}]"), Invalid::Unknown);
-            }
-        }
-    }
-    sealed
-}
-
-/// Whether anything but a tombstone remains of a file.
-fn exists(head: &ResidentHead) -> bool {
-    match head.state {
-        FileState::Active | FileState::Left | FileState::Sealed => true,
-        FileState::Erased => false,
-    }
-}
-
-/// Why care on a day cannot belong to a resident's tenure. A file that was left still takes what happened before.
-fn outside_tenure(head: &ResidentHead, day: CivilDate) -> Option<Invalid> {
-    let last = [head.tenure.moved_out, head.died_on].into_iter().flatten().min();
-    if head.earlier_tenures.iter().any(|tenure| tenure.days().contains(day)) {
-        None
-    } else if day < head.tenure.moved_in {
-        Some(Invalid::BeforeTenure)
-    } else if last.is_some_and(|last| day > last) {
-        Some(Invalid::AfterTenure)
-    } else {
-        None
     }
 }
 
@@ -764,183 +500,4 @@ fn residents_of(records: &[ServiceRecord]) -> Vec<String> {
 
 fn in_order(evaluations: &mut [Evaluation]) {
     evaluations.sort_by(|a, b| (a.recorded_at, &a.subject).cmp(&(b.recorded_at, &b.subject)));
-}
-
-/// When the records of a list occurred: from an instant up to but without another.
-#[derive(Debug, Clone, Copy)]
-struct TimeRange {
-    from: Instant,
-    to: Instant,
-}
-
-impl TimeRange {
-    fn of(zone: SiteZone, filter: &RecordFilter) -> Self {
-        Self {
-            from: filter.from.map_or(Instant::MIN, |day| zone.start_of(day)),
-            to: filter.to.map_or(Instant::MAX, |day| zone.start_of(day.plus_days(1))),
-        }
-    }
-}
-
-/// The last record of a page.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Cursor {
-    site: SiteId,
-    occurred_at: Instant,
-    record: RecordId,
-}
-
-impl Cursor {
-    fn of(record: &ServiceRecord) -> Self {
-        Self { site: record.site.clone(), occurred_at: record.occurred_at, record: record.id.clone() }
-    }
-
-    fn text(&self) -> String {
-        format!("{} {} {}", self.site, self.occurred_at.micros(), self.record)
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        let mut parts = text.split(' ');
-        let mut part = || parts.next().ok_or(Error::PageToken);
-        let site = SiteId::new(part()?).map_err(|_| Error::PageToken)?;
-        let micros: i64 = part()?.parse().map_err(|_| Error::PageToken)?;
-        let occurred_at = Instant::from_micros(micros).map_err(|_| Error::PageToken)?;
-        let record = RecordId::new(part()?).map_err(|_| Error::PageToken)?;
-        Ok(Self { site, occurred_at, record })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use linli_core::id::FacilityId;
-    use linli_core::record::Outcome;
-    use linli_core::resident::Tenure;
-
-    use super::*;
-
-    fn day(text: &str) -> CivilDate {
-        CivilDate::parse(text).unwrap()
-    }
-
-    fn resident(id: &str) -> Subject {
-        Subject::Resident(ResidentId::new(id).unwrap())
-    }
-
-    fn outcome(subject: Subject, answers: &[&str]) -> SubjectOutcome {
-        let answers = answers.iter().map(|id| EventId::new(id).unwrap()).collect();
-        SubjectOutcome { subject, outcome: Outcome::Done, answers, content: None }
-    }
-
-    /// Ann moved in on 1 March 2026; Ben left on 10 March; Cai died on 12 March; Dan's file is sealed, Eve's erased.
-    fn known() -> Known {
-        let head = |id: &str, state: FileState, moved_out: Option<&str>, died_on: Option<&str>| {
-            let id = ResidentId::new(id).unwrap();
-            let head = ResidentHead {
-                site: SiteId::new("s").unwrap(),
-                id: id.clone(),
-                dwelling: DwellingId::new("d").unwrap(),
-                state,
-                tenure: Tenure { moved_in: day("2026-03-01"), moved_out: moved_out.map(day) },
-                earlier_tenures: Vec::new(),
-                died_on: died_on.map(day),
-                created_at: Instant::clamped(0),
-                updated_at: Instant::clamped(0),
-                version: 1,
-            };
-            (id, head)
-        };
-        Known {
-            zone: SiteZone::SHANGHAI,
-            heads: [
-                head("ann", FileState::Active, None, None),
-                head("ben", FileState::Left, Some("2026-03-10"), None),
-                head("cai", FileState::Left, None, Some("2026-03-12")),
-                head("dan", FileState::Sealed, None, None),
-                head("eve", FileState::Erased, None, None),
-            ]
-            .into(),
-            dwellings: [DwellingId::new("d").unwrap()].into(),
-            areas: [AreaId::new("a").unwrap()].into(),
-            events: [(EventId::new("e").unwrap(), resident("ann"))].into(),
-        }
-    }
-
-    #[test]
-    fn every_violation_of_a_record_is_found_at_once() {
-        let now = SiteZone::SHANGHAI.at(day("2026-03-20"), 12, 0);
-        let check = |on: &str, subjects: Vec<SubjectOutcome>, expect: &[&str]| {
-            let record = NewRecord {
-                kind: ServiceKind::HomeVisit,
-                occurred_at: SiteZone::SHANGHAI.at(day(on), 9, 0),
-                performer: None,
-                department: None,
-                subjects,
-            };
-            let mut violations = Vec::new();
-            let sealed = check_record(&record, "records[0]", &known(), now, &mut violations);
-            let mut found: Vec<String> =
-                violations.iter().map(|found| format!("{} {}", found.field, found.why)).collect();
-            if sealed {
-                found.push("sealed".into());
-            }
-            assert_eq!(found, expect, "{on}");
-        };
-        let one = |id: &str| vec![outcome(resident(id), &[])];
-        check("2026-03-16", one("ann"), &[]);
-        check("2026-03-01", one("ann"), &[]);
-        check("2026-02-28", one("ann"), &["records[0].occur_time lies before the move-in"]);
-        check("2026-03-21", one("ann"), &["records[0].occur_time lies in the future"]);
-        check("2026-03-10", one("ben"), &[]);
-        check("2026-03-11", one("ben"), &["records[0].occur_time lies after the move-out"]);
-        check("2026-03-12", one("cai"), &[]);
-        check("2026-03-13", one("cai"), &["records[0].occur_time lies after the move-out"]);
-        check("2026-03-16", one("dan"), &["sealed"]);
-        check("2026-03-16", one("eve"), &["records[0].subjects[0].subject is not a known value"]);
-        let places = [
-            Subject::Dwelling(DwellingId::new("d").unwrap()),
-            Subject::Area(AreaId::new("a").unwrap()),
-            Subject::Site,
-            Subject::Area(AreaId::new("b").unwrap()),
-            Subject::Facility(FacilityId::new("f").unwrap()),
-        ];
-        let places = places.into_iter().map(|place| outcome(place, &[])).collect();
-        check(
-            "2026-01-01",
-            places,
-            &[
-                "records[0].subjects[3].subject is not a known value",
-                "records[0].subjects[4].subject is not a known value",
-            ],
-        );
-        let several = vec![
-            outcome(resident("ann"), &["e"]),
-            outcome(resident("ben"), &["e"]),
-            outcome(resident("ann"), &[]),
-            outcome(resident("zoe"), &["x"]),
-        ];
-        check(
-            "2026-03-16",
-            several,
-            &[
-                "records[0].subjects[1].subject lies after the move-out",
-                "records[0].subjects[1].answers[0] is not a known value",
-                "records[0].subjects[2].subject is given twice",
-                "records[0].subjects[3].subject is not a known value",
-                "records[0].subjects[3].answers[0] is not a known value",
-            ],
-        );
-    }
-
-    #[test]
-    fn a_place_in_a_list_survives_the_token() {
-        let cursor = Cursor {
-            site: SiteId::new("s").unwrap(),
-            occurred_at: Instant::clamped(-5),
-            record: RecordId::new("r").unwrap(),
-        };
-        assert_eq!(Cursor::parse(&cursor.text()).unwrap(), cursor);
-        for bad in ["", "s", "s x r", "s 1", "S 1 r"] {
-            assert!(matches!(Cursor::parse(bad), Err(Error::PageToken)), "{bad}");
-        }
-    }
 }
