@@ -1,6 +1,6 @@
 //! Use cases, one file per resource: authorise, load, call core, collect changes, commit.
 //!
-//! No transport and no SQL. A use case takes the [`Call`] (who, why), a [`Repeat`] where it writes (so that the
+//! No transport and no SQL. A use case takes the [`Call`](crate::auth::Call) (who, why), a [`Repeat`] where it writes (so that the
 //! same request gives the same answer) and domain values; it answers with domain values.
 
 mod estate;

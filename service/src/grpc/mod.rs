@@ -1,6 +1,6 @@
 //! The gRPC face: handlers that convert, call and convert. The only module that names generated types.
 //!
-//! A handler is a line or two: [`Face::read`] and [`Face::write`] take the call out of the request, run the use
+//! A handler is a line or two: `Face::read` and `Face::write` take the call out of the request, run the use
 //! case in a task of its own (a caller who goes away or runs out of time never cuts a command or its audit entry
 //! in half) and turn errors into statuses.
 
