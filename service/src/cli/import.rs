@@ -12,15 +12,16 @@ use linli_core::time::{CivilDate, Clock as _};
 use secrecy::SecretString;
 
 use super::output::{Lang, Progress};
-use super::{Failure, say};
+use super::{ConfigFile, Failure, say};
+use crate::config::Flags;
 use crate::grpc::client::{Client, ClientError, FactType, RowOutcome, Target};
 use crate::roster::column::ColumnMap;
 use crate::roster::problem::{FileProblem, Problem};
 use crate::roster::{self, Options, Roster, RosterRow};
 use crate::time::{IdSource, RandomIds, SystemClock};
 
-/// Rows in one call: large enough to share commits, small enough for progress to be seen.
-const ROWS_PER_CALL: usize = 200;
+/// Rows in one call where no configuration says otherwise: enough to share commits, few enough to see progress.
+pub const ROWS_PER_CALL: usize = 200;
 /// Notes that are printed; the rest is counted.
 const NOTES_SHOWN: usize = 20;
 
@@ -43,6 +44,8 @@ pub struct Import {
     /// For `https`: the certificate authority of the server, PEM.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFile,
     /// What columns and words mean that are not known by themselves, TOML; see below.
     #[arg(long, value_name = "FILE")]
     column_map: Option<PathBuf>,
@@ -83,13 +86,7 @@ impl Import {
         let language = Lang::or_of_environment(self.lang);
         let site = SiteId::new(self.site.strip_prefix("sites/").unwrap_or(&self.site))
             .map_err(|why| Failure::Usage(format!("`--site` {}", why.message(language))))?;
-        let columns = match &self.column_map {
-            None => ColumnMap::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|err| cannot_read(path, &err))?;
-                ColumnMap::parse(&text).map_err(|problem| Failure::Usage(problem.message(language)))?
-            }
-        };
+        let (columns, rows_per_call) = self.columns(language)?;
         let bytes = std::fs::read(&self.file).map_err(|err| cannot_read(&self.file, &err))?;
         let client = if self.dry_run { None } else { Some(self.connect(language).await?) };
         let today = match &client {
@@ -103,11 +100,29 @@ impl Import {
             summary.print(language);
             return summary.verdict(language);
         };
-        let summary = import(&client, &site, &roster, self.create_dwellings)
+        let summary = import(&client, &site, &roster, rows_per_call, self.create_dwellings)
             .await
             .map_err(|err| refused(&err, language))?;
         summary.print(language);
         summary.verdict(language)
+    }
+
+    /// The column map, that of the configuration before that of the file, and the rows of one call.
+    fn columns(&self, language: Language) -> Result<(ColumnMap, usize), Failure> {
+        let wrong = |problem: FileProblem| Failure::Usage(problem.message(language));
+        let map = match &self.column_map {
+            None => ColumnMap::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|err| cannot_read(path, &err))?;
+                ColumnMap::parse(&text).map_err(wrong)?
+            }
+        };
+        if self.config.config.is_none() {
+            return Ok((map, ROWS_PER_CALL));
+        }
+        let settings = self.config.load(&Flags::default())?.import;
+        let rows_per_call = usize::try_from(settings.batch).unwrap_or(ROWS_PER_CALL);
+        Ok((map.with_columns(&settings.columns).map_err(wrong)?, rows_per_call))
     }
 
     async fn connect(&self, language: Language) -> Result<Client, Failure> {
@@ -155,6 +170,7 @@ pub async fn import(
     client: &Client,
     site: &SiteId,
     roster: &Roster,
+    rows_per_call: usize,
     create_dwellings: bool,
 ) -> Result<Summary, ClientError> {
     let language = client.language();
@@ -167,7 +183,7 @@ pub async fn import(
         Language::En => "importing",
     };
     let mut progress = Progress::new(label, rows.len());
-    for chunk in rows.chunks(ROWS_PER_CALL) {
+    for chunk in rows.chunks(rows_per_call.max(1)) {
         // One id per call: a call that broke off after its commit gets its answer again.
         let request_id = ids.next(SystemClock.now());
         let outcomes = client.import(site, chunk, create_dwellings, &request_id).await?;

@@ -339,16 +339,24 @@ impl ColumnMap {
     pub fn parse(text: &str) -> Result<Self, FileProblem> {
         let file: MapFile =
             toml::from_str(text).map_err(|error| FileProblem::ColumnMap(error.message().to_owned()))?;
-        let mut columns = BTreeMap::new();
-        for (title, meaning) in file.columns {
-            columns.insert(normal_title(&title), parse_meaning(&meaning)?);
-        }
         let mut values = BTreeMap::new();
         for (meaning, words) in file.values {
             let words = words.into_iter().map(|(word, value)| (normal_value(&word), value)).collect();
             values.insert(parse_meaning(&meaning)?, words);
         }
-        Ok(Self { sheet: file.sheet, carry_down: file.carry_down, columns, values })
+        let map = Self { sheet: file.sheet, carry_down: file.carry_down, columns: BTreeMap::new(), values };
+        map.with_columns(&file.columns)
+    }
+
+    /// The map with further columns, title to meaning; they go before those that it has.
+    ///
+    /// # Errors
+    /// [`FileProblem::ColumnMap`], naming the meaning that is none.
+    pub fn with_columns(mut self, columns: &BTreeMap<String, String>) -> Result<Self, FileProblem> {
+        for (title, meaning) in columns {
+            self.columns.insert(normal_title(title), parse_meaning(meaning)?);
+        }
+        Ok(self)
     }
 
     /// The sheet to read, where the map names one.

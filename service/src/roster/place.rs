@@ -38,6 +38,27 @@ impl Place {
     /// # Errors
     /// [`Fault::Place`] where a part is none.
     pub fn from_parts(building: &str, unit: &str, room: &str) -> Result<Self, Fault> {
+        let (whole, mut building, mut unit, mut room) =
+            (room, compact(building), compact(unit), compact(room));
+        if unit.is_empty() {
+            // The unit may stand with the room (2-501) or with the building (3-2).
+            if let Some((first, rest)) = split_in_two(&room) {
+                (unit, room) = (first, rest);
+            } else if let Some((first, rest)) = split_in_two(&building) {
+                (building, unit) = (first, rest);
+            }
+        }
+        if BUILDING_ENDINGS.iter().chain(UNIT_ENDINGS).any(|ending| room.contains(ending)) {
+            // The room says it all again; it must say the same.
+            let said = Self::parse(whole)?;
+            let same = building_name(&building).is_some_and(|building| building == said.building)
+                && (unit.is_empty() || unit_name(&unit).is_some_and(|unit| unit == said.unit));
+            return if same { Ok(said) } else { Err(Fault::Place) };
+        }
+        Self::from_names(&building, &unit, &room)
+    }
+
+    fn from_names(building: &str, unit: &str, room: &str) -> Result<Self, Fault> {
         let building = building_name(building).ok_or(Fault::Place)?;
         let unit =
             if unit.trim().is_empty() { String::new() } else { unit_name(unit).ok_or(Fault::Place)? };
@@ -56,8 +77,8 @@ impl Place {
                 // 3-2-501 and 3-501: as many parts as there are names.
                 let parts: Vec<&str> = text.split(is_separator).filter(|part| !part.is_empty()).collect();
                 return match parts.as_slice() {
-                    [building, room] => Self::from_parts(building, "", room),
-                    [building, unit, room] => Self::from_parts(building, unit, room),
+                    [building, room] => Self::from_names(building, "", room),
+                    [building, unit, room] => Self::from_names(building, unit, room),
                     _ => Err(Fault::Place),
                 };
             }
@@ -77,7 +98,7 @@ impl Place {
             Some((floor, room)) if floor.chars().all(|c| c.is_ascii_digit() || numeral(c).is_some()) => room,
             Some(_) | None => rest,
         };
-        Self::from_parts(&building, &unit, room.trim_matches(is_separator))
+        Self::from_names(&building, &unit, room.trim_matches(is_separator))
     }
 
     /// One line for people, `3栋2单元501`.
@@ -112,6 +133,13 @@ fn compact(text: &str) -> String {
         .filter(|c| !c.is_whitespace())
         .collect::<String>()
         .replace(['—', '–', '－', '﹣'], "-")
+}
+
+/// `2-501` → `2`, `501`.
+fn split_in_two(text: &str) -> Option<(String, String)> {
+    let (first, rest) = text.split_once(is_separator)?;
+    let fits = !first.is_empty() && !rest.is_empty() && !rest.contains(is_separator);
+    fits.then(|| (first.to_owned(), rest.to_owned()))
 }
 
 fn is_separator(c: char) -> bool {
@@ -245,6 +273,11 @@ mod tests {
         check("3栋", "", "501", Some("3栋501"));
         check("Building 3", "Unit 2", "501", Some("3栋2单元501"));
         check("3", "一", "0501", Some("3栋1单元0501"));
+        check("3号楼", "", "2-501", Some("3栋2单元501"));
+        check("3-2", "", "501", Some("3栋2单元501"));
+        check("3号楼", "", "3号楼2单元501", Some("3栋2单元501"));
+        check("3号楼", "2", "2单元501", None);
+        check("4号楼", "", "3号楼2单元501", None);
         check("", "2", "501", None);
         check("3", "2", "", None);
     }

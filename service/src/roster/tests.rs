@@ -516,12 +516,12 @@ fn damaged_workbooks() {
         .collect();
     let whole = workbook("花名册", &rows, &[((1, 0), (2, 0))]).expect("a small workbook");
     let mut refused = 0;
-    for cut in (0..whole.len()).step_by(7) {
+    for cut in (0..whole.len()).step_by(29) {
         let mut bytes = whole.clone();
         bytes.truncate(cut);
         refused += usize::from(read(&bytes, &Options::default()).is_err());
     }
-    for at in (4..whole.len()).step_by(3) {
+    for at in (4..whole.len()).step_by(7) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x5A;
         refused += usize::from(read(&bytes, &Options::default()).is_err());
@@ -552,4 +552,86 @@ fn problems_never_repeat_a_value() {
         read(b"", &Options::default()).err().map(|p| p.message(Language::Zh)),
         Some(FileProblem::NoHeader { rows: 30 }.message(Language::Zh)),
     );
+}
+
+/// Whatever stands in the cells: no panic, and every line is a person, a problem or no person at all.
+#[test]
+fn any_cells_at_all() {
+    const PIECES: &[&str] = &[
+        "姓名",
+        "住址",
+        "楼栋",
+        "单元",
+        "房号",
+        "身份证号",
+        "独居",
+        "紧急联系人",
+        "入住日期",
+        "3",
+        "-",
+        "号楼",
+        "单元",
+        "2026",
+        "年",
+        "/",
+        "是",
+        "无",
+        "(",
+        ")",
+        "（",
+        "1.1E+17",
+        "11010519491231002X",
+        "\"",
+        "=\"",
+        "'",
+        " ",
+        "\u{3000}",
+        "\u{feff}",
+        "x",
+        "十",
+        "#",
+        "+86",
+        "合计",
+        "农历",
+        "é",
+        "𠀀",
+        "层",
+        "室",
+    ];
+    let mut state = 20_260_316_u64;
+    eprintln!("seed {state}");
+    let mut next = |end: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % end
+    };
+    let (mut rows, mut good) = (0, 0);
+    for _ in 0..600 {
+        let mut csv = String::from(["", "台账,,,\n"][next(2)]);
+        csv.push_str("姓名,住址,楼栋,房号,身份证号,入住日期,独居,联系电话,紧急联系人,失能等级,需求\n");
+        for _ in 0..next(6) {
+            // Some rows say who and where, so that the other columns decide.
+            let from = if next(3) == 0 { 4 } else { 0 };
+            csv.push_str(if from > 0 { "张某,3-2-501,,," } else { "" });
+            for column in from..11 {
+                let pieces = next(12);
+                for _ in 0..pieces.saturating_sub(8) {
+                    csv.push_str(PIECES[next(PIECES.len())]);
+                }
+                if column < 10 {
+                    csv.push(',');
+                }
+            }
+            csv.push('\n');
+        }
+        if let Ok(roster) = read(csv.as_bytes(), &options("carry_down = true")) {
+            rows += roster.rows.len();
+            good += roster.good().count();
+            assert_eq!(roster.good().count() + roster.bad().count(), roster.rows.len(), "{csv}");
+            assert!(
+                roster.bad().all(|(_, problems)| !problems.is_empty()),
+                "a row is refused without a reason: {csv}"
+            );
+        }
+    }
+    assert!(rows > 600 && good > 10, "only {rows} rows, {good} of them good");
 }

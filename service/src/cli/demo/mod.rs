@@ -20,7 +20,7 @@ use self::chance::Chance;
 use self::people::BUILDINGS;
 use self::show::{Directory, Words, heading};
 use self::weeks::{WEEKS, Walk, ZONE};
-use super::import::import;
+use super::import::{ROWS_PER_CALL, import};
 use super::output::{Lang, Progress};
 use super::{Failure, say};
 use crate::config::{Address, Config, Flags};
@@ -137,7 +137,7 @@ impl Demo {
             Options { today: Some(client.site_date(&site).await.map_err(failed)?), ..Options::default() };
         let roster =
             roster::read(&bytes, &options).map_err(|problem| Failure::Failed(problem.message(language)))?;
-        let summary = import(&client, &site, &roster, false).await.map_err(failed)?;
+        let summary = import(&client, &site, &roster, ROWS_PER_CALL, false).await.map_err(failed)?;
         summary.print(language);
 
         let people = client.residents(&site).await.map_err(failed)?;
