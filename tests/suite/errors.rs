@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 use crate::harness::client::Client;
 use crate::harness::estate::{at, contact, elder, fact, flag, identity_number, mask, request_id};
 use crate::harness::server::{Data, Server};
-use crate::harness::{Refusal, invalid, refused};
+use crate::harness::{Refusal, invalid, refused, until};
 
 /// Holds that every reason of the public enum was produced, each with its code and words.
 #[derive(Default)]
@@ -217,17 +217,20 @@ async fn clocks_queues_and_deadlines(produced: &mut Produced) {
     let server = Server::on(Data::sqlite().with("server.limits.calls = 1")).await;
     let client = server.client();
     client.site("s1").await;
-    let begun = Arc::new(tokio::sync::Notify::new());
-    let held = {
-        let (client, begun) = (client.clone(), Arc::clone(&begun));
-        tokio::spawn(async move { client.endless_import("sites/s1", move || begun.notify_one()).await })
-    };
-    begun.notified().await;
     let list = v1::ListSitesRequest::default();
-    // The header has left; the call may still be on its way to its place.
-    while client.ask(list.clone()).await.is_ok() {
-        tokio::task::yield_now().await;
-    }
+    let held = loop {
+        let client = client.clone();
+        let held = tokio::spawn(async move { client.endless_import("sites/s1").await });
+        let alone = || server.metrics().contains("linli_calls_at_work 1\n").then_some(());
+        until("the roster at work and nothing else", alone);
+        // Counted, it may still be on its way to its place; then the list took it.
+        if server.client().ask(list.clone()).await.is_err() && !held.is_finished() {
+            break held;
+        }
+        held.abort();
+        let nobody = || server.metrics().contains("linli_calls_at_work 0\n").then_some(());
+        until("nothing at work", nobody);
+    };
     produced.note("OVERLOADED", Code::ResourceExhausted, true, both!(client, list.clone()));
     held.abort();
 
@@ -236,7 +239,7 @@ async fn clocks_queues_and_deadlines(produced: &mut Produced) {
     client.site("s1").await;
     let slow = |language| {
         let client = client.with("accept-language", language);
-        async move { client.endless_import("sites/s1", || {}).await.expect_err("a deadline") }
+        async move { client.endless_import("sites/s1").await.expect_err("a deadline") }
     };
     let refusals = tokio::join!(slow("en"), slow("zh"));
     produced.note("DEADLINE_EXCEEDED", Code::DeadlineExceeded, false, refusals);

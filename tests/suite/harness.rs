@@ -90,12 +90,16 @@ pub fn refused<T: std::fmt::Debug>(answer: Result<T, Status>, reason: &str) -> R
     refusal
 }
 
-/// As [`refused`] with `INVALID_FIELD`: exactly these fields.
+/// As [`refused`] with `INVALID_FIELD`: exactly these fields, in any order.
 #[track_caller]
 pub fn invalid<T: std::fmt::Debug>(answer: Result<T, Status>, fields: &[&str]) -> Refusal {
     let refusal = refused(answer, "INVALID_FIELD");
     assert_eq!(refusal.code, Code::InvalidArgument);
-    assert_eq!(refusal.fields(), fields, "{refusal:?}");
+    let sorted = |mut fields: Vec<&str>| {
+        fields.sort_unstable();
+        fields.join(", ")
+    };
+    assert_eq!(sorted(refusal.fields()), sorted(fields.to_vec()), "{refusal:?}");
     refusal
 }
 

@@ -5,7 +5,7 @@ use linli_proto::v1;
 use crate::harness::client::Client;
 use crate::harness::estate::{elder, fact, flag, identity_number, mask, shown};
 use crate::harness::refused;
-use crate::harness::server::Server;
+use crate::harness::server::{Data, MONDAY, Server};
 
 /// `group basis state start..end`, newest first.
 async fn memberships(client: &Client, resident: &str) -> Vec<String> {
@@ -144,7 +144,7 @@ async fn files_are_found_by_what_is_asked_and_paged() {
         ..elder(&second, "孙三")
     };
     client.resident(ill).await;
-    let all = ["孙*", "赵*", "钱*"];
+    let all = ["孙**", "赵**", "钱**"];
     let ask = |change: v1::ListResidentsRequest| list(&client, change);
     let none = v1::ListResidentsRequest::default;
     assert_eq!(ask(none()).await, all);
@@ -152,13 +152,16 @@ async fn files_are_found_by_what_is_asked_and_paged() {
     let s = |text: &str| text.to_owned();
     assert_eq!(
         ask(v1::ListResidentsRequest { care_group: s("careGroups/living_alone"), ..none() }).await,
-        ["孙*", "赵*"]
+        ["孙**", "赵**"]
     );
-    assert_eq!(ask(v1::ListResidentsRequest { dwelling: second, ..none() }).await, ["孙*", "钱*"]);
-    assert_eq!(ask(v1::ListResidentsRequest { identity_number: number, ..none() }).await, ["赵*"]);
-    assert_eq!(ask(v1::ListResidentsRequest { phone: s("139 0000 1111"), ..none() }).await, ["赵*"]);
+    assert_eq!(ask(v1::ListResidentsRequest { dwelling: second, ..none() }).await, ["孙**", "钱**"]);
+    assert_eq!(ask(v1::ListResidentsRequest { identity_number: number, ..none() }).await, ["赵**"]);
+    assert_eq!(ask(v1::ListResidentsRequest { phone: s("139 0000 1111"), ..none() }).await, ["赵**"]);
     assert_eq!(ask(v1::ListResidentsRequest { phone: s("13900002222"), ..none() }).await, [""; 0]);
-    assert_eq!(ask(v1::ListResidentsRequest { min_tier: v1::Tier::High.into(), ..none() }).await, ["孙*"]);
+    assert_eq!(
+        ask(v1::ListResidentsRequest { min_tier: v1::Tier::High.into(), ..none() }).await,
+        ["孙**", "赵**"]
+    );
     assert_eq!(ask(v1::ListResidentsRequest { state: v1::FileState::Left.into(), ..none() }).await, [""; 0]);
 
     // Page by page, nobody twice, nobody missed.
@@ -336,7 +339,7 @@ async fn two_reports_and_one_update_that_answers_one_of_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_move_in_opens_a_survey_until_the_sixteenth() {
-    let server = Server::start().await;
+    let server = Server::on(Data::sqlite().at("2026-03-01T08:00:00+08:00")).await;
     let client = server.client();
     let site = client.site("s1").await;
     let dwelling = client.dwelling(&site, "501").await;
@@ -349,6 +352,7 @@ async fn a_move_in_opens_a_survey_until_the_sixteenth() {
         })
         .await
         .unwrap();
+    client.advance(MONDAY).await;
     let event = moved.event.unwrap();
     assert!(moved.resident.is_none());
     assert_eq!((event.kind(), &event.subject), (v1::EventKind::HouseholdMovedIn, &dwelling));
@@ -360,7 +364,7 @@ async fn a_move_in_opens_a_survey_until_the_sixteenth() {
     let owed = client.ask(surveys.clone()).await.unwrap().obligations;
     assert_eq!(owed.len(), 1);
     assert_eq!((owed[0].window_end_date.as_str(), &owed[0].event), ("2026-03-16", &event.name));
-    assert_eq!(shown(owed[0].due_time.as_ref()), "2026-03-17T00:00");
+    assert_eq!(shown(owed[0].due_time.as_ref()), "2026-03-16T23:59");
     let survey = v1::Record {
         subjects: vec![v1::RecordSubject {
             subject: dwelling,

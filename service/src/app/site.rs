@@ -615,9 +615,9 @@ impl App {
             name::Sites::All => {
                 let work = self.begin(call, None).await?;
                 match &work.permit().principal().scope {
-                    AuthScope::Everywhere => Ok((Sites::All, work.zone())),
+                    Scope::Everywhere => Ok((Sites::All, work.zone())),
                     // A principal of some sites asks for each of them.
-                    AuthScope::Nowhere | AuthScope::Sites(_) => Err(Error::Denied),
+                    Scope::Nowhere | Scope::Sites(_) => Err(Error::Denied),
                 }
             }
         }
@@ -734,7 +734,7 @@ async fn filtered<'f, T>(
 ) -> Result<Page<T>> {
     let limit = u64::from(page.size) + 1;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let cursor = |cursor: &str| {
+    let cursor = |cursor: &str| -> Result<(SiteId, String)> {
         let (site, id) = cursor.split_once('/').ok_or(Error::PageToken)?;
         Ok((SiteId::new(site).map_err(|_| Error::PageToken)?, id.to_owned()))
     };

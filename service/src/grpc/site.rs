@@ -75,7 +75,7 @@ impl v1::site_service_server::SiteService for Face {
     ) -> Answer<v1::ListDwellingsResponse> {
         self.read(request, |app, call, message| async move {
             let mut check = Check::new();
-            let site = check.take("parent", name::parse_site(&message.parent));
+            let site = check.take("parent", name::parse_sites(&message.parent));
             let building = check.take("building", Line::optional(&message.building));
             let (site, building) = check.finish(site.zip(building))?;
             let binding = Binding::new(&call, &[message.parent.as_bytes(), message.building.as_bytes()]);
@@ -116,7 +116,7 @@ impl v1::site_service_server::SiteService for Face {
     async fn list_areas(&self, request: Request<v1::ListAreasRequest>) -> Answer<v1::ListAreasResponse> {
         self.read(request, |app, call, message| async move {
             let mut check = Check::new();
-            let site = check.take("parent", name::parse_site(&message.parent));
+            let site = check.take("parent", name::parse_sites(&message.parent));
             let kind = check.take("kind", AreaKind::optional(message.kind));
             let (site, kind) = check.finish(site.zip(kind))?;
             let binding = Binding::new(&call, &[message.parent.as_bytes(), &message.kind.to_be_bytes()]);
@@ -157,7 +157,7 @@ impl v1::site_service_server::SiteService for Face {
     async fn list_posts(&self, request: Request<v1::ListPostsRequest>) -> Answer<v1::ListPostsResponse> {
         self.read(request, |app, call, message| async move {
             let mut check = Check::new();
-            let site = check.take("parent", name::parse_site(&message.parent));
+            let site = check.take("parent", name::parse_sites(&message.parent));
             let department = check.take("department", Listed::optional(message.department));
             let staff = check.optional("staff", &message.staff, name::parse_staff);
             let (site, (department, staff)) = check.finish(site.zip(department.zip(staff)))?;

@@ -182,25 +182,14 @@ impl Client {
         grpc.client_streaming(self.request(stream), path, Prost::default()).await.map(Response::into_inner)
     }
 
-    /// A roster of a header and no end; `begun` is called when the header has been taken.
-    pub async fn endless_import(
-        &self,
-        site: &str,
-        begun: impl FnOnce() + Send + 'static,
-    ) -> Result<v1::ImportResidentsResponse, Status> {
+    /// A roster of a header and no end.
+    pub async fn endless_import(&self, site: &str) -> Result<v1::ImportResidentsResponse, Status> {
         use tonic::codegen::tokio_stream::{StreamExt, iter, pending};
         let header = v1::ImportHeader { parent: site.to_owned(), ..Default::default() };
         let part = v1::import_residents_request::Part::Header(header);
-        let mut begun = Some(begun);
-        let first = iter([v1::ImportResidentsRequest { part: Some(part) }]).map(move |request| {
-            if let Some(begun) = begun.take() {
-                begun();
-            }
-            request
-        });
+        let stream = iter([v1::ImportResidentsRequest { part: Some(part) }]).chain(pending());
         let mut grpc = self.grpc().await?;
         let path = path_of(v1::ImportResidentsRequest::PATH);
-        let stream = first.chain(pending());
         grpc.client_streaming(self.request(stream), path, Prost::default()).await.map(Response::into_inner)
     }
 
