@@ -24,7 +24,7 @@ async fn the_simulated_clock_moves_forward_once_for_each_request() {
     let client = server.client();
     assert_eq!(advance(&client, by(3600), "").await.unwrap(), "2026-03-16T10:00");
     let to = Some(Target::To(at("2026-03-17T08:30:00+08:00")));
-    assert_eq!(advance(&client, to.clone(), &request_id(1)).await.unwrap(), "2026-03-17T08:30");
+    assert_eq!(advance(&client, to, &request_id(1)).await.unwrap(), "2026-03-17T08:30");
     assert_eq!(advance(&client, by(60), "").await.unwrap(), "2026-03-17T08:31");
     // Repeated, it answers as before and moves nothing.
     assert_eq!(advance(&client, to, &request_id(1)).await.unwrap(), "2026-03-17T08:30");

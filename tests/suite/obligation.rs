@@ -258,7 +258,7 @@ async fn a_standing_shows_every_standard_with_reasons_and_credits() {
     let visits = find("elder.visit");
     assert!(visits.groups.contains(&"living_alone".to_owned()) && !visits.reasons.is_empty(), "{visits:?}");
     assert_eq!(visits.obligations.iter().map(line).collect::<Vec<_>>(), ["elder.visit met 1/1"]);
-    assert_eq!(visits.obligations[0].credited_records, [visit.name.clone()]);
+    assert_eq!(visits.obligations[0].credited_records, std::slice::from_ref(&visit.name));
     // Applies to every file, though nothing was reported.
     assert!(find("file.update").obligations.is_empty() && !find("file.update").reasons.is_empty());
     // The next occasion: Double Ninth 2026 is 18 October.
