@@ -18,7 +18,7 @@ const OLDEST: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for a lock. Only checkpoints can hold one: there is one writer.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared per connection: tables times row counts, with room.
-const STATEMENT_CACHE: usize = 400;
+const STATEMENT_CACHE: usize = 600;
 
 /// Opens (and makes, where it does not exist) the database at `path`, with its keys in `path` + `.keys`.
 pub(crate) async fn open(path: &Path, readers: u32, migrate: bool) -> Result<Backend, OpenError> {
@@ -84,6 +84,8 @@ async fn connect(path: &Path, connections: u32, read_only: bool) -> Result<Datab
                 .pragma("trusted_schema", "OFF")
                 .pragma("cell_size_check", "ON")
                 .pragma("journal_size_limit", "67108864")
+                // 32 MiB of log between checkpoints: commits over many sites touch many pages, and the same ones again.
+                .pragma("wal_autocheckpoint", "8192")
                 .pragma("temp_store", "MEMORY")
                 .pragma("cache_size", if read_only { "-8192" } else { "-32768" })
                 .pragma("query_only", if read_only { "ON" } else { "OFF" })

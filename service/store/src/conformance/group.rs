@@ -8,7 +8,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::*;
 use crate::change::{Expect, Prepared, PreparedRequest, Rows};
 use crate::table::{Table, Val, dwelling as door, record_content, resident_index};
-use crate::writer::commit_group;
+use crate::writer::{KnownHeads, commit_group};
 
 on_both!(a_group_equals_its_serial_execution);
 
@@ -159,10 +159,10 @@ async fn a_group_equals_its_serial_execution(env: Env) {
         for group in &groups {
             let prepared: Vec<Prepared> =
                 group.iter().enumerate().map(|(n, spec)| prepare(n, spec)).collect();
-            let together = commit_group(grouped, &prepared).await;
-            let mut apart = Vec::new();
+            let together = commit_group(grouped, &prepared, &mut KnownHeads::default()).await;
+            let (mut apart, mut known) = (Vec::new(), KnownHeads::default());
             for one in &prepared {
-                apart.extend(commit_group(one_by_one, std::slice::from_ref(one)).await);
+                apart.extend(commit_group(one_by_one, std::slice::from_ref(one), &mut known).await);
             }
             assert_eq!(together, apart, "case {case}: {group:#?}");
             for result in &together {

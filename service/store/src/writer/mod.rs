@@ -15,7 +15,7 @@
 pub(crate) mod plan;
 pub(crate) mod sql;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -97,6 +97,7 @@ impl Queue {
 async fn run(connection: DatabaseConnection, mut receiver: mpsc::Receiver<Message>, failed: Arc<AtomicBool>) {
     let mut waiting = Vec::with_capacity(GROUP_MAX);
     let mut stopping = Vec::new();
+    let mut known = KnownHeads::default();
     while stopping.is_empty() && receiver.recv_many(&mut waiting, GROUP_MAX).await > 0 {
         let (mut group, mut answers) = (Vec::with_capacity(waiting.len()), Vec::with_capacity(waiting.len()));
         for message in waiting.drain(..) {
@@ -115,7 +116,7 @@ async fn run(connection: DatabaseConnection, mut receiver: mpsc::Receiver<Messag
             answers.into_iter().for_each(|answer| drop(answer.send(Err(CommitError::Stopped))));
             continue;
         }
-        let results = commit_group(&connection, &group).await;
+        let results = commit_group(&connection, &group, &mut known).await;
         let disk = results
             .iter()
             .any(|result| matches!(result, Err(CommitError::Database(Fault::Disk) | CommitError::Unknown)));
@@ -143,29 +144,48 @@ async fn run(connection: DatabaseConnection, mut receiver: mpsc::Receiver<Messag
     }
 }
 
+/// The heads as this process left them: on SQLite it is the only one that writes, and need not ask again.
+#[derive(Default)]
+pub(crate) struct KnownHeads(BTreeMap<String, Head>);
+
+/// Most heads that are remembered; beyond it all are forgotten, to begin anew.
+const KNOWN_HEADS_MAX: usize = 20_000;
+
 /// Commits a group; results in queue order.
-pub(crate) async fn commit_group(connection: &DatabaseConnection, group: &[Prepared]) -> Vec<Answer> {
+pub(crate) async fn commit_group(
+    connection: &DatabaseConnection,
+    group: &[Prepared],
+    known: &mut KnownHeads,
+) -> Vec<Answer> {
     let mut tries = 0;
+    // A single one looks for its stored answer at once: a group was stopped by it, or nothing is saved.
+    let mut look_up = group.len() == 1;
     loop {
-        match attempt(connection, group).await {
+        match attempt(connection, group, known, look_up).await {
             Ok(results) => return results,
-            Err(Failure::Commit) => return group.iter().map(|_| Err(CommitError::Unknown)).collect(),
-            Err(Failure::Before(Fault::Busy)) if tries < RETRIES => {
-                tries += 1;
-                tokio::time::sleep(Duration::from_millis(5 << tries)).await;
-            }
-            Err(Failure::Before(fault)) if group.len() == 1 => {
-                return vec![Err(CommitError::Database(fault))];
-            }
-            Err(Failure::Before(fault)) => {
-                tracing::debug!(%fault, size = group.len(), "group rolled back; committing one by one");
-                break;
+            Err(failure) => {
+                known.0.clear();
+                match failure {
+                    Failure::Commit => return group.iter().map(|_| Err(CommitError::Unknown)).collect(),
+                    Failure::Before(Fault::Busy) if tries < RETRIES => {
+                        tries += 1;
+                        tokio::time::sleep(Duration::from_millis(5 << tries)).await;
+                    }
+                    Failure::Before(Fault::Duplicate) if !look_up => look_up = true,
+                    Failure::Before(fault) if group.len() == 1 => {
+                        return vec![Err(CommitError::Database(fault))];
+                    }
+                    Failure::Before(fault) => {
+                        tracing::debug!(%fault, size = group.len(), "group rolled back; committing one by one");
+                        break;
+                    }
+                }
             }
         }
     }
     let mut results = Vec::with_capacity(group.len());
     for prepared in group {
-        results.extend(Box::pin(commit_group(connection, std::slice::from_ref(prepared))).await);
+        results.extend(Box::pin(commit_group(connection, std::slice::from_ref(prepared), known)).await);
     }
     results
 }
@@ -183,17 +203,34 @@ impl From<DbErr> for Failure {
     }
 }
 
-async fn attempt(connection: &DatabaseConnection, group: &[Prepared]) -> Result<Vec<Answer>, Failure> {
+async fn attempt(
+    connection: &DatabaseConnection,
+    group: &[Prepared],
+    known: &mut KnownHeads,
+    look_up: bool,
+) -> Result<Vec<Answer>, Failure> {
     let transaction = begin(connection).await?;
-    let facts = facts(&transaction, group).await?;
-    let plan = plan::plan(group, &facts);
+    let mut facts = facts(&transaction, group, known, look_up).await?;
+    let mut plan = plan::plan(group, &facts);
+    if !look_up && plan.may_repeat(group) {
+        let answers = answers(&transaction, group).await?;
+        drop(plan);
+        facts.answers = Some(answers);
+        plan = plan::plan(group, &facts);
+    }
     if plan.is_empty() {
         transaction.rollback().await?;
         return Ok(plan.results);
     }
+    let heads = plan.heads.clone();
     let results = execute(&transaction, plan).await?;
     match transaction.commit().await {
-        Ok(()) => Ok(results),
+        Ok(()) => {
+            if connection.get_database_backend() == DbBackend::Sqlite {
+                known.0.extend(heads);
+            }
+            Ok(results)
+        }
         Err(err) => match Fault::of(&err) {
             fault @ (Fault::Busy | Fault::Full | Fault::Constraint | Fault::Duplicate) => {
                 Err(Failure::Before(fault))
@@ -213,24 +250,26 @@ async fn begin(connection: &DatabaseConnection) -> Result<DatabaseTransaction, D
         .await
 }
 
-async fn facts(transaction: &DatabaseTransaction, group: &[Prepared]) -> Result<Facts, DbErr> {
+async fn facts(
+    transaction: &DatabaseTransaction,
+    group: &[Prepared],
+    known: &mut KnownHeads,
+    look_up: bool,
+) -> Result<Facts, DbErr> {
     let mut sites: Vec<&str> = group.iter().map(|prepared| prepared.scope.as_str()).collect();
     sites.sort_unstable();
     sites.dedup();
-    let (heads, made) = heads(transaction, &sites).await?;
+    if known.0.len() > KNOWN_HEADS_MAX {
+        known.0.clear();
+    }
+    let unknown: Vec<&str> = sites.iter().copied().filter(|site| !known.0.contains_key(*site)).collect();
+    let (mut heads, made) =
+        if unknown.is_empty() { Default::default() } else { heads(transaction, &unknown).await? };
+    let remembered = sites.iter().filter_map(|site| known.0.get_key_value(*site));
+    heads.extend(remembered.map(|(site, head)| (site.clone(), head.clone())));
     let mut facts = Facts { heads, made, ..Facts::default() };
-    let answers: Vec<Key> =
-        group.iter().filter_map(|p| p.request.as_ref().map(|request| request.key(&p.scope))).collect();
-    if let Some(like) = answers.first() {
-        let columns = "site, principal, method, request_id, request_hash, answer, expires_at";
-        for row in sql::select_by_keys(transaction, &idempotency::META, columns, &answers, "").await? {
-            let answer = StoredAnswer {
-                request_hash: row.try_get_by_index(4)?,
-                answer: row.try_get_by_index(5)?,
-                expires_at: row.try_get_by_index(6)?,
-            };
-            facts.answers.insert(sql::key_of_row(&row, like)?, answer);
-        }
+    if look_up {
+        facts.answers = Some(answers(transaction, group).await?);
     }
     for (table, keys) in plan::asked(group) {
         let meta = table.meta();
@@ -242,6 +281,27 @@ async fn facts(transaction: &DatabaseTransaction, group: &[Prepared]) -> Result<
         }
     }
     Ok(facts)
+}
+
+/// The stored answers of the group's requests.
+async fn answers(
+    transaction: &DatabaseTransaction,
+    group: &[Prepared],
+) -> Result<HashMap<Key, StoredAnswer>, DbErr> {
+    let keys: Vec<Key> =
+        group.iter().filter_map(|p| p.request.as_ref().map(|request| request.key(&p.scope))).collect();
+    let mut answers = HashMap::new();
+    let Some(like) = keys.first() else { return Ok(answers) };
+    let columns = "site, principal, method, request_id, request_hash, answer, expires_at";
+    for row in sql::select_by_keys(transaction, &idempotency::META, columns, &keys, "").await? {
+        let answer = StoredAnswer {
+            request_hash: row.try_get_by_index(4)?,
+            answer: row.try_get_by_index(5)?,
+            expires_at: row.try_get_by_index(6)?,
+        };
+        answers.insert(sql::key_of_row(&row, like)?, answer);
+    }
+    Ok(answers)
 }
 
 /// Reads the heads and, on PostgreSQL, locks them in site order; a head must exist to be locked, so those that do
@@ -286,7 +346,7 @@ async fn select_heads(
         .collect()
 }
 
-async fn execute(transaction: &DatabaseTransaction, plan: Plan) -> Result<Vec<Answer>, DbErr> {
+async fn execute(transaction: &DatabaseTransaction, plan: Plan<'_>) -> Result<Vec<Answer>, DbErr> {
     for (table, rows) in plan.appends {
         // The head of a new site may have come to be by a refused call about a site that was not there yet.
         let mode = if table == Table::SiteHead { Mode::InsertOrKeep } else { Mode::Insert };
@@ -302,7 +362,7 @@ async fn execute(transaction: &DatabaseTransaction, plan: Plan) -> Result<Vec<An
         // Nothing came of the change sets that these were made for.
         sql::delete_rows(transaction, Table::SiteHead.meta(), plan.unused_heads).await?;
     }
-    let heads = plan.heads.iter().map(|(site, head)| plan::head_row(site, head)).collect();
+    let heads = plan.heads.iter().map(|(site, head)| plan::head_row(site, head).into()).collect();
     sql::write_rows(transaction, Table::SiteHead.meta(), Mode::Upsert, heads).await?;
     Ok(plan.results)
 }

@@ -3,6 +3,7 @@
 //! Change sets are taken in queue order. Each sees the database as the ones before it leave it; one that fails
 //! leaves nothing. The result is what committing them one after the other would give.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::audit;
@@ -43,8 +44,13 @@ pub(crate) struct Facts {
     pub(crate) made: BTreeSet<String>,
     /// Version of every guarded row that exists; 0 for rows of tables without versions.
     pub(crate) versions: HashMap<(Table, Key), i64>,
-    pub(crate) answers: HashMap<Key, StoredAnswer>,
+    /// The stored answers that the group asks for, where they were looked up. Repetitions are rare: a group is first tried
+    /// without, and the key of a stored answer stops it.
+    pub(crate) answers: Option<HashMap<Key, StoredAnswer>>,
 }
+
+/// A row to write: of a change set, or made by the plan.
+pub(crate) type Row<'a> = Cow<'a, [Val]>;
 
 /// What a change set came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,17 +63,26 @@ pub(crate) enum Outcome {
 
 /// What to write for a group, and what to answer to each.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
+pub(crate) struct Plan<'a> {
     pub(crate) heads: BTreeMap<String, Head>,
     /// Keys of heads that were made to be locked and are not used.
     pub(crate) unused_heads: Vec<Key>,
-    pub(crate) appends: BTreeMap<Table, Vec<Vec<Val>>>,
-    pub(crate) puts: BTreeMap<Table, Vec<Vec<Val>>>,
+    pub(crate) appends: BTreeMap<Table, Vec<Row<'a>>>,
+    pub(crate) puts: BTreeMap<Table, Vec<Row<'a>>>,
     pub(crate) deletes: BTreeMap<Table, Vec<Key>>,
     pub(crate) results: Vec<Result<Outcome, CommitError>>,
 }
 
-impl Plan {
+impl Plan<'_> {
+    /// Whether one that failed has a request id: it may fail because it was carried out before, and its answer must be
+    /// looked up.
+    pub(crate) fn may_repeat(&self, group: &[Prepared]) -> bool {
+        group
+            .iter()
+            .zip(&self.results)
+            .any(|(prepared, result)| prepared.request.is_some() && result.is_err())
+    }
+
     /// Whether nothing is to be written.
     pub(crate) fn is_empty(&self) -> bool {
         self.heads.is_empty()
@@ -83,18 +98,22 @@ enum Seen {
 
 struct Planner<'a> {
     facts: &'a Facts,
+    /// Tables in which the group may meet itself: those it guards, replaces in or deletes from. Rows of the others
+    /// are not remembered.
+    tracked: HashSet<Table>,
     heads: BTreeMap<String, Head>,
     touched: BTreeSet<String>,
     seen: HashMap<(Table, Key), Seen>,
     answers: HashMap<Key, StoredAnswer>,
-    appends: BTreeMap<Table, Vec<Vec<Val>>>,
-    puts: BTreeMap<Table, BTreeMap<Key, Option<Vec<Val>>>>,
+    appends: BTreeMap<Table, Vec<Row<'a>>>,
+    puts: BTreeMap<Table, BTreeMap<Key, Option<Row<'a>>>>,
 }
 
 /// Plans a group.
-pub(crate) fn plan(group: &[Prepared], facts: &Facts) -> Plan {
+pub(crate) fn plan<'a>(group: &'a [Prepared], facts: &'a Facts) -> Plan<'a> {
     let mut planner = Planner {
         facts,
+        tracked: tracked(group),
         heads: facts.heads.clone(),
         touched: BTreeSet::new(),
         seen: HashMap::new(),
@@ -104,6 +123,15 @@ pub(crate) fn plan(group: &[Prepared], facts: &Facts) -> Plan {
     };
     let results = group.iter().map(|prepared| planner.take(prepared)).collect();
     planner.finish(results)
+}
+
+fn tracked(group: &[Prepared]) -> HashSet<Table> {
+    let guards = group.iter().flat_map(|prepared| &prepared.rows.guards).map(|guard| guard.table);
+    let writes = group.iter().flat_map(|prepared| &prepared.rows.writes).filter_map(|write| match write {
+        Write::Append { .. } => None,
+        Write::Put { table, .. } | Write::Delete { table, .. } => Some(*table),
+    });
+    guards.chain(writes).collect()
 }
 
 /// The keys of rows that the group's guards ask about.
@@ -118,8 +146,8 @@ pub(crate) fn asked(group: &[Prepared]) -> BTreeMap<Table, Vec<Key>> {
     keys
 }
 
-impl Planner<'_> {
-    fn take(&mut self, prepared: &Prepared) -> Result<Outcome, CommitError> {
+impl<'a> Planner<'a> {
+    fn take(&mut self, prepared: &'a Prepared) -> Result<Outcome, CommitError> {
         let head = self.heads.get(&prepared.scope).cloned().unwrap_or_default();
         if head.authz_epoch != prepared.epoch {
             return Err(CommitError::EpochChanged { current: head.authz_epoch });
@@ -141,7 +169,7 @@ impl Planner<'_> {
     fn repeated(&self, prepared: &Prepared) -> Result<Option<Vec<u8>>, CommitError> {
         let Some(request) = &prepared.request else { return Ok(None) };
         let key = request.key(&prepared.scope);
-        match self.answers.get(&key).or_else(|| self.facts.answers.get(&key)) {
+        match self.answers.get(&key).or_else(|| self.facts.answers.as_ref()?.get(&key)) {
             Some(stored) if stored.expires_at > prepared.system_time.micros() => {
                 if stored.request_hash == request.request_hash {
                     Ok(Some(stored.answer.clone()))
@@ -174,6 +202,7 @@ impl Planner<'_> {
     /// only the database knows of, it finds itself.
     fn check_appends(&self, prepared: &Prepared) -> Result<(), CommitError> {
         let doubled = prepared.rows.writes.iter().any(|write| match write {
+            Write::Append { table, .. } if !self.tracked.contains(table) => false,
             Write::Append { table, row } => {
                 matches!(self.seen.get(&(*table, key_of(*table, row))), Some(Seen::Row(_)))
             }
@@ -184,22 +213,27 @@ impl Planner<'_> {
 
     // The writer executes appends before puts and deletes; where the group's order was another, the row goes
     // the other way.
-    fn apply(&mut self, write: &Write) {
+    fn apply(&mut self, write: &'a Write) {
         match write {
+            Write::Append { table, row } if !self.tracked.contains(table) => {
+                self.appends.entry(*table).or_default().push(Cow::Borrowed(row));
+            }
             Write::Append { table, row } => {
                 let key = key_of(*table, row);
                 let version = Seen::Row(version_of(*table, row));
                 match self.seen.insert((*table, key.clone()), version) {
                     Some(Seen::Gone) => {
-                        self.puts.entry(*table).or_default().insert(key, Some(row.clone()));
+                        self.puts.entry(*table).or_default().insert(key, Some(Cow::Borrowed(row)));
                     }
-                    Some(Seen::Row(_)) | None => self.appends.entry(*table).or_default().push(row.clone()),
+                    Some(Seen::Row(_)) | None => {
+                        self.appends.entry(*table).or_default().push(Cow::Borrowed(row));
+                    }
                 }
             }
             Write::Put { table, row } => {
                 let key = key_of(*table, row);
                 self.seen.insert((*table, key.clone()), Seen::Row(version_of(*table, row)));
-                self.puts.entry(*table).or_default().insert(key, Some(row.clone()));
+                self.puts.entry(*table).or_default().insert(key, Some(Cow::Borrowed(row)));
             }
             Write::Delete { table, key } => {
                 self.seen.insert((*table, key.clone()), Seen::Gone);
@@ -220,7 +254,7 @@ impl Planner<'_> {
             hash: head.audit_hash.to_vec(),
             body,
         };
-        self.appends.entry(Table::AuditEntry).or_default().push(entry.into());
+        self.appends.entry(Table::AuditEntry).or_default().push(owned(entry));
         for event in &prepared.events {
             head.event_seq += 1;
             let row = outbox_event::Model {
@@ -232,7 +266,7 @@ impl Planner<'_> {
                 system_time: prepared.system_time.micros(),
                 audit_seq: head.audit_seq,
             };
-            self.appends.entry(Table::OutboxEvent).or_default().push(row.into());
+            self.appends.entry(Table::OutboxEvent).or_default().push(owned(row));
         }
         if let Some(request) = &prepared.request {
             self.remember(prepared, request);
@@ -264,12 +298,16 @@ impl Planner<'_> {
         let key = request.key(&prepared.scope);
         let stored =
             StoredAnswer { request_hash: row.request_hash.clone(), answer: row.answer.clone(), expires_at };
-        // A row that has expired, but was not swept yet, gives way.
-        self.puts.entry(Table::Idempotency).or_default().insert(key.clone(), Some(row.into()));
+        if self.facts.answers.is_some() {
+            // A row that has expired, but was not swept yet, gives way.
+            self.puts.entry(Table::Idempotency).or_default().insert(key.clone(), Some(owned(row)));
+        } else {
+            self.appends.entry(Table::Idempotency).or_default().push(owned(row));
+        }
         self.answers.insert(key, stored);
     }
 
-    fn finish(self, results: Vec<Result<Outcome, CommitError>>) -> Plan {
+    fn finish(self, results: Vec<Result<Outcome, CommitError>>) -> Plan<'a> {
         let mut plan = Plan { appends: self.appends, results, ..Plan::default() };
         for (table, rows) in self.puts {
             for (key, row) in rows {
@@ -284,6 +322,10 @@ impl Planner<'_> {
         plan.heads = self.heads.into_iter().filter(|(site, _)| self.touched.contains(site)).collect();
         plan
     }
+}
+
+fn owned<'a>(row: impl Into<Vec<Val>>) -> Row<'a> {
+    Cow::Owned(row.into())
 }
 
 /// A head as a row.

@@ -1,16 +1,18 @@
 //! The statements of a commit: one per table and step, with as few texts as possible, because each text is
 //! prepared once per connection.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value};
 
+use super::plan::Row;
 use crate::table::{Key, Meta, Val};
 
-/// Rows per statement. Sums of a few of these give every group size, so that there are few texts per table; the largest
-/// times the widest table stays far below the bind limits (32,766 on SQLite, 65,535 on PostgreSQL).
-const ROW_STEPS: [usize; 20] = [512, 256, 128, 96, 64, 48, 32, 24, 16, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1, 0];
+/// Most rows of one statement: times the widest table it stays far below the bind limits (32,766 on SQLite, 65,535 on
+/// PostgreSQL).
+const ROWS_MAX: usize = 512;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +30,19 @@ pub(crate) async fn write_rows(
     transaction: &DatabaseTransaction,
     meta: &Meta,
     mode: Mode,
-    rows: Vec<Vec<Val>>,
+    rows: Vec<Row<'_>>,
 ) -> Result<(), DbErr> {
     let backend = transaction.get_database_backend();
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
         let count = step(rows.len());
-        let values: Vec<Value> = rows.by_ref().take(count).flatten().map(Value::from).collect();
+        let mut values = Vec::with_capacity(count * meta.columns.len());
+        for row in rows.by_ref().take(count) {
+            match row {
+                Cow::Owned(row) => values.extend(row.into_iter().map(Value::from)),
+                Cow::Borrowed(row) => values.extend(row.iter().cloned().map(Value::from)),
+            }
+        }
         let text = insert_text(backend, meta, mode, count);
         transaction.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
     }
@@ -104,8 +112,16 @@ pub(crate) fn key_of_row(row: &QueryResult, like: &Key) -> Result<Key, DbErr> {
         .collect()
 }
 
+/// How many of `rows` go into the next statement. Each text is prepared once per connection, each statement is a trip to
+/// it: with these steps two statements hold nearly every group, and there are some fifty texts per table.
 fn step(rows: usize) -> usize {
-    ROW_STEPS.into_iter().find(|step| *step <= rows).unwrap_or(1).max(1)
+    match rows {
+        0..=16 => rows,
+        17..=32 => rows - rows % 2,
+        33..=64 => rows - rows % 4,
+        65..=256 => rows - rows % 16,
+        _ => (rows - rows % 128).min(ROWS_MAX),
+    }
 }
 
 fn insert_text(backend: DbBackend, meta: &Meta, mode: Mode, rows: usize) -> String {
