@@ -133,7 +133,11 @@ pub(super) async fn missed(
         match words.0 {
             Language::Zh => format!("{} 项承诺未兑现,涉及 {} 人;遗漏最多的在前", owed.len(), times.len()),
             Language::En => {
-                format!("{} promises to {} people; those missed most come first", owed.len(), times.len())
+                format!(
+                    "{} broken promises to {} people; those missed most come first",
+                    owed.len(),
+                    times.len()
+                )
             }
         }
     ));
@@ -180,7 +184,14 @@ fn by_building(words: &Words, directory: &Directory, owed: &[Owed]) {
         let cells = weeks.iter().map(|week| of_week.get(week).copied().unwrap_or(0).to_string());
         table.row(std::iter::once(format!("{building}栋")).chain(cells));
     }
-    say(format_args!("\n{}", table.to_string().trim_end()));
+    say(format_args!(
+        "\n  {}",
+        words.of(
+            "按楼栋和周统计(3栋管家第二周休假,由他人代班)",
+            "by building and week (the steward of building 3 was on leave in the second, with cover)"
+        )
+    ));
+    say(table.to_string().trim_end());
 }
 
 /// Whom nobody reached, and how that ended: every step of the ladder.
