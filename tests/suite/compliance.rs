@@ -5,7 +5,7 @@ use tonic::Code;
 
 use crate::harness::client::Client;
 use crate::harness::estate::shown;
-use crate::harness::server::Server;
+use crate::harness::server::{Data, Server};
 use crate::harness::{invalid, refused};
 
 fn report(site: &str, period: PeriodUnit) -> v1::GetComplianceReportRequest {
@@ -31,7 +31,14 @@ async fn figures(client: &Client, request: v1::GetComplianceReportRequest) -> Ve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_weeks_of_an_estate() {
-    let server = Server::start().await;
+    two_weeks(Data::sqlite()).await;
+    if let Some(data) = Data::postgres().await {
+        two_weeks(data).await;
+    }
+}
+
+async fn two_weeks(data: Data) {
+    let server = Server::on(data).await;
     let client = server.client();
     let site = client.site("a").await;
     let mut elders = Vec::new();

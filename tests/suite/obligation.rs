@@ -98,7 +98,14 @@ async fn an_obligation_says_what_why_and_until_when() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_hold_people_and_places_and_page_without_loss() {
-    let server = Server::start().await;
+    people_and_places(Data::sqlite()).await;
+    if let Some(data) = Data::postgres().await {
+        people_and_places(data).await;
+    }
+}
+
+async fn people_and_places(data: Data) {
+    let server = Server::on(data).await;
     let client = server.client();
     let (site, _, elder_name) = client.estate("a").await;
     client.estate("b").await;

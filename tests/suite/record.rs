@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::harness::client::Client;
 use crate::harness::estate::{at, contact, mask, request_id, shown};
-use crate::harness::server::Server;
+use crate::harness::server::{Data, Server};
 use crate::harness::{invalid, refused};
 
 fn batch(site: &str, records: Vec<v1::Record>) -> v1::RecordServiceRequest {
@@ -371,7 +371,14 @@ async fn a_failed_try_opens_the_ladder_and_word_of_safety_closes_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_filtered_and_paged() {
-    let server = Server::start().await;
+    lists(Data::sqlite()).await;
+    if let Some(data) = Data::postgres().await {
+        lists(data).await;
+    }
+}
+
+async fn lists(data: Data) {
+    let server = Server::on(data).await;
     let client = server.client();
     let (site, dwelling, elder) = client.estate("a").await;
     let (_, _, other) = client.estate("b").await;
