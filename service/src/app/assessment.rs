@@ -301,6 +301,18 @@ impl App {
             changes.put_assessment(stored.clone());
             replace(&mut state.assessments, stored);
         }
+        // What a plugin said that is away stays in force, and is known to be old.
+        for absent in &self.absent_plugins {
+            state.missing.push(absent.id.clone());
+            let said =
+                state.assessments.iter().find(|stored| stored.assessment.plugin.id == absent.id).cloned();
+            if let Some(mut stale) = said.filter(|stored| !stored.stale) {
+                stale.stale = true;
+                stale.version += 1;
+                changes.put_assessment(stale.clone());
+                replace(&mut state.assessments, stale);
+            }
+        }
         let in_force = state.assessments.iter().map(|stored| &stored.assessment.findings);
         let change = merge_attention(state.attention_on(today), in_force, today);
         if let Some(next) = change.next {
@@ -397,8 +409,8 @@ impl App {
 
     /// The words of a rule's reason for a group.
     pub(super) fn coded_reason(&self, group: &GroupCode, reason: &ReasonCode) -> Option<Coded> {
-        let plugin = self.plugins.group_owner(group.as_str())?;
-        reason_of(plugin.manifest(), reason)
+        let manifest = self.manifests().find(|manifest| manifest.group(group.as_str()).is_some())?;
+        reason_of(manifest, reason)
     }
 
     /// The tags of a day with their words.
@@ -408,11 +420,8 @@ impl App {
             .tags
             .iter()
             .map(|tag| {
-                let found = self.plugins.plugins().iter().find_map(|plugin| {
-                    plugin
-                        .manifest()
-                        .tag(tag.as_str())
-                        .map(|known| (known.title.clone(), plugin.stamp().id.clone()))
+                let found = self.manifests().find_map(|manifest| {
+                    manifest.tag(tag.as_str()).map(|known| (known.title.clone(), manifest.id.clone()))
                 });
                 let (text, plugin) = found.unzip();
                 let text = text.unwrap_or_else(|| Label::new(tag.as_str(), tag.as_str()));
@@ -431,7 +440,7 @@ impl App {
                 if cautions.iter().any(|caution| caution.code == code) {
                     continue;
                 }
-                let manifest = self.plugins.plugin(id.as_str()).map(|plugin| plugin.manifest());
+                let manifest = self.manifests().find(|manifest| manifest.id == *id);
                 let known = manifest.and_then(|manifest| manifest.caution(code));
                 let text = known.map_or_else(|| Label::new(code, code), |caution| caution.text.clone());
                 cautions.push(Coded { code: code.to_owned(), text, plugin: Some(id.clone()) });
@@ -450,8 +459,7 @@ impl App {
     ) -> AssessmentView {
         let tier = state.found_tier().unwrap_or(Tier::General);
         let reasons = state.assessments.iter().flat_map(|stored| {
-            let manifest =
-                self.plugins.plugin(stored.assessment.plugin.id.as_str()).map(|plugin| plugin.manifest());
+            let manifest = self.manifests().find(|manifest| manifest.id == stored.assessment.plugin.id);
             let asked = stored.assessment.findings.tiers.iter().filter(move |found| found.tier == tier);
             asked.filter_map(move |found| reason_of(manifest?, &found.reason))
         });

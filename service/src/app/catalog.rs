@@ -10,7 +10,7 @@ use linli_core::invalid::Invalid;
 use linli_core::kind::Department;
 use linli_core::standard::Standard;
 use linli_core::time::{CivilDate, SiteZone};
-use linli_plugin_host::Registry;
+use linli_plugin_host::{Manifest, Registry};
 
 use super::site::invalid;
 use super::{App, Page, PageRequest};
@@ -41,6 +41,22 @@ impl Catalogue {
         let mut groups: Vec<_> = plugins.groups().cloned().map(Arc::new).collect();
         groups.sort_by(|a, b| a.code.cmp(&b.code));
         Self { groups, standards }
+    }
+
+    /// With the groups and standards of plugins that are away, where no plugin that is there declares them.
+    #[must_use]
+    pub fn and(mut self, absent: &[Manifest]) -> Self {
+        for manifest in absent {
+            let groups = manifest.groups.iter().filter(|group| self.group(&group.code).is_none());
+            let groups: Vec<_> = groups.cloned().map(Arc::new).collect();
+            let standards = manifest.standards.iter().filter(|standard| !self.knows(&standard.code));
+            let standards: Vec<_> = standards.cloned().map(Arc::new).collect();
+            self.groups.extend(groups);
+            self.groups.sort_by(|a, b| a.code.cmp(&b.code));
+            self.standards.extend(standards);
+            self.standards.sort_by(|a, b| (&a.code, a.version).cmp(&(&b.code, b.version)));
+        }
+        self
     }
 
     /// The care groups, by code.

@@ -253,7 +253,7 @@ impl App {
     fn check_facts(&self, facts: &[NewFact], today: CivilDate) -> Vec<Violation> {
         let mut violations = Vec::new();
         for (at, fact) in facts.iter().enumerate() {
-            match (self.plugins.field(fact.field.as_str()), &fact.value) {
+            match (self.field(&fact.field), &fact.value) {
                 (None, _) => {
                     violations.push(violation(format!("resident.facts[{at}].field"), Invalid::Unknown))
                 }
@@ -274,7 +274,7 @@ impl App {
 
     /// The class under which a fact is sealed: what its plugin's schema says, else the most sensitive one.
     pub(super) fn class_of(&self, field: &FieldCode) -> FieldClass {
-        self.plugins.field(field.as_str()).map_or(FieldClass::Health, |field| field.class)
+        self.field(field).map_or(FieldClass::Health, |field| field.class)
     }
 
     /// Today in a site other than the call's.

@@ -27,7 +27,7 @@ pub mod tenure;
 use std::sync::Arc;
 
 use linli_core::time::{Clock, Instant};
-use linli_plugin_host::Registry;
+use linli_plugin_host::{Manifest, Registry};
 use linli_store::Store;
 
 use crate::auth::policy::Policy;
@@ -41,6 +41,8 @@ pub struct App {
     pub plugins: Arc<Registry>,
     /// Ids of the plugins that the configuration requires.
     pub required_plugins: Vec<String>,
+    /// What plugins declare that were loaded once and are not now: their groups and standards stay in force.
+    pub absent_plugins: Vec<Manifest>,
     /// The built-in standards and those of the plugins.
     pub catalogue: Arc<catalog::Catalogue>,
     /// The clock of the domain.
@@ -51,6 +53,8 @@ pub struct App {
     pub system_clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn IdSource>,
+    /// The imports that run now.
+    pub imports: import::Imports,
     /// Who may do what.
     pub policy: Policy,
 }

@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use linli_core::id::PluginId;
+use linli_core::id::{FieldCode, PluginId};
+use linli_core::standard::Origin;
 use linli_core::text::Label;
-use linli_plugin_host::{Figures, Health, LoadCause, LoadFailure, Plugin, Registry};
+use linli_core::time::Instant;
+use linli_plugin_host::manifest::Field;
+use linli_plugin_host::{Figures, Health, LoadCause, LoadFailure, Manifest, Plugin, Registry};
+use linli_store::{AuditDraft, ChangeSet, Decision, FieldClasses, PluginManifest, Scope, Store};
 
 use super::{App, Page, PageRequest};
 use crate::auth::Call;
@@ -60,8 +64,78 @@ impl App {
         Ok(Page::of_sorted(self.known_plugins(), &page, |plugin| plugin.id.as_str()))
     }
 
+    /// What plugins declare, those that are away included.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.plugins.plugins().iter().map(|plugin| plugin.manifest()).chain(&self.absent_plugins)
+    }
+
+    /// The field with this code, as the first plugin declares it.
+    pub(super) fn field(&self, code: &FieldCode) -> Option<&Field> {
+        self.manifests().find_map(|manifest| manifest.field(code.as_str()))
+    }
+
     pub(super) fn known_plugins(&self) -> Vec<KnownPlugin> {
         known(&self.plugins, &self.required_plugins)
+    }
+}
+
+/// Remembers what the loaded plugins declare, and returns what those declared that were loaded once and are not now.
+///
+/// # Errors
+/// As the store.
+pub async fn remember(
+    store: &Store,
+    plugins: &Registry,
+    (now, system_time): (Instant, Instant),
+) -> Result<Vec<Manifest>> {
+    let known = store.plugin_manifests().await?;
+    let is_kept = |plugin: &Plugin| {
+        known.iter().any(|kept| {
+            kept.plugin == plugin.stamp().id
+                && kept.digest == plugin.stamp().digest
+                && kept.manifest == plugin.manifest().text
+        })
+    };
+    for plugin in plugins.plugins().iter().filter(|plugin| !is_kept(plugin)) {
+        let id = plugin.stamp().id.clone();
+        let draft = AuditDraft {
+            principal: "server".into(),
+            method: "start".into(),
+            resource: crate::name::plugin(&id),
+            subjects: Vec::new(),
+            classes: FieldClasses::NONE,
+            purpose: String::new(),
+            decision: Decision::Allowed,
+            request_id: String::new(),
+            care_time: now,
+            system_time,
+        };
+        let epoch = store.authz_epoch(&Scope::System).await?.unwrap_or_default();
+        let mut changes = ChangeSet::new(Scope::System, epoch, draft);
+        let (digest, manifest) = (plugin.stamp().digest.clone(), plugin.manifest().text.clone());
+        changes.put_plugin_manifest(PluginManifest { plugin: id, digest, manifest, recorded_at: now });
+        store.commit("plugin.remember", changes).await?;
+    }
+    let away = known.iter().filter(|kept| plugins.plugin(kept.plugin.as_str()).is_none());
+    Ok(away.filter_map(as_declared).collect())
+}
+
+/// A manifest as it was; one that this version no longer reads is left out, and the log says so.
+fn as_declared(kept: &PluginManifest) -> Option<Manifest> {
+    match Manifest::parse(&kept.manifest) {
+        Ok(mut manifest) => {
+            for standard in &mut manifest.standards {
+                if let Origin::Plugin { digest, .. } = &mut standard.origin {
+                    digest.clone_from(&kept.digest);
+                }
+            }
+            tracing::warn!(plugin = %kept.plugin, "not loaded: its groups and standards stay, nobody is assessed by it");
+            Some(manifest)
+        }
+        Err(_) => {
+            tracing::error!(plugin = %kept.plugin, "not loaded, and its remembered manifest cannot be read: its standards are gone");
+            None
+        }
     }
 }
 

@@ -142,7 +142,9 @@ impl From<AssembleError> for Failure {
             AssembleError::Secret(_) | AssembleError::RootKey(_) | AssembleError::Unprotected(_) => {
                 Self::Usage(err.to_string())
             }
-            AssembleError::Plugins(_) | AssembleError::NoRandomness => Self::Failed(err.to_string()),
+            AssembleError::Plugins(_) | AssembleError::Remember(_) | AssembleError::NoRandomness => {
+                Self::Failed(err.to_string())
+            }
         }
     }
 }

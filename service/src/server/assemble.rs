@@ -57,6 +57,9 @@ pub enum AssembleError {
     /// A required plugin is not there.
     #[error("{0}")]
     Plugins(String),
+    /// What the plugins declare cannot be kept or read.
+    #[error("the declarations of the plugins cannot be kept: {0}")]
+    Remember(String),
     /// The operating system gave no randomness.
     #[error("no randomness")]
     NoRandomness,
@@ -86,6 +89,10 @@ pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
         Some(clock) => Arc::clone(clock) as Arc<dyn Clock>,
         None => Arc::clone(&system_clock),
     };
+    let times = (care_clock.now(), system_clock.now());
+    let absent_plugins = crate::app::plugin::remember(&store, &plugins, times)
+        .await
+        .map_err(|error| AssembleError::Remember(format!("{error:?}")))?;
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::new());
     let (gate, tokens) = if config.development_token {
         let tokens = Tokens { member: token()?, outsider: token()? };
@@ -96,13 +103,17 @@ pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
     };
     let app = App {
         store,
-        catalogue: Arc::new(Catalogue::new(linli_core::catalogue::standards(), &plugins)),
+        catalogue: Arc::new(
+            Catalogue::new(linli_core::catalogue::standards(), &plugins).and(&absent_plugins),
+        ),
         plugins,
         required_plugins: config.plugins.required.clone(),
+        absent_plugins,
         care_clock,
         simulated,
         system_clock,
         ids,
+        imports: crate::app::import::Imports::default(),
         policy: Policy::new(),
     };
     Ok(Assembled { app: Arc::new(app), tokens, gate: Arc::new(gate) })

@@ -15,6 +15,7 @@ use crate::assessment::StoredAssessment;
 use crate::change::Rows;
 use crate::error::SealError;
 use crate::history::HistoryDraft;
+use crate::plugin::PluginManifest;
 use crate::record::StoredRecord;
 use crate::resident::{CellChanges, IndexRows, ResidentHead};
 use crate::seal::Sealer;
@@ -32,6 +33,7 @@ pub(crate) enum Change {
     Post(Post),
     RequirePost(SiteId, PostId),
     PluginParameters(PluginParameters),
+    PluginManifest(PluginManifest),
     CalendarDay(SiteId, CivilDate, Option<DayKind>),
     CreateResident(Box<Resident>),
     UpdateResident(Box<ResidentHead>, Box<CellChanges>),
@@ -92,6 +94,7 @@ impl Change {
             | Self::Post(_)
             | Self::RequirePost(..)
             | Self::PluginParameters(_)
+            | Self::PluginManifest(_)
             | Self::UpdateResident(..)
             | Self::RequireResident(..)
             | Self::Membership(_)
@@ -137,6 +140,7 @@ impl Change {
             Self::Post(post) => crate::site::post_rows(post, rows),
             Self::RequirePost(site, id) => crate::site::require_post(site, id, rows),
             Self::PluginParameters(parameters) => crate::site::parameter_rows(parameters, rows),
+            Self::PluginManifest(manifest) => crate::plugin::rows(manifest, rows),
             Self::CalendarDay(site, day, kind) => crate::site::calendar_rows(site, *day, *kind, rows),
             Self::CreateResident(resident) => return crate::resident::create_rows(resident, sealer, rows),
             Self::UpdateResident(head, cells) => {

@@ -172,6 +172,10 @@ tables! {
     plugin_parameter PluginParameter = "plugin_parameter" versioned (site: String, plugin: String) {
         version: i64, detail: Vec<u8>, updated_at: i64,
     }
+    /// What each plugin declared when it was last loaded, under `*system`.
+    plugin_manifest PluginManifest = "plugin_manifest" plain (site: String, plugin: String) {
+        digest: String, manifest: String, recorded_at: i64,
+    }
     /// Days on which a site departs from the calendar.
     calendar_override CalendarOverride = "calendar_override" plain (site: String, day: i64) {
         kind: String,

@@ -29,6 +29,8 @@ pub struct Data {
     toml: String,
     /// Where the care clock stands at start; empty: the machine's clock.
     clock: String,
+    /// The program of a process of its own, where it is not the one that was built.
+    program: Option<PathBuf>,
 }
 
 impl Data {
@@ -39,6 +41,7 @@ impl Data {
             postgres: None,
             toml: String::new(),
             clock: MONDAY.to_owned(),
+            program: None,
         }
     }
 
@@ -56,6 +59,32 @@ impl Data {
             file.display()
         );
         Some(Self { postgres: Some((cluster, file)), toml, ..data })
+    }
+
+    /// An empty SQLite store of a server that is installed as an operator would: the program lies apart from cargo's
+    /// folder, and the elderly plugin, which is required, in a folder of its own ([`Data::plugin`]).
+    pub fn installed() -> Self {
+        let data = Self::sqlite();
+        let program = data.folder().join("linli");
+        let built = built::program("linli");
+        if std::fs::hard_link(&built, &program).is_err() {
+            std::fs::copy(&built, &program).unwrap();
+        }
+        let plugin = data.plugin();
+        std::fs::create_dir_all(&plugin).unwrap();
+        std::fs::copy(built::plugin("elderly"), plugin.join("elderly.so")).unwrap();
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/elderly/plugin.toml");
+        std::fs::copy(manifest, plugin.join("plugin.toml")).unwrap();
+        let toml = format!(
+            "plugins.folders = [\"{}\"]\nplugins.required = [\"cn.linli.elderly\"]",
+            data.folder().join("plugins").display()
+        );
+        Self { program: Some(program), ..data }.with(&toml)
+    }
+
+    /// The folder of the installed plugin: `plugin.toml` and `elderly.so`.
+    pub fn plugin(&self) -> PathBuf {
+        self.folder().join("plugins/elderly")
     }
 
     /// With more settings.
@@ -198,7 +227,8 @@ impl Child {
         built::plugin("elderly");
         let config = data.folder().join("linli.toml");
         std::fs::write(&config, &data.toml).unwrap();
-        let mut command = Command::new(built::program("linli"));
+        let program = data.program.clone().unwrap_or_else(|| built::program("linli"));
+        let mut command = Command::new(program);
         command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         command.arg("--config").arg(&config).arg("--data").arg(data.folder());
         if !data.clock.is_empty() {

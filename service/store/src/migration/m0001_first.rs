@@ -139,6 +139,15 @@ CREATE TABLE plugin_parameter (
     PRIMARY KEY (site, plugin)
 ) $clustered;
 
+CREATE TABLE plugin_manifest (
+    site $text NOT NULL,
+    plugin $text NOT NULL,
+    digest $text NOT NULL,
+    manifest $text NOT NULL,
+    recorded_at $int NOT NULL,
+    PRIMARY KEY (site, plugin)
+) $clustered;
+
 CREATE TABLE calendar_override (
     site $text NOT NULL,
     day $int NOT NULL,
