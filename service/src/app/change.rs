@@ -10,6 +10,7 @@ use linli_core::text::Paragraph;
 use linli_core::time::Instant;
 
 use super::file::{FileChange, require_active, violation};
+use super::record::outside_tenure;
 use super::resident::FileView;
 use super::site::{Update, fresh, invalid};
 use super::work::Touches;
@@ -60,6 +61,9 @@ impl App {
         let occurred_at = report.reported_at.unwrap_or(work.now);
         if occurred_at > work.now {
             return Err(invalid("report_time", Invalid::Future));
+        }
+        if let Some(why) = outside_tenure(&head, work.zone().date_of(occurred_at)) {
+            return Err(invalid("report_time", why));
         }
         let event = CareEvent {
             id: fresh(EventId::new(&work.new_id()))?,

@@ -14,7 +14,7 @@ use linli_core::record::SubjectRecord;
 use linli_core::resident::FileState;
 use linli_core::site::{Area, Dwelling, Site};
 use linli_core::standard::{Duty, OccasionRef, Standard};
-use linli_core::time::{CivilDate, DateRange, Instant};
+use linli_core::time::{CivilDate, DateRange, Instant, SiteZone};
 use linli_store::{
     CARE_PAGE_MAX, CareRange, PAGE_MAX, Page as StorePage, ResidentCare, ResidentHead, Sites as StoreSites,
     SubjectCare,
@@ -260,7 +260,7 @@ impl<'a> Estate<'a> {
 
     /// The standards that apply to a resident.
     pub(super) fn applied(&self, care: &ResidentCare) -> Vec<Applied> {
-        let tenure = days_in_care(&care.head);
+        let tenure = days_in_care(&care.head, self.site.zone);
         let standing = Standing {
             memberships: &care.memberships,
             attention: &care.attention,
@@ -327,7 +327,7 @@ impl<'a> Estate<'a> {
     fn of_resident(&self, care: ResidentCare) -> Result<Owed> {
         let subject = Subject::Resident(care.head.id.clone());
         let applied = self.applied(&care);
-        let tenure = days_in_care(&care.head);
+        let tenure = days_in_care(&care.head, self.site.zone);
         let case = self.case(&subject, &care, &applied, &tenure);
         let obligations = obligation::obligations(&case, self.range, self.now).map_err(calendar_error)?;
         let records = care.records.clone();
@@ -345,7 +345,10 @@ impl<'a> Estate<'a> {
             let residents: Vec<ResidentId> = heads.into_iter().filter(in_use).map(|head| head.id).collect();
             for ids in residents.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
                 for care in self.app.store.care_of(&self.site.id, ids, self.no_history()).await? {
-                    flagging.entry(care.head.dwelling.clone()).or_default().push(Flagging::of(care));
+                    flagging
+                        .entry(care.head.dwelling.clone())
+                        .or_default()
+                        .push(Flagging::of(care, self.site.zone));
                 }
             }
         }
@@ -406,11 +409,24 @@ impl<'a> Estate<'a> {
         residents: impl Iterator<Item = &'b Flagging>,
         care: SubjectCare,
     ) -> Result<Owed> {
-        let exists = DateRange::from(self.site.zone.date_of(created_at));
+        let registered = self.site.zone.date_of(created_at);
+        // What happened before a place was registered starts its clock all the same: a household moves in, and the
+        // door is entered a day later. What recurs is owed from the registration on.
+        let first = care.events.iter().map(|event| self.site.zone.date_of(event.occurred_at)).min();
+        let exists = DateRange::from(first.map_or(registered, |first| first.min(registered)));
         let residents: Vec<Standing<'_>> = residents.map(Flagging::standing).collect();
-        let place =
-            Place { kind: subject.kind(), area: area.map(|area| area.kind), exists, residents: &residents };
-        let applied = applied_to_place(&self.timelines, &place, self.now);
+        let place = |exists| Place {
+            kind: subject.kind(),
+            area: area.map(|area| area.kind),
+            exists,
+            residents: &residents,
+        };
+        let mut applied = applied_to_place(&self.timelines, &place(DateRange::from(registered)), self.now);
+        if exists.start() < registered {
+            applied.retain(|applied| !is_triggered(applied));
+            let early = applied_to_place(&self.timelines, &place(exists), self.now);
+            applied.extend(early.into_iter().filter(is_triggered));
+        }
         let case = Case {
             subject: &subject,
             applied: &applied,
@@ -443,7 +459,7 @@ impl<'a> Estate<'a> {
             after = Some(last.head.id.clone());
             for care in care.into_iter().filter(|care| in_use(&care.head)) {
                 let building = building_of.get(&care.head.dwelling).cloned().unwrap_or_default();
-                by_building.entry(building).or_default().push(Flagging::of(care));
+                by_building.entry(building).or_default().push(Flagging::of(care, self.site.zone));
             }
         }
         Ok(Roster { by_building })
@@ -465,8 +481,8 @@ impl<'a> Estate<'a> {
 }
 
 impl Flagging {
-    fn of(care: ResidentCare) -> Self {
-        Self { tenure: days_in_care(&care.head), care }
+    fn of(care: ResidentCare, zone: SiteZone) -> Self {
+        Self { tenure: days_in_care(&care.head, zone), care }
     }
 
     fn standing(&self) -> Standing<'_> {
@@ -489,14 +505,21 @@ impl Roster {
     }
 }
 
-/// The days on which duties towards a resident run: every tenure, the last up to but without the day of death.
-pub(super) fn days_in_care(head: &ResidentHead) -> Vec<DateRange> {
+/// The days on which duties towards a resident run: every tenure, the last up to but without the day of death, and
+/// none before the file was opened: nobody gets missed weeks for what nobody knew.
+pub(super) fn days_in_care(head: &ResidentHead, zone: SiteZone) -> Vec<DateRange> {
+    let known = DateRange::from(zone.date_of(head.created_at));
     let last = head.tenure.days();
     let last = match head.died_on {
         Some(died) => DateRange::new(last.start(), last.end().min(died)),
         None => last,
     };
-    head.earlier_tenures.iter().map(|tenure| tenure.days()).chain([last]).collect()
+    let tenures = head.earlier_tenures.iter().map(|tenure| tenure.days()).chain([last]);
+    tenures.map(|days| days.intersect(known)).filter(|days| !days.is_empty()).collect()
+}
+
+fn is_triggered(applied: &Applied) -> bool {
+    applied.spans().iter().any(|span| matches!(span.standard.duty, Duty::Triggered { .. }))
 }
 
 /// What the calendar cannot answer.

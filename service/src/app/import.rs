@@ -28,6 +28,24 @@ pub const IMPORT_ROWS_MAX: usize = 10_000;
 /// Rows carried out together: their commits share fsyncs.
 const CHUNK: usize = 128;
 
+/// The imports that run now, by site.
+#[derive(Debug, Default)]
+pub struct Imports(std::sync::Mutex<HashMap<SiteId, std::sync::Weak<tokio::sync::Mutex<()>>>>);
+
+impl Imports {
+    /// The lock of a site's imports.
+    fn of(&self, site: &SiteId) -> std::sync::Arc<tokio::sync::Mutex<()>> {
+        let mut running = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        running.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = running.get(site).and_then(std::sync::Weak::upgrade) {
+            return lock;
+        }
+        let lock = std::sync::Arc::default();
+        running.insert(site.clone(), std::sync::Arc::downgrade(&lock));
+        lock
+    }
+}
+
 /// A row of a roster.
 #[derive(Debug, Clone)]
 pub struct ImportRow {
@@ -113,10 +131,13 @@ impl App {
         rows: Vec<std::result::Result<ImportRow, (i64, Vec<Violation>)>>,
     ) -> Result<Answer<Imported>> {
         let work = self.begin(call, Some(site)).await?;
+        // Two imports of one site at once would not see each other's people: the second waits, and then finds them.
+        let importing = self.imports.of(site);
+        let _turn = importing.lock().await;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let today = work.zone().date_of(work.now);
+        let today = work.today();
         let mut results: Vec<RowResult> = Vec::with_capacity(rows.len());
         let mut seen = HashSet::new();
         let mut rows = rows.into_iter().peekable();
@@ -132,6 +153,14 @@ impl App {
         // sent again, and its rows that are there already change nothing.
         let changes = work.changes(&Touches::resource(format!("{}/residents", name::site(site))));
         work.commit("resident.import", changes, &repeat, imported).await
+    }
+
+    /// Decides whether `call` may import into `site`, before its rows are read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the site, [`Error::Denied`].
+    pub async fn may_import(&self, call: &Call, site: &SiteId) -> Result<()> {
+        self.begin(call, Some(site)).await.map(drop)
     }
 
     async fn import_chunk(
@@ -178,9 +207,11 @@ impl App {
             row.file.dwelling = dwelling.clone();
             let number = row.file.identity.number.as_ref().map(|number| number.reveal().to_owned());
             let person = row.file.contact.name.reveal().to_owned();
-            let key = number
-                .map_or_else(|| (person, dwelling.as_str().to_owned()), |number| (number, String::new()));
-            if !seen.insert(key) {
+            // One person once: by number, and by name and door, which a row without a number may share with one that
+            // has it.
+            let named_twice = !seen.insert((person, dwelling.as_str().to_owned()));
+            let numbered_twice = number.is_some_and(|number| !seen.insert((number, String::new())));
+            if named_twice || numbered_twice {
                 refuse(at, Error::Invalid(vec![violation("resident", Invalid::Duplicate)]));
                 continue;
             }

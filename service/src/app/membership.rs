@@ -6,7 +6,7 @@ use linli_core::id::{GroupCode, MembershipId, ResidentId, SiteId};
 use linli_core::invalid::Invalid;
 use linli_core::membership::{Basis, Membership};
 use linli_core::resident::FieldClass;
-use linli_core::text::Line;
+use linli_core::text::{Line, Paragraph};
 use linli_core::time::CivilDate;
 
 use super::assessment::Coded;
@@ -122,7 +122,18 @@ impl App {
             resident: id,
         };
         let mut changes = work.changes(&touches(&membership.site, &membership.resident));
-        changes.require_resident(&membership.site, &membership.resident, None);
+        // The file's version moves with it: two declarations at once, or one beside a move-out, do not both pass.
+        let mut touched = head.clone();
+        touched.version = next_version(head.version, None)?;
+        touched.updated_at = work.now;
+        let field = Field {
+            path: format!("memberships.{}", membership.group),
+            class: FieldClass::Status,
+            old: None,
+            new: membership.evidence.as_ref().and_then(|text| Paragraph::new(text.as_str()).ok()),
+        };
+        self.note(&work, &mut changes, &touched, &[field]);
+        changes.update_resident(touched, linli_store::CellChanges::default());
         changes.put_membership(membership.clone());
         changes.event(
             "membership.declared",
@@ -148,7 +159,10 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let head = self.load_head(&site, &resident).await.map_err(|_| Error::NotFound(Thing::Membership))?;
+        let head = match self.load_head(&site, &resident).await {
+            Err(Error::NotFound(_)) => Err(Error::NotFound(Thing::Membership)),
+            found => found,
+        }?;
         let stored = self.store.memberships(&site, std::slice::from_ref(&resident)).await?;
         let stored = stored.into_iter().find(|stored| stored.membership.id == id);
         let stored = stored.ok_or(Error::NotFound(Thing::Membership))?;
@@ -165,7 +179,12 @@ impl App {
         if on > today {
             return Err(invalid("end_date", Invalid::Future));
         }
-        if on < membership.start {
+        // Duties run until staff confirm: an exit that a rule proposed reaches back to the proposal at most.
+        let earliest = match &membership.proposed_exit {
+            Some(exit) => exit.on.max(membership.start),
+            None => membership.start.plus_days(1),
+        };
+        if on < earliest {
             return Err(invalid("end_date", Invalid::EndsBeforeStart));
         }
         membership.version = next_version(membership.version, version)?;
@@ -185,9 +204,13 @@ impl App {
             path: format!("memberships.{}", membership.group),
             class: FieldClass::Status,
             old: None,
-            new: linli_core::text::Paragraph::new(change.reason.as_str()).ok(),
+            new: Paragraph::new(change.reason.as_str()).ok(),
         };
-        self.note(&work, &mut changes, &head, &[field]);
+        let mut touched = head.clone();
+        touched.version = next_version(head.version, None)?;
+        touched.updated_at = work.now;
+        self.note(&work, &mut changes, &touched, &[field]);
+        changes.update_resident(touched, linli_store::CellChanges::default());
         changes.put_membership(membership.clone());
         changes.event("membership.ended", name::membership(&site, &resident, &membership.id));
         let view = self.membership_view(membership, today);

@@ -77,7 +77,7 @@ impl App {
         if new.left_on < head.tenure.moved_in {
             violations.push(violation("pause.leave_date", Invalid::BeforeTenure));
         }
-        let ahead = new.expected_return.days().saturating_sub(today.max(new.left_on).days());
+        let ahead = new.expected_return.days().saturating_sub(today.days());
         if ahead > i32::try_from(EXPECTED_RETURN_MAX_DAYS).unwrap_or(i32::MAX) {
             let why = Invalid::TooFarAhead { max_days: EXPECTED_RETURN_MAX_DAYS };
             violations.push(violation("pause.expected_return_date", why));
@@ -88,7 +88,12 @@ impl App {
         let others = self.store.pauses(&site, std::slice::from_ref(&id)).await?;
         // The day of return may be the day of leaving again: both are active.
         let overlaps = |other: &Pause| {
-            let back = other.ended.map_or(other.expected_return, |end| end.returned_on);
+            let back = match other.ended {
+                Some(end) => end.returned_on,
+                // Nobody has come back yet: that pause has to be ended before another begins.
+                None if other.expected_return < today => CivilDate::MAX,
+                None => other.expected_return,
+            };
             other.left_on < new.expected_return && new.left_on < back
         };
         if others.iter().any(|other| overlaps(&other.pause)) {

@@ -184,13 +184,21 @@ impl App {
         let mut after = page.after.as_deref().map(parse_cursor).transpose()?;
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
         let mut found = Vec::new();
+        let mut last_site: Option<(SiteId, CivilDate)> = None;
         // Conditions on the assessment and on indexes are checked page by page: bounded work for each round.
         loop {
             let (batch, exhausted) = self.resident_batch(&work, filter, after.as_ref(), page.size).await?;
             after =
                 batch.last().map(|(sealed, _)| (sealed.head.site.clone(), sealed.head.id.clone())).or(after);
             for (sealed, state) in batch {
-                let today = self.today(&sealed.head.site, work.now).await?;
+                let today = match last_site.as_ref().filter(|(site, _)| *site == sealed.head.site) {
+                    Some((_, today)) => *today,
+                    None => {
+                        let today = self.today(&sealed.head.site, work.now).await?;
+                        last_site = Some((sealed.head.site.clone(), today));
+                        today
+                    }
+                };
                 let fits = filter.group.as_ref().is_none_or(|group| state.is_member(group, today))
                     && filter.min_tier.is_none_or(|tier| state.tier(today) >= Some(tier));
                 if fits {
@@ -246,8 +254,14 @@ impl App {
         let classes = FieldClasses::of(&[FieldClass::Contact]);
         let limit = u64::from(size) + 1;
         let indexed = match (&filter.sites, &filter.number, &filter.phone) {
-            (Sites::One(site), Some(number), _) => {
-                Some((site, self.store.find_by_identity(site, number).await?.into_iter().collect::<Vec<_>>()))
+            (Sites::One(site), Some(number), phone) => {
+                let mut found: Vec<_> =
+                    self.store.find_by_identity(site, number).await?.into_iter().collect();
+                if let Some(phone) = phone {
+                    let also = self.store.find_residents(site, IndexColumn::Phone, phone.reveal()).await?;
+                    found.retain(|id| also.contains(id));
+                }
+                Some((site, found))
             }
             (Sites::One(site), None, Some(phone)) => {
                 Some((site, self.store.find_residents(site, IndexColumn::Phone, phone.reveal()).await?))
@@ -257,12 +271,21 @@ impl App {
         let (sealed, exhausted) = match indexed {
             Some((site, ids)) => {
                 let found = self.store.residents_by_id(site, &ids, classes).await?;
-                let state = |head: &ResidentHead| head.state == filter.state;
-                (found.into_iter().filter(|sealed| state(&sealed.head)).collect::<Vec<_>>(), true)
+                let fits = |head: &ResidentHead| {
+                    head.state == filter.state
+                        && filter.dwelling.as_ref().is_none_or(|(_, dwelling)| head.dwelling == *dwelling)
+                        && after.is_none_or(|(_, seen)| head.id > *seen)
+                };
+                (found.into_iter().filter(|sealed| fits(&sealed.head)).collect::<Vec<_>>(), true)
             }
             None => {
+                // A dwelling's name says of which site it is; ids alone repeat across sites.
+                let narrowed = filter.dwelling.as_ref().map(|(site, _)| site);
                 let sites = match (&filter.sites, &work.permit().principal().scope) {
                     (Sites::One(site), _) => linli_store::Sites::One(site.clone()),
+                    (Sites::All, Scope::Everywhere) if narrowed.is_some() => {
+                        narrowed.map_or(linli_store::Sites::All, |site| linli_store::Sites::One(site.clone()))
+                    }
                     (Sites::All, Scope::Everywhere) => linli_store::Sites::All,
                     // A principal of some sites asks for each of them; `sites/-` then holds none that they may not see.
                     (Sites::All, Scope::Nowhere | Scope::Sites(_)) => return Err(Error::Denied),

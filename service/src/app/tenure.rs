@@ -43,6 +43,9 @@ pub struct MovedIn {
     pub event: Option<CareEvent>,
 }
 
+/// The field of the day of death.
+const DEATH: &str = "death_date";
+
 impl App {
     /// Records that a household, or one resident, moved in, came back or changed dwelling.
     ///
@@ -166,9 +169,9 @@ impl App {
     ) -> Result<Answer<FileView>> {
         let on = update.change;
         let target = Update { site: update.site, id: update.id, version: update.version, change: () };
-        self.end_tenure(call, repeat, target, ("death_date", on, None), |head| {
+        self.end_tenure(call, repeat, target, (DEATH, on, None), |head| {
             head.died_on = Some(on);
-            head.tenure.moved_out = Some(on);
+            head.tenure.moved_out = Some(head.tenure.moved_out.map_or(on, |out| out.min(on)));
             head.state = FileState::Left;
         })
         .await
@@ -189,7 +192,10 @@ impl App {
         }
         let opened = self.open_file(&work, &site, &id).await?;
         let mut head = opened.head.clone();
-        require_active(&head)?;
+        // That somebody died after leaving may be learned later.
+        if !(field == DEATH && head.state == FileState::Left && head.died_on.is_none()) {
+            require_active(&head)?;
+        }
         let today = work.today();
         if on > today {
             return Err(invalid(field, Invalid::Future));

@@ -1,8 +1,8 @@
 //! The gRPC face: handlers that convert, call and convert. The only module that names generated types.
 //!
-//! A handler is a line or two: `Face::read` and `Face::write` take the call out of the request, run the use
-//! case in a task of its own (a caller who goes away or runs out of time never cuts a command or its audit entry
-//! in half) and turn errors into statuses.
+//! A handler is a line or two: `Face::read` and `Face::write` take the call out of the request, run the use case and
+//! turn errors into statuses. A command runs in a task of its own: a caller who goes away or runs out of time never
+//! cuts it or its audit entry in half.
 
 pub mod check;
 pub mod client;
@@ -91,8 +91,27 @@ pub(crate) struct Face {
 }
 
 impl Face {
-    /// Runs a use case that answers with a message.
+    /// Runs a use case that only reads. A caller who goes away or runs out of time ends it; an audit entry that is on
+    /// its way is written all the same.
     async fn read<Q, M, F, W>(&self, request: Request<Q>, work: W) -> std::result::Result<Response<M>, Status>
+    where
+        F: Future<Output = Result<M>>,
+        W: FnOnce(Arc<App>, Call, Q) -> F,
+    {
+        let (call, message) = take(request)?;
+        let (language, request_id) = (call.language, call.request_id.clone());
+        match work(Arc::clone(&self.app), call, message).await {
+            Ok(message) => Ok(Response::new(message)),
+            Err(error) => Err(status::status(&error, language, &request_id)),
+        }
+    }
+
+    /// Runs a command that answers with a message of its own making.
+    async fn carry_out<Q, M, F, W>(
+        &self,
+        request: Request<Q>,
+        work: W,
+    ) -> std::result::Result<Response<M>, Status>
     where
         Q: Send + 'static,
         M: Send + 'static,

@@ -116,7 +116,7 @@ impl v1::resident_service_server::ResidentService for Face {
         &self,
         request: Request<Streaming<v1::ImportResidentsRequest>>,
     ) -> Answer<v1::ImportResidentsResponse> {
-        self.read(request, super::import::import).await
+        self.carry_out(request, super::import::import).await
     }
 
     async fn report_change(&self, request: Request<v1::ReportChangeRequest>) -> Answer<v1::CareEvent> {

@@ -74,7 +74,7 @@ impl App {
         let assessments = self.store.assessments(&at.site, std::slice::from_ref(&at.id)).await?;
         let standards = self.standards_of(&estate, &care, days)?;
         let subject = Subject::Resident(at.id.clone());
-        let (applied, tenure) = (estate.applied(&care), days_in_care(&care.head));
+        let (applied, tenure) = (estate.applied(&care), days_in_care(&care.head, estate.site.zone));
         let case = estate.case(&subject, &care, &applied, &tenure);
         let next_change_at = obligation::next_change_at(&case, days, work.now).map_err(calendar_error)?;
 
@@ -109,7 +109,7 @@ impl App {
         days: DateRange,
     ) -> Result<Vec<StandardStanding>> {
         let subject = Subject::Resident(care.head.id.clone());
-        let (applied, tenure) = (estate.applied(care), days_in_care(&care.head));
+        let (applied, tenure) = (estate.applied(care), days_in_care(&care.head, estate.site.zone));
         let case = estate.case(&subject, care, &applied, &tenure);
         let mut owed = obligation::obligations(&case, days, estate.now).map_err(calendar_error)?;
         owed.extend(next_occasions(estate, care, &applied, days)?);
@@ -161,7 +161,7 @@ fn next_occasions(
         return Ok(Vec::new());
     }
     let subject = Subject::Resident(care.head.id.clone());
-    let tenure = days_in_care(&care.head);
+    let tenure = days_in_care(&care.head, estate.site.zone);
     let case = estate.case(&subject, care, &seasonal, &tenure);
     let ahead = DateRange::new(days.start(), days.start().plus_days(OCCASION_DAYS));
     let mut found = obligation::obligations(&case, ahead, estate.now).map_err(calendar_error)?;

@@ -190,7 +190,7 @@ pub(super) fn exists(head: &ResidentHead) -> bool {
 }
 
 /// Why care on a day cannot belong to a resident's tenure. A file that was left still takes what happened before.
-pub(super) fn outside_tenure(head: &ResidentHead, day: CivilDate) -> Option<Invalid> {
+pub(in crate::app) fn outside_tenure(head: &ResidentHead, day: CivilDate) -> Option<Invalid> {
     let last = [head.tenure.moved_out, head.died_on].into_iter().flatten().min();
     if head.earlier_tenures.iter().any(|tenure| tenure.days().contains(day)) {
         None
