@@ -181,6 +181,7 @@ fn open(path: &Path) -> Result<Connection, Box<dyn Error>> {
         ("trusted_schema", "OFF"),
         ("cell_size_check", "ON"),
         ("journal_size_limit", "67108864"),
+        ("wal_autocheckpoint", "8192"),
         ("temp_store", "MEMORY"),
         ("cache_size", "-32768"),
     ] {
