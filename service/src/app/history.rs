@@ -7,7 +7,7 @@ use linli_core::text::Paragraph;
 use linli_core::time::Instant;
 use linli_store::{ChangeSet, HistoryDraft, ResidentHead, StoredHistory};
 
-use super::work::Work;
+use super::work::{Touches, Work};
 use super::{App, Page, PageRequest};
 use crate::auth::Call;
 use crate::error::{Error, Result};
@@ -55,8 +55,10 @@ impl App {
     ) -> Result<Page<HistoryEntry>> {
         /// Rows read together; a change of a file has at most tens of fields.
         const BATCH: u64 = 500;
-        self.begin(call, Some(site)).await?;
+        let work = self.begin(call, Some(site)).await?;
         self.load_head(site, resident).await?;
+        let subject = vec![resident.as_str().to_owned()];
+        work.disclose(&Touches::files(crate::name::resident(site, resident), subject, &[])).await?;
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
         let mut after = page.after.clone();
         let mut entries: Vec<HistoryEntry> = Vec::new();

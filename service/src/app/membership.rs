@@ -311,8 +311,12 @@ impl App {
                 }
             }
         }
-        debug_assert!(work.permit().site().is_none_or(|permitted| permitted == site));
         let cut = Page::cut(found, page.size, |(resident, id, _)| format!("{resident}/{id}"));
+        // Which group somebody is in, or that they are in hospital, is personal: no audit, no answer.
+        let mut subjects: Vec<String> = cut.items.iter().map(|(id, ..)| id.as_str().to_owned()).collect();
+        subjects.dedup();
+        let name = resident.map_or_else(|| format!("sites/{site}/residents"), |id| name::resident(site, id));
+        work.disclose(&Touches::files(name, subjects, &[FieldClass::Status, FieldClass::Care])).await?;
         Ok(Page { items: cut.items.into_iter().map(|(_, _, item)| item).collect(), next: cut.next })
     }
 

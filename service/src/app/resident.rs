@@ -209,6 +209,7 @@ impl App {
                 break;
             }
         }
+        self.note_search(&work, filter).await?;
         let cursor = |(sealed, ..): &(linli_store::SealedResident, AssessedState, CivilDate)| {
             format!("{}/{}", sealed.head.site, sealed.head.id)
         };
@@ -242,6 +243,23 @@ impl App {
         }
         let (changes, view) = self.changed(&work, update).await?;
         work.commit("resident.update", changes, &repeat, view).await
+    }
+
+    /// Whether somebody with a number or phone has a file is an answer even where it is no: the search is audited with
+    /// the keyed hash of what was looked for.
+    async fn note_search(&self, work: &Work<'_>, filter: &Filter) -> Result<()> {
+        let Sites::One(site) = &filter.sites else { return Ok(()) };
+        let terms = [
+            ("identity_number", filter.number.as_ref().map(IdentityNumber::reveal)),
+            ("phone", filter.phone.as_ref().map(Phone::reveal)),
+        ];
+        for (field, term) in terms {
+            let Some(term) = term else { continue };
+            let hash = self.store.audit_hash(&linli_store::Scope::from(site), field, term).await?;
+            let searched = format!("sites/{site}/residents?{field}={}", super::work::hex(&hash));
+            work.disclose(&Touches::files(searched, Vec::new(), &[FieldClass::Identity])).await?;
+        }
+        Ok(())
     }
 
     async fn resident_batch(

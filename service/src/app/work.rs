@@ -21,6 +21,7 @@ pub(super) struct Work<'a> {
     permit: Permit,
     scope: Scope,
     zone: SiteZone,
+    purpose: String,
     /// The care clock's reading for the whole use case.
     pub(super) now: Instant,
 }
@@ -63,11 +64,13 @@ impl App {
             Ok(_) if site.is_some() && known.is_none() => Err(Error::NotFound(Thing::Site)),
             Ok(permit) => {
                 let zone = known.map_or(SiteZone::SHANGHAI, |site| site.zone);
-                Ok(Work { app: self, call, permit, scope, zone, now })
+                let purpose = self.purpose(call, &scope).await?;
+                Ok(Work { app: self, call, permit, scope, zone, purpose, now })
             }
             Err(denied) => {
                 let resource = site.map(crate::name::site).unwrap_or_default();
-                let mut draft = self.draft(call, now, &Touches::resource(resource));
+                let purpose = self.purpose(call, &scope).await?;
+                let mut draft = self.draft(call, now, &purpose, &Touches::resource(resource));
                 draft.decision = Decision::Denied;
                 self.store.commit("denied", ChangeSet::new(scope, epoch, draft)).await?;
                 Err(denied)
@@ -80,14 +83,23 @@ impl App {
         Ok(self.load_site(site).await?.zone)
     }
 
-    fn draft(&self, call: &Call, now: Instant, touches: &Touches<'_>) -> AuditDraft {
+    /// The stated purpose as the audit keeps it: its code and, where words were given, their keyed hash, so that who
+    /// knows the words can confirm them and nobody else can read them.
+    async fn purpose(&self, call: &Call, scope: &Scope) -> Result<String> {
+        let Some(purpose) = &call.purpose else { return Ok(String::new()) };
+        let Some(note) = &purpose.note else { return Ok(purpose.kind.code().to_owned()) };
+        let hash = self.store.audit_hash(scope, "purpose", note).await?;
+        Ok(format!("{};{}", purpose.kind.code(), hex(&hash)))
+    }
+
+    fn draft(&self, call: &Call, now: Instant, purpose: &str, touches: &Touches<'_>) -> AuditDraft {
         AuditDraft {
             principal: call.principal.staff.as_str().to_owned(),
             method: call.method.path.to_owned(),
             resource: touches.resource.clone(),
             subjects: touches.subjects.clone(),
             classes: FieldClasses::of(touches.classes),
-            purpose: call.purpose.as_ref().map(|purpose| purpose.kind.code().to_owned()).unwrap_or_default(),
+            purpose: purpose.to_owned(),
             decision: Decision::Allowed,
             request_id: call.request_id.clone(),
             care_time: now,
@@ -115,7 +127,7 @@ impl Work<'_> {
     /// A change set that carries this call's audit entry and guards on the decision's epoch.
     pub(super) fn changes(&self, touches: &Touches<'_>) -> ChangeSet {
         let epoch = i64::try_from(self.permit.epoch()).unwrap_or(i64::MAX);
-        ChangeSet::new(self.scope.clone(), epoch, self.app.draft(self.call, self.now, touches))
+        ChangeSet::new(self.scope.clone(), epoch, self.app.draft(self.call, self.now, &self.purpose, touches))
     }
 
     /// Makes a read's audit entry durable; the receipt opens what it covers.
@@ -132,7 +144,7 @@ impl Work<'_> {
         let epoch = self.app.store.authz_epoch(&scope).await?.unwrap_or_default();
         let decided = Facts { site: Some(site), epoch: u64::try_from(epoch).unwrap_or_default() };
         self.app.policy.decide(self.call, decided)?;
-        let draft = self.app.draft(self.call, self.now, touches);
+        let draft = self.app.draft(self.call, self.now, &self.purpose, touches);
         receipt(self.app.store.commit(self.call.method.path, ChangeSet::new(scope, epoch, draft)).await?)
     }
 
@@ -172,6 +184,11 @@ impl Work<'_> {
     pub(super) fn new_id(&self) -> String {
         self.app.ids.next(self.now)
     }
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn receipt(committed: Committed) -> Result<Receipt> {
