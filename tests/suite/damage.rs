@@ -69,7 +69,7 @@ const DAMAGES: &[Damage] = &[
     },
     Damage {
         name: "a plugin for another interface",
-        says: "interface 7.0",
+        says: "ABI 7.0",
         // The manifest stands in the library too.
         does: |folder| {
             for path in [library(folder), folder.join("plugin.toml")] {

@@ -196,10 +196,6 @@ impl App {
         }
         let mut changes = work.changes(&touches(&site, &resident));
         // A change of the file, which has a version of its own: its history is told by version.
-        let mut head = head;
-        head.version = next_version(head.version, None)?;
-        head.updated_at = work.now;
-        changes.update_resident(head.clone(), linli_store::CellChanges::default());
         let field = Field {
             path: format!("memberships.{}", membership.group),
             class: FieldClass::Status,
