@@ -81,6 +81,7 @@ impl App {
         match answer {
             Answer::Fresh(reading) => {
                 clock.advance_to(reading.care_time);
+                self.upkeep.wake();
                 Ok(Answer::Fresh(reading))
             }
             Answer::Repeated(bytes) => Ok(Answer::Repeated(bytes)),

@@ -258,9 +258,25 @@ impl App {
             let previous = known.and_then(|known| state.assessments.get(known)).cloned();
             let Some(findings) = answer.findings.as_ref().and_then(|findings| findings.get(at)) else {
                 state.missing.push(stamp.id.clone());
-                if let Some(mut stale) = previous.filter(|stored| !stored.stale) {
+                // Its last answer stays in force; upkeep finds it by its day and asks again. Of a file that it never
+                // saw, an empty answer says so.
+                let unseen = || StoredAssessment {
+                    assessment: Assessment {
+                        site: resident.site.clone(),
+                        resident: resident.id.clone(),
+                        plugin: stamp.clone(),
+                        assessed_at: work.now,
+                        findings: Findings::default(),
+                    },
+                    stale: false,
+                    version: 0,
+                };
+                let mut stale = previous.unwrap_or_else(unseen);
+                if !stale.stale {
                     stale.stale = true;
                     stale.version += 1;
+                    let due = stale.assessment.findings.valid_until.map_or(today, |until| until.min(today));
+                    stale.assessment.findings.valid_until = Some(due);
                     changes.put_assessment(stale.clone());
                     replace(&mut state.assessments, stale);
                 }

@@ -23,6 +23,7 @@ pub mod record;
 pub mod resident;
 pub mod site;
 pub mod tenure;
+pub mod upkeep;
 
 use std::sync::Arc;
 
@@ -53,6 +54,8 @@ pub struct App {
     pub system_clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn IdSource>,
+    /// What the server has to look at by itself.
+    pub upkeep: upkeep::Upkeep,
     /// The imports that run now.
     pub imports: import::Imports,
     /// Who may do what.

@@ -509,7 +509,7 @@ impl App {
                 return Err(Error::State(StateConflict::HolderOverlaps));
             }
             post.holders.push(holder);
-            post.holders.sort_by(|a, b| b.from.cmp(&a.from));
+            post.holders.sort_by_key(|holder| std::cmp::Reverse(holder.from));
             Ok(())
         })
         .await
@@ -602,7 +602,9 @@ impl App {
         let mut changes = work.changes(&Touches::resource(&resource));
         changes.put_plugin_parameters(stored.clone()).event("site.parameters_set", resource);
         let parameters = self.parameters_in_force(&update.site, &update.id, Some(stored))?;
-        work.commit("site.set_parameters", changes, &repeat, parameters).await
+        let answer = work.commit("site.set_parameters", changes, &repeat, parameters).await?;
+        self.upkeep.mark(&update.site);
+        Ok(answer)
     }
 
     /// The sites that a list of places covers, and the zone in which its days are: across sites, the product's own.

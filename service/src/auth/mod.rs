@@ -27,6 +27,8 @@ pub struct Principal {
 pub enum Role {
     /// 组长: everything of every site in scope.
     Leader,
+    /// The server itself, when it assesses files again; nobody can log in as it.
+    Upkeep,
 }
 
 /// The sites a principal may act in.

@@ -5,7 +5,7 @@
 
 use linli_core::id::SiteId;
 
-use super::table::{Access, Method};
+use super::table::{self, Access, Method};
 use super::{Call, Principal, Role};
 use crate::error::Error;
 
@@ -77,6 +77,7 @@ impl Policy {
         };
         let allowed = match role {
             Role::Leader => in_scope,
+            Role::Upkeep => in_scope && call.method.path == table::ASSESS,
         };
         if !allowed {
             return Err(Error::Denied);

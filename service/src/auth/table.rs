@@ -4,6 +4,9 @@
 
 use linli_core::resident::FieldClass;
 
+/// The RPC that assesses a file: the one that the server calls in its own name.
+pub const ASSESS: &str = "linli.v1.ResidentService/AssessResident";
+
 /// One RPC.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Method {

@@ -28,6 +28,7 @@ pub struct Assembled {
     /// The development tokens, where they are accepted.
     pub tokens: Option<Tokens>,
     gate: Arc<Gate>,
+    upkeep: tokio::task::JoinHandle<()>,
 }
 
 /// The tokens of a development server.
@@ -113,10 +114,14 @@ pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
         simulated,
         system_clock,
         ids,
+        upkeep: crate::app::upkeep::Upkeep::default(),
         imports: crate::app::import::Imports::default(),
         policy: Policy::new(),
     };
-    Ok(Assembled { app: Arc::new(app), tokens, gate: Arc::new(gate) })
+    let app = Arc::new(app);
+    let keeper = Arc::clone(&app);
+    let upkeep = tokio::spawn(async move { keeper.keep_up().await });
+    Ok(Assembled { app, tokens, gate: Arc::new(gate), upkeep })
 }
 
 impl Assembled {
@@ -134,6 +139,8 @@ impl Assembled {
 
     /// Commits what waits and closes the store. After the server has stopped.
     pub async fn close(self) {
+        // A commit on its way is finished by the writer, which the store waits for.
+        self.upkeep.abort();
         self.app.store.close().await;
     }
 }

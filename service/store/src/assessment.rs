@@ -3,7 +3,9 @@
 use linli_core::assessment::{Assessment, Attention, PluginStamp};
 use linli_core::id::{PluginId, ResidentId, SiteId, TagCode};
 use linli_core::kind::Tier;
+use linli_core::resident::FileState;
 use linli_core::time::CivilDate;
+use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::change::{ChangeSet, Rows};
@@ -13,7 +15,7 @@ use crate::form;
 use crate::page::{PAGE_MAX, padded};
 use crate::resource::Change;
 use crate::store::Store;
-use crate::table::{Table, assessment, attention};
+use crate::table::{Table, assessment, attention, resident};
 
 /// An assessment as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +121,8 @@ impl Store {
             .collect()
     }
 
-    /// A site's assessments whose `valid_until` is not after `day`, the longest expired first, up to `limit`.
+    /// The assessments of a site's active files whose `valid_until` is not after `day`, the longest expired first, up
+    /// to `limit`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -132,12 +135,24 @@ impl Store {
         let found = assessment::Entity::find()
             .filter(assessment::Column::Site.eq(site.as_str()))
             .filter(assessment::Column::ValidUntil.lte(days(day)))
+            .filter(assessment::Column::Resident.in_subquery(active(site)))
             .order_by_asc(assessment::Column::ValidUntil)
             .limit(limit.clamp(1, PAGE_MAX))
             .all(self.reader())
             .await?;
         found.into_iter().map(to_assessment).collect()
     }
+}
+
+/// The ids of a site's active files.
+fn active(site: &SiteId) -> SelectStatement {
+    let mut files = Query::select();
+    files
+        .column(resident::Column::Id)
+        .from(resident::Entity)
+        .and_where(resident::Column::Site.eq(site.as_str()))
+        .and_where(resident::Column::State.eq(FileState::Active.code()));
+    files
 }
 
 fn to_assessment(row: assessment::Model) -> Result<StoredAssessment, StoreError> {
