@@ -19,6 +19,15 @@ const MIGRATION_LOCK: i64 = 0x6c69_6e6c_6900;
 const KEYS_PREFIX: &str = "linli_keys.";
 /// Writers of one server. Each has a connection; a site always goes to the same one.
 const WRITERS: usize = 2;
+/// Statements kept prepared per connection: tables times row counts, with room.
+const STATEMENT_CACHE: usize = 600;
+/// How long a serving connection waits: for a statement, for a lock (the loser tries again), for the next statement of a
+/// transaction that its server has forgotten.
+const SERVING: [(&str, &str); 3] =
+    [("statement_timeout", "10s"), ("lock_timeout", "1s"), ("idle_in_transaction_session_timeout", "15s")];
+/// A migration, and whoever waits for another server's, takes its time.
+const MIGRATING: [(&str, &str); 3] =
+    [("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
 /// A connection that lay idle longer is asked for a sign of life before it is used: busy ones never pay for it, and a
 /// restart of the server is noticed within this time.
 const PING_AFTER: Duration = Duration::from_secs(1);
@@ -48,7 +57,7 @@ pub(crate) async fn open(
 /// Migrates, and makes the key store's tables, under an advisory lock: on one connection, because the lock belongs
 /// to it.
 async fn migrate_locked(url: &str, keys_url: &str) -> Result<(), OpenError> {
-    let connection = connect_with(url, 1, "0").await?;
+    let connection = connect_with(url, 1, &MIGRATING).await?;
     connection.execute_unprepared(&format!("SELECT pg_advisory_lock({MIGRATION_LOCK})")).await?;
     let migrated = match Migrator::up(&connection, None).await {
         Ok(()) => make_key_store(keys_url).await,
@@ -60,20 +69,20 @@ async fn migrate_locked(url: &str, keys_url: &str) -> Result<(), OpenError> {
 }
 
 async fn make_key_store(url: &str) -> Result<(), OpenError> {
-    let connection = connect_with(url, 1, "0").await?;
+    let connection = connect_with(url, 1, &MIGRATING).await?;
     connection.execute_unprepared("CREATE SCHEMA IF NOT EXISTS linli_keys").await?;
     make_tables(&connection, KEYS_PREFIX).await?;
     Ok(connection.close().await?)
 }
 
 async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, OpenError> {
-    connect_with(url, connections, "1s").await
+    connect_with(url, connections, &SERVING).await
 }
 
 async fn connect_with(
     url: &str,
     connections: u32,
-    lock_timeout: &'static str,
+    patience: &'static [(&'static str, &'static str); 3],
 ) -> Result<DatabaseConnection, OpenError> {
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         return Err(OpenError::Setting { setting: "url" });
@@ -85,7 +94,7 @@ async fn connect_with(
         .max_connections(connections)
         .min_connections(1)
         .connect_timeout(Duration::from_secs(10))
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(Duration::from_secs(5))
         .test_before_acquire_if_idle_for(PING_AFTER)
         .sqlx_logging(false)
         .record_stmt_in_spans(false)
@@ -94,13 +103,10 @@ async fn connect_with(
                 Some(password) => postgres.password(password.expose_secret()),
                 None => postgres,
             };
-            postgres.statement_cache_capacity(400).application_name("linli").options([
-                ("statement_timeout", "10s"),
-                ("lock_timeout", lock_timeout),
-                ("idle_in_transaction_session_timeout", "15s"),
-                ("default_transaction_isolation", "read committed"),
-                ("client_min_messages", "warning"),
-            ])
+            let always =
+                [("default_transaction_isolation", "read committed"), ("client_min_messages", "warning")];
+            let options = patience.iter().copied().chain(always);
+            postgres.statement_cache_capacity(STATEMENT_CACHE).application_name("linli").options(options)
         });
     Ok(Database::connect(options).await?)
 }

@@ -157,7 +157,7 @@ pub(crate) async fn commit_group(
     group: &[Prepared],
     known: &mut KnownHeads,
 ) -> Vec<Answer> {
-    let mut tries = 0;
+    let (mut tries, mut reconnected) = (0, false);
     // A single one looks for its stored answer at once: a group was stopped by it, or nothing is saved.
     let mut look_up = group.len() == 1;
     loop {
@@ -172,6 +172,11 @@ pub(crate) async fn commit_group(
                         tokio::time::sleep(Duration::from_millis(5 << tries)).await;
                     }
                     Failure::Before(Fault::Duplicate) if !look_up => look_up = true,
+                    // The connection may only have been an old one. If it is the database, nobody waits longer for it.
+                    Failure::Before(Fault::Unavailable) if !reconnected => reconnected = true,
+                    Failure::Before(fault @ (Fault::Unavailable | Fault::Full | Fault::Disk)) => {
+                        return group.iter().map(|_| Err(CommitError::Database(fault))).collect();
+                    }
                     Failure::Before(fault) if group.len() == 1 => {
                         return vec![Err(CommitError::Database(fault))];
                     }
