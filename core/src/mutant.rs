@@ -37,6 +37,10 @@ pub(crate) enum Mutant {
     RiskFromHalfway,
     NonRunningDaysCount,
     TenureIgnored,
+    UnknownYearIsAllWork,
+    EndedStaysOpen,
+    EmergencyCallEndsLadder,
+    UnmadeReportAnswers,
 }
 
 #[cfg(not(test))]
@@ -87,6 +91,10 @@ mod testing {
         Mutant::RiskFromHalfway,
         Mutant::NonRunningDaysCount,
         Mutant::TenureIgnored,
+        Mutant::UnknownYearIsAllWork,
+        Mutant::EndedStaysOpen,
+        Mutant::EmergencyCallEndsLadder,
+        Mutant::UnmadeReportAnswers,
     ];
 
     thread_local! {

@@ -6,6 +6,8 @@
 mod lunar;
 mod public;
 
+pub use public::{PublicYear, PublicYearError};
+
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, Weekday};
@@ -62,6 +64,7 @@ pub enum SiteOccasion {
 pub struct SiteCalendar {
     zone: SiteZone,
     days: BTreeMap<CivilDate, DayKind>,
+    years: BTreeMap<i32, PublicYear>,
     terms: BTreeMap<i32, Vec<DateRange>>,
     occasions: BTreeMap<FieldCode, SiteOccasion>,
 }
@@ -69,13 +72,27 @@ pub struct SiteCalendar {
 impl SiteCalendar {
     /// The calendar of a site that changes nothing: public holidays as announced, default school terms.
     pub fn new(zone: SiteZone) -> Self {
-        Self { zone, days: BTreeMap::new(), terms: BTreeMap::new(), occasions: BTreeMap::new() }
+        Self {
+            zone,
+            days: BTreeMap::new(),
+            years: BTreeMap::new(),
+            terms: BTreeMap::new(),
+            occasions: BTreeMap::new(),
+        }
     }
 
     /// With a day that is worked or not, whatever was announced.
     #[must_use]
     pub fn with_day(mut self, day: CivilDate, kind: DayKind) -> Self {
         self.days.insert(day, kind);
+        self
+    }
+
+    /// With the public holidays and make-up workdays of a year, and its school terms where the data holds them: in place
+    /// of what the product itself knows of that year. Days of the site still come first.
+    #[must_use]
+    pub fn with_public_year(mut self, year: PublicYear) -> Self {
+        self.years.insert(year.year(), year);
         self
     }
 
@@ -107,10 +124,13 @@ impl SiteCalendar {
     /// Whether people work on a day.
     ///
     /// # Errors
-    /// [`CalendarError::MissingYear`] where neither the notices nor the site know the year.
+    /// [`CalendarError::MissingYear`] where neither the notices, nor added years, nor the site know the day.
     pub fn is_workday(&self, day: CivilDate) -> Result<bool, CalendarError> {
         if let Some(kind) = self.days.get(&day) {
             return Ok(*kind == DayKind::Work);
+        }
+        if let Some(year) = self.years.get(&day.year()) {
+            return Ok(year.is_workday(day));
         }
         let date = day.to_naive();
         let Some(data) = public::YEARS.iter().find(|data| data.year == date.year()) else {
@@ -121,7 +141,13 @@ impl SiteCalendar {
             return Ok(true);
         }
         let off = data.off.iter().any(|(first, last)| (*first..=*last).contains(&month_day));
-        Ok(!off && !matches!(date.weekday(), Weekday::Sat | Weekday::Sun))
+        Ok(!off && !is_weekend(day))
+    }
+
+    /// Whether people probably work on a day: as [`SiteCalendar::is_workday`] where the year is known, else Monday to
+    /// Friday. For hints only, such as the order of a worklist: nothing that is owed, met or missed may rest on it.
+    pub fn is_likely_workday(&self, day: CivilDate) -> bool {
+        self.is_workday(day).unwrap_or_else(|_| !is_weekend(day))
     }
 
     /// Whether schools teach on a day: a workday within a term.
@@ -132,6 +158,12 @@ impl SiteCalendar {
         let year = day.year();
         let in_term = match self.terms.get(&year) {
             Some(terms) => Ok(terms.iter().any(|term| term.contains(day))),
+            None if self.years.contains_key(&year) => {
+                let terms = self.years.get(&year).and_then(PublicYear::terms);
+                terms
+                    .map(|terms| terms.iter().any(|term| term.contains(day)))
+                    .ok_or(CalendarError::MissingYear { year })
+            }
             None => match public::YEARS.iter().find(|data| data.year == year) {
                 Some(data) => {
                     let month_day = month_day(day);
@@ -242,6 +274,10 @@ fn months(day: CivilDate, length: i32) -> DateRange {
     // The first day after the accepted years does not exist: the last window ends with them.
     let end = CivilDate::from_ymd(end_year, end_month, 1).unwrap_or(CivilDate::MAX);
     DateRange::new(start, end)
+}
+
+fn is_weekend(day: CivilDate) -> bool {
+    matches!(day.to_naive().weekday(), Weekday::Sat | Weekday::Sun)
 }
 
 fn month_day(day: CivilDate) -> u16 {

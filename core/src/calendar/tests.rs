@@ -53,6 +53,62 @@ fn a_site_overrides_days_and_terms() {
 }
 
 #[test]
+fn a_year_is_read_from_a_file() {
+    let text = "# 2027, as announced\n\nyear 2027\noff 2027-01-01..2027-01-04 # new year\nwork 2027-01-09\n\
+                term 2027-02-22..2027-07-09\n";
+    let year = PublicYear::parse(text).unwrap();
+    let site = calendar().with_public_year(year.clone()).with_day(day("2027-01-05"), DayKind::Rest);
+    let check = |text: &str, work: bool, school: bool| {
+        assert_eq!(site.is_workday(day(text)), Ok(work), "{text}");
+        assert_eq!(site.is_school_day(day(text)), Ok(school), "{text}");
+    };
+    check("2027-01-04", false, false);
+    check("2027-01-05", false, false);
+    check("2027-01-06", true, false);
+    check("2027-01-09", true, false);
+    check("2027-01-10", false, false);
+    check("2027-02-22", true, true);
+    check("2027-02-27", false, false);
+    let off = vec![DateRange::new(day("2027-01-01"), day("2027-01-05"))];
+    let same = PublicYear::new(2027, off.clone(), vec![day("2027-01-09")]).unwrap();
+    let terms = vec![DateRange::new(day("2027-02-22"), day("2027-07-10"))];
+    assert_eq!(same.clone().with_terms(terms), Ok(year));
+    // Without terms only holidays decide.
+    let without = calendar().with_public_year(same);
+    assert_eq!(without.is_school_day(day("2027-01-01")), Ok(false));
+    assert_eq!(without.is_school_day(day("2027-01-06")), Err(CalendarError::MissingYear { year: 2027 }));
+    assert_eq!(PublicYear::new(2027, off, vec![day("2027-01-02")]), Err(Invalid::Duplicate));
+
+    let refused = |text: &str, line: usize, why: Invalid| {
+        assert_eq!(PublicYear::parse(text), Err(PublicYearError { line, why }), "{text}");
+    };
+    refused("", 0, Invalid::Missing);
+    refused("# nothing\n", 0, Invalid::Missing);
+    refused("off 2027-01-01", 1, Invalid::Missing);
+    refused("year", 1, Invalid::Missing);
+    refused("year soon", 1, Invalid::Date);
+    refused("year 3000", 1, Invalid::DateRange);
+    refused("year 2027\nyear 2028", 2, Invalid::Duplicate);
+    refused("year 2027\n\nrest 2027-01-01", 3, Invalid::Unknown);
+    refused("year 2027\noff 2027-02-29", 2, Invalid::Date);
+    refused("year 2027\noff 2027-01-03..2027-01-01", 2, Invalid::EndsBeforeStart);
+    refused("year 2027\noff 2026-12-31..2027-01-01", 2, Invalid::DateRange);
+    refused("year 2027\nwork 2028-01-02", 2, Invalid::DateRange);
+    refused("year 2027\noff 2027-01-09\nwork 2027-01-09", 3, Invalid::Duplicate);
+}
+
+#[test]
+fn an_unknown_year_has_likely_workdays() {
+    let check = |text: &str, expect: bool| {
+        assert_eq!(calendar().is_likely_workday(day(text)), expect, "{text}");
+    };
+    check("2027-01-01", true);
+    check("2027-01-02", false);
+    check("2026-10-10", true);
+    check("2026-10-01", false);
+}
+
+#[test]
 fn windows() {
     let check = |period: Period, text: &str, start: &str, end: &str| {
         let expect = DateRange::new(day(start), day(end));

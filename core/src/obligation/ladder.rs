@@ -1,7 +1,10 @@
 //! The ladder after contacts that did not reach the person: each failed try opens the next step.
+//!
+//! A call to the emergency contact that was made proves nothing about the person: it opens the door check like a failed
+//! try, unless the door check is already open. Somebody's word that they are safe is an event of its own.
 
 use crate::applied::AppliedSpan;
-use crate::kind::EventKind;
+use crate::kind::{EventKind, ServiceKind};
 use crate::mutant::{Mutant, planted};
 use crate::obligation::triggered::{Answer, Trigger};
 use crate::obligation::view::View;
@@ -9,6 +12,9 @@ use crate::obligation::{ENTRY_GRACE_HOURS, EVENING_HOUR, MORNING_HOUR, Opening};
 use crate::record::{Outcome, SubjectRecord};
 use crate::standard::{Duty, LadderStep, Within};
 use crate::time::{CivilDate, Instant};
+
+/// How many failed tries a call to the emergency contact stands for: the step after them is the check at the door.
+const EMERGENCY_CALL_STANDS_FOR: u32 = 3;
 
 /// The failed tries that open a step. Every failed try opens a standard that names no step.
 pub(super) fn triggers<'a>(view: &View<'a>, span: &AppliedSpan) -> Vec<Trigger<'a>> {
@@ -19,11 +25,18 @@ pub(super) fn triggers<'a>(view: &View<'a>, span: &AppliedSpan) -> Vec<Trigger<'
     let mut count: u32 = 0;
     let mut last_try = Instant::MIN;
     for (position, failed) in view.records.iter().enumerate() {
-        if failed.outcome != Outcome::NotReached {
-            continue;
-        }
-        let proven = proofs.iter().any(|proof| last_try <= *proof && *proof < failed.occurred_at);
-        count = if proven && !planted(Mutant::LadderForgetsProof) { 1 } else { count + 1 };
+        let proven = proofs.iter().any(|proof| last_try <= *proof && *proof < failed.occurred_at)
+            && !planted(Mutant::LadderForgetsProof);
+        count = match failed.outcome {
+            Outcome::NotReached if proven => 1,
+            Outcome::NotReached => count + 1,
+            Outcome::Done if calls_emergency_contact(failed, span) && !proven => match count {
+                1..EMERGENCY_CALL_STANDS_FOR => EMERGENCY_CALL_STANDS_FOR,
+                // Nobody is missing, or the door is already asked for.
+                _ => continue,
+            },
+            Outcome::Done | Outcome::Declined | Outcome::NotDone => continue,
+        };
         last_try = failed.occurred_at;
         if let Some(LadderStep { attempt, .. }) = span.standard.ladder
             && u32::from(attempt) != count + 1
@@ -41,6 +54,13 @@ pub(super) fn triggers<'a>(view: &View<'a>, span: &AppliedSpan) -> Vec<Trigger<'
         });
     }
     triggers
+}
+
+/// Whether the emergency contact was called, which opens a numbered step only.
+fn calls_emergency_contact(record: &SubjectRecord, span: &AppliedSpan) -> bool {
+    record.kind == ServiceKind::EmergencyContactCall
+        && span.standard.ladder.is_some()
+        && !planted(Mutant::EmergencyCallEndsLadder)
 }
 
 /// When a step is due; `None` for civil days, which the engine counts itself.
@@ -84,7 +104,8 @@ fn proves_safety(record: &SubjectRecord) -> bool {
     record.outcome == Outcome::Done && record.kind.proves_safety()
 }
 
-/// The earliest of: a later try of an accepted kind, reached or not; a proof of safety at or after the failed try.
+/// The earliest of: a later try of an accepted kind, reached or not (but a report that reached no authority is none);
+/// a proof of safety at or after the failed try.
 fn answer<'a>(
     view: &View<'a>,
     span: &AppliedSpan,
@@ -94,7 +115,12 @@ fn answer<'a>(
 ) -> Answer<'a> {
     let accepts = span.standard.accepts.union(span.substitutes);
     let tried = later.iter().find(|record| match record.outcome {
-        Outcome::Done | Outcome::NotReached => accepts.contains(record.kind),
+        Outcome::Done => accepts.contains(record.kind),
+        Outcome::NotReached => {
+            let reported =
+                record.kind != ServiceKind::AuthorityReport || planted(Mutant::UnmadeReportAnswers);
+            reported && accepts.contains(record.kind)
+        }
         Outcome::Declined | Outcome::NotDone => false,
     });
     let proof = proofs.iter().copied().filter(|proof| *proof >= failed.occurred_at).min();

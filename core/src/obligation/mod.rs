@@ -95,11 +95,11 @@ impl Obligation {
         self.required.saturating_sub(self.credited)
     }
 
-    /// Whether care can and should still be given for it: an open window, or an unanswered event.
+    /// Whether care can and should still be given for it: an open window, or an unanswered event of somebody in care.
     pub fn is_open(&self) -> bool {
         match self.status {
             ObligationStatus::Open | ObligationStatus::AtRisk => true,
-            ObligationStatus::Missed => self.opening.stays_open(),
+            ObligationStatus::Missed => self.opening.stays_open() && !self.flags.care_ended,
             ObligationStatus::Upcoming
             | ObligationStatus::Met
             | ObligationStatus::MetLate
@@ -176,6 +176,9 @@ pub struct Flags {
     pub late_entry: bool,
     /// A pause was recorded after the window; it excuses only once a deputy confirms it.
     pub late_pause: bool,
+    /// An event that nobody answered before the person died or moved out, its deadline already past: it stays missed,
+    /// and nobody is asked to answer it any more.
+    pub care_ended: bool,
 }
 
 /// How long after its window a record may be recorded without `late_entry`, in hours; also the delay from which a
@@ -187,7 +190,7 @@ pub const MORNING_HOUR: u32 = 8;
 pub const EVENING_HOUR: u32 = 21;
 
 /// The obligations of a subject that touch `range`, as known at `now`, in order of standard and time. Windows and
-/// occasions touch by their days; events from their day on until they are answered.
+/// occasions touch by their days; events from their day on until they are answered or care ends.
 ///
 /// # Errors
 /// [`CalendarError`] where yearly data is missing that would change the answer.

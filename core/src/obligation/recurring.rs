@@ -108,7 +108,7 @@ fn obligation(
     } else if credited >= measure.required {
         (ObligationStatus::Met, None)
     } else {
-        status::unmet(view, window.days, start, measure.due)?
+        status::unmet(view, window.days, start, measure.due)
     };
     Ok(Obligation {
         subject: view.case.subject.clone(),
@@ -125,7 +125,7 @@ fn obligation(
         active_days: measure.active.unsigned_abs(),
         excuse: if measure.required == 0 { measure.blocked.excuse } else { None },
         status,
-        flags: Flags { late_entry, late_pause: measure.blocked.late_pause },
+        flags: Flags { late_entry, late_pause: measure.blocked.late_pause, care_ended: false },
         met_at,
         next_change_at,
     })

@@ -85,7 +85,7 @@ fn obligation(
     let (status, next_change_at) = if required == 0 {
         (ObligationStatus::Excused, None)
     } else if credited.is_empty() {
-        status::unmet(view, window, start, due)?
+        status::unmet(view, window, start, due)
     } else {
         (ObligationStatus::Met, None)
     };
@@ -105,7 +105,7 @@ fn obligation(
         active_days: active.unsigned_abs(),
         excuse: if required == 0 { blocked.excuse } else { None },
         status,
-        flags: Flags { late_entry, late_pause: blocked.late_pause },
+        flags: Flags { late_entry, late_pause: blocked.late_pause, care_ended: false },
         next_change_at,
     }))
 }

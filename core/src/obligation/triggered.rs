@@ -192,8 +192,8 @@ fn obligation(
     });
     let days = DateRange::new(day, last_day.max(day).plus_days(1));
     let answered = answer.at();
-    let over =
-        (tenure_end < CivilDate::MAX).then(|| view.zone.start_of(tenure_end)).filter(|end| *end <= due);
+    let end = (tenure_end < CivilDate::MAX).then(|| view.zone.start_of(tenure_end));
+    let over = end.filter(|end| *end <= due);
     let mut excuse = None;
     let (status, next_change_at) = match (waived, answered, over) {
         (true, _, _) => {
@@ -209,13 +209,21 @@ fn obligation(
             (ObligationStatus::Excused, None)
         }
         (false, None, over) => {
-            let (status, next) = status::unmet(view, days, start, due)?;
-            (status, next.into_iter().chain(over).min())
+            let (status, next) = status::unmet(view, days, start, due);
+            // Also what was missed closes with the end of care.
+            let end = end.filter(|end| view.now < *end);
+            let closes = if status == ObligationStatus::Missed { end } else { over };
+            (status, next.into_iter().chain(closes).min())
         }
     };
+    // Nobody can answer for the dead: what was missed before the end stays missed and is open no more.
+    let care_ended = status == ObligationStatus::Missed
+        && end.is_some_and(|end| view.now >= end)
+        && !planted(Mutant::EndedStaysOpen);
     let settled = match (excuse.is_some(), answered) {
         (true, _) => Some(last_day),
         (false, Some(at)) => Some(last_day.max(view.zone.date_of(at))),
+        (false, None) if care_ended => Some(last_day.max(tenure_end.plus_days(-1))),
         (false, None) => None,
     };
     if settled.is_some_and(|settled| settled < range.start()) {
@@ -243,7 +251,7 @@ fn obligation(
         active_days: if waived { 0 } else { eligible },
         excuse,
         status,
-        flags: Flags { late_entry, late_pause },
+        flags: Flags { late_entry, late_pause, care_ended },
         met_at: answered,
         next_change_at,
     }))

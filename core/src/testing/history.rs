@@ -36,6 +36,8 @@ const KINDS: &[ServiceKind] = &[
     ServiceKind::FileUpdate,
     ServiceKind::DoorCheck,
     ServiceKind::EmergencyContactCall,
+    ServiceKind::EmergencyContactCall,
+    ServiceKind::AuthorityReport,
 ];
 
 #[derive(Debug, Clone)]

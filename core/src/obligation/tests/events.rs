@@ -173,7 +173,7 @@ fn the_ladder() {
         door(),
         "2026-03-21 13:00",
         &[
-            ("contact.ladder.authority", "21 13:00", "open"),
+            ("contact.ladder.authority", "21 13:05", "open"),
             ("contact.ladder.door", "21 13:30", "met"),
             ("contact.ladder.emergency_contact", "21 12:00", "met_late"),
             ("contact.ladder.retry", "21 12:00", "met"),
@@ -195,6 +195,29 @@ fn the_ladder() {
     let found = safe.obligations("2026-03-16", "2026-03-23", "2026-03-21 13:00");
     assert!(found.iter().all(|o| o.status == ObligationStatus::Met));
     assert!(found.first().unwrap().credits.is_empty());
+    // A call to the emergency contact that was made does not say that the person is safe: somebody has to look.
+    let called = || twice().done(ServiceKind::EmergencyContactCall, "2026-03-21 11:20");
+    check(
+        called(),
+        "2026-03-21 11:30",
+        &[
+            ("contact.ladder.door", "21 12:20", "open"),
+            ("contact.ladder.emergency_contact", "21 12:00", "met"),
+            ("contact.ladder.retry", "21 12:00", "met"),
+        ],
+    );
+    let unseen = called().record(ServiceKind::DoorCheck, "2026-03-21 12:00", missed);
+    // A report that reached nobody is no report.
+    let unheard = unseen.record(ServiceKind::AuthorityReport, "2026-03-21 12:02", missed);
+    let authority = |world: &World| {
+        let found = world.obligations("2026-03-16", "2026-03-23", "2026-03-21 12:04");
+        found.iter().find(|o| o.standard.code.as_str() == "contact.ladder.authority").map(|o| o.status)
+    };
+    assert_eq!(authority(&unheard), Some(ObligationStatus::AtRisk));
+    let reported = unheard.done(ServiceKind::AuthorityReport, "2026-03-21 12:03");
+    assert_eq!(authority(&reported), Some(ObligationStatus::Met));
+    // Where nobody is missing, a call to the emergency contact opens nothing.
+    check(ladder().done(ServiceKind::EmergencyContactCall, "2026-03-21 11:20"), "2026-03-21 11:30", &[]);
     // A try due at night waits for the morning, except at high tier.
     let evening = || ladder().record(call, "2026-03-21 19:00", missed);
     check(evening(), "2026-03-21 19:10", &[("contact.ladder.retry", "22 08:00", "open")]);
@@ -277,4 +300,24 @@ fn what_is_open_ends_with_care() {
         "2026-03-18 00:00",
         &["file.update 2026-03-17..2026-03-18 0/0 of 1/1 days excused as care ended"],
     );
+}
+
+#[test]
+fn what_was_missed_closes_with_care() {
+    let left = world(built_in(&["file.update"])).tenure("2026-01-05", Some("2026-03-20")).event(
+        EventKind::ChangeReported,
+        "c1",
+        "2026-03-17 10:00",
+    );
+    let check = |range: (&str, &str), now: &str, open: &[bool]| {
+        let found = left.obligations(range.0, range.1, now);
+        assert!(found.iter().all(|o| o.status == ObligationStatus::Missed), "{now}");
+        assert_eq!(found.iter().map(Obligation::is_open).collect::<Vec<_>>(), open, "{now}");
+    };
+    let (then, later) = (("2026-03-16", "2026-03-23"), ("2026-06-01", "2026-06-08"));
+    check(then, "2026-03-20 23:59", &[true]);
+    check(then, "2026-03-21 00:00", &[false]);
+    check(later, "2026-06-01 09:00", &[]);
+    let found = left.obligations(then.0, then.1, "2026-03-20 12:00");
+    assert_eq!(found.first().unwrap().next_change_at, Some(at("2026-03-21 00:00")));
 }

@@ -175,6 +175,10 @@ impl World {
     }
 
     fn obligations(&self, from: &str, to: &str, now: &str) -> Vec<Obligation> {
+        self.ask(from, to, now).unwrap()
+    }
+
+    fn ask(&self, from: &str, to: &str, now: &str) -> Result<Vec<Obligation>, CalendarError> {
         let standards: Vec<Arc<Standard>> = self.standards.iter().cloned().map(Arc::new).collect();
         let timelines = Timeline::of_site(&standards, &SiteId::new("s").unwrap());
         let tenure = [self.tenure];
@@ -192,7 +196,7 @@ impl World {
             tenure: &tenure,
             calendar: &calendar,
         };
-        obligations(&case, DateRange::new(day(from), day(to)), at(now)).unwrap()
+        obligations(&case, DateRange::new(day(from), day(to)), at(now))
     }
 
     /// Each obligation as `code first..last credited/required of active/eligible days status [+flags] (credits)`.

@@ -266,13 +266,19 @@ fn a_year_without_data_is_an_error_only_where_it_matters() {
         let range = DateRange::new(day("2026-12-28"), day("2027-01-04"));
         obligations(&case, range, at(now)).map(|found| found.first().unwrap().status)
     };
-    let missing = Err(CalendarError::MissingYear { year: 2027 });
-    // Which of the week's days is the last workday depends on the year that is not known.
+    // Which of the week's days is the last workday depends on the year that is not known: the hint takes the ordinary
+    // week, whose Friday is 1 January; what is owed does not depend on it.
     assert_eq!(ask("2026-12-30 09:00"), Ok(ObligationStatus::Open));
     assert_eq!(ask("2026-12-31 07:59"), Ok(ObligationStatus::Open));
-    assert_eq!(ask("2026-12-31 08:00"), missing);
+    assert_eq!(ask("2026-12-31 08:00"), Ok(ObligationStatus::Open));
+    assert_eq!(ask("2027-01-01 07:59"), Ok(ObligationStatus::Open));
+    assert_eq!(ask("2027-01-01 08:00"), Ok(ObligationStatus::AtRisk));
     assert_eq!(ask("2027-01-02 09:00"), Ok(ObligationStatus::AtRisk));
     assert_eq!(ask("2027-01-04 00:00"), Ok(ObligationStatus::Missed));
+    // On which days a duty runs decides what is owed: the year is wanting.
+    let workdays = elder().into_iter().map(|s| Standard { runs_on: RunsOn::Workdays, ..s }).collect();
+    let missing = Err(CalendarError::MissingYear { year: 2027 });
+    assert_eq!(world(workdays).ask("2026-12-28", "2027-01-04", "2026-12-31 09:00"), missing);
 }
 
 #[test]

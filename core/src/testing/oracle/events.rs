@@ -8,13 +8,16 @@ use super::{
 };
 use crate::calendar::CalendarError;
 use crate::id::EventId;
-use crate::kind::{EventKind, KindSet};
+use crate::kind::{EventKind, KindSet, ServiceKind};
 use crate::obligation::{Excuse, Flags, Obligation, ObligationStatus, Opening};
 use crate::pause::Pause;
 use crate::record::{Outcome, SubjectRecord};
 use crate::standard::{Duty, OccasionRef, Standard, Within};
 use crate::testing::history::{History, subject};
 use crate::time::{CivilDate, DateRange, Instant};
+
+/// How far after its range a stay is followed, in days.
+const FAR: i32 = 420;
 
 /// What started a clock, and what stopped it.
 struct Clock {
@@ -130,18 +133,29 @@ fn ladder(history: &History, standard: &Standard, kinds: KindSet) -> Vec<Clock> 
             proofs.push((e.occurred_at, None));
         }
     }
-    let failed: Vec<&SubjectRecord> =
-        records.iter().filter(|r| r.outcome == Outcome::NotReached).copied().collect();
+    // Tries that leave the person missing: failed ones, and calls that reached nobody but the emergency contact.
+    let call = |r: &SubjectRecord| r.outcome == Outcome::Done && r.kind == ServiceKind::EmergencyContactCall;
+    let mut failed: Vec<&SubjectRecord> = records.clone();
+    failed.retain(|r| r.outcome == Outcome::NotReached || (standard.ladder.is_some() && call(r)));
     let mut clocks = Vec::new();
     for (position, one) in failed.iter().enumerate() {
         // This try and those before it that no proof of safety separates from it.
-        let consecutive = failed[..=position]
-            .iter()
-            .filter(|earlier| {
-                let between = |p: &&(Instant, _)| earlier.occurred_at <= p.0 && p.0 < one.occurred_at;
-                !proofs.iter().any(|p| between(&p))
-            })
-            .count();
+        let unproven = failed[..=position].iter().filter(|earlier| {
+            let between = |p: &&(Instant, _)| earlier.occurred_at <= p.0 && p.0 < one.occurred_at;
+            !proofs.iter().any(|p| between(&p))
+        });
+        let (mut consecutive, mut before) = (0, 0);
+        for r in unproven {
+            before = consecutive;
+            consecutive = match (call(r), consecutive) {
+                (true, 1 | 2) => 3,
+                (true, same) => same,
+                (false, some) => some + 1,
+            };
+        }
+        if consecutive == before {
+            continue;
+        }
         if standard.ladder.is_some_and(|step| usize::from(step.attempt) != 1 + consecutive) {
             continue;
         }
@@ -149,7 +163,9 @@ fn ladder(history: &History, standard: &Standard, kinds: KindSet) -> Vec<Clock> 
         let mut answers: Vec<(Instant, u8, Option<SubjectRecord>)> = Vec::new();
         for r in &records {
             let after = (r.occurred_at, &r.id) > (one.occurred_at, &one.id);
-            let tried = matches!(r.outcome, Outcome::Done | Outcome::NotReached) && kinds.contains(r.kind);
+            let unmade = r.kind == ServiceKind::AuthorityReport && r.outcome == Outcome::NotReached;
+            let tried =
+                matches!(r.outcome, Outcome::Done | Outcome::NotReached) && kinds.contains(r.kind) && !unmade;
             if after && tried {
                 answers.push((r.occurred_at, 0, Some((*r).clone())));
             }
@@ -223,6 +239,14 @@ fn answered(
     let in_care_days = days.iter().take_while(|d| in_care(history, **d)).count();
     let leaves = days.iter().find(|d| !in_care(history, **d)).map(|d| first_instant(history, *d));
     let leaves = leaves.filter(|at| *at <= due);
+    // The last day of this stay, where it has one.
+    let mut last_in_care = Some(day);
+    while let Some(d) = last_in_care.filter(|d| in_care(history, d.plus_days(1))) {
+        last_in_care = (d.plus_days(1) < CivilDate::MAX.plus_days(-1)
+            && d < history.range.end().plus_days(FAR))
+        .then(|| d.plus_days(1));
+    }
+    let gone = last_in_care.map(|d| first_instant(history, d.plus_days(1)));
     let waived = waived(history, &line.code, day);
     let mut excuse = None;
     let mut next_change_at = None;
@@ -235,13 +259,18 @@ fn answered(
         excuse = Some(Excuse::Ended);
         ObligationStatus::Excused
     } else {
-        let (status, next) = unmet(history, &days, clock.start, due)?;
+        let (status, next) = unmet(history, &days, clock.start, due);
         next_change_at = [next, leaves].into_iter().flatten().min();
+        if status == ObligationStatus::Missed {
+            next_change_at = gone.filter(|at| *at > history.now);
+        }
         status
     };
+    let care_ended = status == ObligationStatus::Missed && gone.is_some_and(|at| at <= history.now);
     let settled = match (&excuse, &clock.answer) {
         (Some(_), _) => Some(last_day),
         (None, Some((at, _))) => Some(day_of(history, *at).max(last_day)),
+        (None, None) if care_ended => last_in_care.map(|d| d.max(last_day)),
         (None, None) => None,
     };
     if settled.is_some_and(|settled| settled < history.range.start()) {
@@ -267,6 +296,7 @@ fn answered(
         flags: Flags {
             late_entry: record.is_some_and(|r| r.recorded_at.micros() > due.micros() + 24 * HOUR),
             late_pause,
+            care_ended,
         },
         met_at,
         next_change_at,
@@ -316,7 +346,7 @@ pub(super) fn seasonal(history: &History, line: &Line<'_>) -> Result<Vec<Obligat
         } else if !credited.is_empty() {
             ObligationStatus::Met
         } else {
-            let (status, next) = unmet(history, &days, start, due)?;
+            let (status, next) = unmet(history, &days, start, due);
             next_change_at = next;
             status
         };
@@ -346,6 +376,7 @@ pub(super) fn seasonal(history: &History, line: &Line<'_>) -> Result<Vec<Obligat
             flags: Flags {
                 late_entry: credited.iter().any(|r| r.recorded_at.micros() > due.micros() + 24 * HOUR),
                 late_pause: touching.iter().any(|p| p.recorded_at > due),
+                care_ended: false,
             },
             met_at: credited.first().filter(|_| required > 0).map(|r| r.occurred_at),
             next_change_at,

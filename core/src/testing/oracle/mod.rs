@@ -286,7 +286,7 @@ fn recurring(
     } else if met {
         (ObligationStatus::Met, None)
     } else {
-        unmet(history, &window.days, start, due)?
+        unmet(history, &window.days, start, due)
     };
     Ok(Some(Obligation {
         subject: subject(),
@@ -306,6 +306,7 @@ fn recurring(
         flags: Flags {
             late_entry: credited.iter().any(|r| r.recorded_at.micros() > due.micros() + 24 * HOUR),
             late_pause: need.late_pause,
+            care_ended: false,
         },
         met_at: if met { Some(credited[usize::from(need.required) - 1].occurred_at) } else { None },
         next_change_at,
@@ -489,35 +490,19 @@ fn runs(history: &History, runs_on: RunsOn, day: CivilDate) -> Result<bool, Cale
     }
 }
 
-/// The status of what nobody has met. Where workdays are not known, every possibility is tried: if they disagree, the
-/// missing year is an error.
+/// The status of what nobody has met. Where workdays are not known, the week is the ordinary one: it only hints.
 fn unmet(
     history: &History,
     days: &[CivilDate],
     start: Instant,
     due: Instant,
-) -> Result<(ObligationStatus, Option<Instant>), CalendarError> {
-    let mut last_workdays: Vec<Option<CivilDate>> = Vec::new();
-    let mut missing = None;
-    let mut ended = false;
-    for day in days.iter().rev() {
-        match history.calendar.is_workday(*day) {
-            Ok(true) => {
-                last_workdays.push(Some(*day));
-                ended = true;
-                break;
-            }
-            Ok(false) => {}
-            Err(error) => {
-                missing = Some(error);
-                last_workdays.push(Some(*day));
-            }
-        }
-    }
-    if !ended {
-        last_workdays.push(None);
-    }
-    let status_at = |at: Instant, last_workday: Option<CivilDate>| {
+) -> (ObligationStatus, Option<Instant>) {
+    let works = |day: &&CivilDate| {
+        let ordinary = day.to_naive().weekday().number_from_monday() <= 5;
+        history.calendar.is_workday(**day).ok().unwrap_or(ordinary)
+    };
+    let last_workday = days.iter().filter(works).max().copied();
+    let status_at = |at: Instant| {
         let left = due.micros() + 1 - at.micros();
         let all = due.micros() + 1 - start.micros();
         let morning = last_workday.map(|day| local(history, day, 8));
@@ -531,22 +516,17 @@ fn unmet(
             ObligationStatus::Open
         }
     };
-    let statuses: Vec<_> = last_workdays.iter().map(|day| status_at(history.now, *day)).collect();
-    let status = statuses[0];
-    if statuses.iter().any(|other| *other != status) {
-        return Err(missing.unwrap());
-    }
+    let status = status_at(history.now);
     // When may it change? At one of these moments.
     let all = due.micros() + 1 - start.micros();
     let third = (due.micros() + 1 - all / 3 - 2..=due.micros() + 1 - all / 3 + 2).map(Instant::clamped);
     let mut moments: Vec<Instant> = third.collect();
     moments.extend([start, Instant::clamped(due.micros() + 1)]);
-    moments.extend(last_workdays.iter().flatten().map(|day| local(history, *day, 8)));
+    moments.extend(last_workday.map(|day| local(history, day, 8)));
     moments.retain(|at| *at > history.now);
     moments.sort_unstable();
-    let changes = |at: &Instant| last_workdays.iter().any(|day| status_at(*at, *day) != status);
-    let next = moments.into_iter().find(changes);
-    Ok((status, next))
+    let next = moments.into_iter().find(|at| status_at(*at) != status);
+    (status, next)
 }
 
 fn zone(history: &History) -> chrono_tz::Tz {
