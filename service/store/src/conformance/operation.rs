@@ -122,6 +122,54 @@ fn a_crashed_server_loses_nothing() {
     });
 }
 
+/// No room for another page: writes and audited reads are refused and leave nothing; with room they go on, without a
+/// restart.
+#[test]
+fn a_full_disk_refuses_and_recovers() {
+    run(On::Sqlite, async |env: Env| {
+        let store = &env.store;
+        make_site(store, "a").await;
+        change(store, "a", |set| set.create_resident(resident("a", "r1"))).await.unwrap();
+        let pages: u64 = store.sqlite_text("PRAGMA page_count").await[0].parse().unwrap();
+        store.tamper(&format!("PRAGMA max_page_count = {}", pages + 3)).await;
+        let (mut done, mut refused) = (0, 0);
+        for round in 0..40 {
+            // Groups, so that one that does not fit takes others with it.
+            let writes: Vec<_> = (0..16)
+                .map(|number| {
+                    let (store, id) = (store.clone(), format!("v{round}-{number}"));
+                    tokio::spawn(async move {
+                        let value = record("a", &id, "r1", number);
+                        change(&store, "a", |set| set.add_record(value).event("e", "sites/a")).await
+                    })
+                })
+                .collect();
+            for write in writes {
+                match write.await.unwrap() {
+                    Ok(_) => done += 1,
+                    Err(err) => {
+                        assert_eq!(err, CommitError::Database(crate::Fault::Full));
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(done > 0 && refused > 100, "{done} done, {refused} refused");
+        let read = AuditDraft { purpose: "x".repeat(9000), ..audit("Read") };
+        let scope = Scope::Site(site_id("a"));
+        let refused = store.disclose("test", ChangeSet::new(scope.clone(), 0, read.clone())).await.map(drop);
+        assert_eq!(refused, Err(CommitError::Database(crate::Fault::Full)), "no audit, no answer");
+        assert!(!store.failed());
+        let rows = store.dump().await;
+        assert_eq!((rows["record"].len(), rows["outbox_event"].len()), (done, done));
+
+        store.tamper("PRAGMA max_page_count = 1000000").await;
+        store.disclose("test", ChangeSet::new(scope.clone(), 0, read)).await.unwrap();
+        change(store, "a", |set| set.add_record(record("a", "last", "r1", 0))).await.unwrap();
+        store.verify_chain(&scope, None).await.unwrap();
+    });
+}
+
 #[test]
 fn a_second_server_is_refused() {
     run(On::Sqlite, async |env: Env| {
