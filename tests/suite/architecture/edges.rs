@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str], &[&str])] = &[
     ("linli-plugin-host", &["linli-core", "linli-plugin-abi", "linli-proto"], &["linli-plugin-sdk"]),
     ("linli-plugin-elderly", &["linli-core", "linli-plugin-sdk"], &["linli-plugin-abi", "linli-plugin-host"]),
     ("linli-plugin-disability", &["linli-plugin-sdk"], &[]),
+    ("linli-plugin-hardship", &["linli-plugin-sdk"], &[]),
     ("linli-store", &["linli-core"], &[]),
     ("linli-service", &["linli-core", "linli-plugin-host", "linli-proto", "linli-store"], &[]),
     (
