@@ -15,6 +15,7 @@ const EDGES: &[(&str, &[&str], &[&str])] = &[
     ("linli-plugin-elderly", &["linli-core", "linli-plugin-sdk"], &["linli-plugin-abi", "linli-plugin-host"]),
     ("linli-plugin-disability", &["linli-plugin-sdk"], &[]),
     ("linli-plugin-hardship", &["linli-plugin-sdk"], &[]),
+    ("linli-plugin-military", &["linli-plugin-sdk"], &[]),
     ("linli-store", &["linli-core"], &[]),
     ("linli-service", &["linli-core", "linli-plugin-host", "linli-proto", "linli-store"], &[]),
     (
