@@ -17,6 +17,7 @@ const EDGES: &[(&str, &[&str], &[&str])] = &[
     ("linli-plugin-disability", &["linli-plugin-sdk"], &[]),
     ("linli-plugin-hardship", &["linli-plugin-sdk"], &[]),
     ("linli-plugin-military", &["linli-plugin-sdk"], &[]),
+    ("chronic-illness", &["linli-plugin-sdk"], &[]),
     ("linli-store", &["linli-core"], &[]),
     ("linli-service", &["linli-core", "linli-plugin-host", "linli-proto", "linli-store"], &[]),
     (
