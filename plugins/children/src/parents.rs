@@ -1,4 +1,5 @@
-//! The parents' situations: who has none left, who has nobody in fact (民发〔2019〕62号), who is left behind (国发〔2016〕13号).
+//! The parents' situations: who has none left, who has nobody in fact (民发〔2019〕62号), and who is left behind
+//! (国发〔2016〕13号).
 //!
 //! | father / mother | caring | away | dead | missing | incapable |
 //! |---|---|---|---|---|---|
