@@ -1,7 +1,7 @@
 //! Rules for households in hardship: 低保, 特困, 低保边缘, 刚性支出.
 //!
 //! `plugin.toml` holds every class, number and source; this file decides which of them apply. `scenarios.txt` is the
-//! table of cases that this crate runs.
+//! table of cases that this crate and the host run.
 //!
 //! Somebody is a member while the certificate was seen, holds (its last day included) and was confirmed within the last
 //! twelve months (the twelfth month's day included). When one of these ends, the membership is no longer found: the host

@@ -1,7 +1,7 @@
 //! Rules for disabled service members, veterans and survivors of service members.
 //!
 //! `plugin.toml` holds every class, number and source; this file decides which of them apply. `scenarios.txt` is the
-//! table of cases that this crate runs.
+//! table of cases that this crate and the host run.
 //!
 //! Grades 1 to 10 are those of 残疾军人证, not those of the disability certificate. A disabled service member is a
 //! veteran only where that is recorded: some still serve. A sibling is a survivor under 18, or if the deceased

@@ -1,7 +1,7 @@
 //! Example: rules for a thirteenth group, the chronically ill.
 //!
 //! `plugin.toml` holds every code, number and text; this file decides which of them apply. `scenarios.txt` is the table of
-//! cases that this crate runs. Members are those with a diagnosis whose confirmation holds, its last day included; without
+//! cases that this crate and the host run. Members are those with a diagnosis whose confirmation holds, its last day included; without
 //! a last day it holds until further notice. When it ends, the membership is no longer found and the host proposes an exit.
 
 use linli_plugin_sdk::{Date, Fact, Facts, Findings, Issues, Rules, Tier, all_of, export_plugin};
