@@ -13,6 +13,12 @@ const EDGES: &[(&str, &[&str], &[&str])] = &[
     ("linli-plugin-sdk", &["linli-core", "linli-plugin-abi", "linli-plugin-sdk-macros", "linli-proto"], &[]),
     ("linli-plugin-host", &["linli-core", "linli-plugin-abi", "linli-proto"], &["linli-plugin-sdk"]),
     ("linli-plugin-elderly", &["linli-core", "linli-plugin-sdk"], &["linli-plugin-abi", "linli-plugin-host"]),
+    ("linli-plugin-maternity", &["linli-plugin-sdk"], &[]),
+    ("linli-plugin-children", &["linli-plugin-sdk"], &[]),
+    ("linli-plugin-disability", &["linli-plugin-sdk"], &[]),
+    ("linli-plugin-hardship", &["linli-plugin-sdk"], &[]),
+    ("linli-plugin-military", &["linli-plugin-sdk"], &[]),
+    ("chronic-illness", &["linli-plugin-sdk"], &[]),
     ("linli-store", &["linli-core"], &[]),
     ("linli-service", &["linli-core", "linli-plugin-host", "linli-proto", "linli-store"], &[]),
     (

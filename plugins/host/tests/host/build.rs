@@ -1,20 +1,27 @@
 //! Building the libraries that the tests load, in the target folder and profile of the tests themselves.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use linli_plugin_host::{Limits, LoadFailure, Registry, Sources};
 
 /// The elderly plugin's library and manifest.
 pub(crate) fn elderly() -> (PathBuf, PathBuf) {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    let library = LIBRARY.get_or_init(|| {
-        cargo(&["-p", "linli-plugin-elderly", "--lib"]);
-        profile().join("liblinli_plugin_elderly.so")
-    });
-    (library.clone(), plugins().join("elderly/plugin.toml"))
+    group("linli-plugin-elderly", "elderly")
+}
+
+/// The library and manifest of the package of a group, in its folder among the plugins.
+pub(crate) fn group(package: &str, folder: &str) -> (PathBuf, PathBuf) {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if built.insert(package.to_owned()) {
+        cargo(&["-p", package, "--lib"]);
+    }
+    let library = profile().join(format!("lib{}.so", package.replace('-', "_")));
+    (library, plugins().join(folder).join("plugin.toml"))
 }
 
 /// The plugin that misbehaves as its facts say.

@@ -1,37 +1,70 @@
-//! The scenario table of a plugin, through the loaded library: the same answers as through the SDK's test kit.
+//! The scenario tables of the plugins, through the loaded libraries: the same answers as through the SDK's test kit.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Duration;
 
 use linli_core::assessment::{FactIssue, Findings};
 use linli_core::resident::FactValue;
 use linli_core::time::CivilDate;
 use linli_plugin_host::manifest::{Field, FieldType};
-use linli_plugin_host::{Batch, Plugin, RowFact};
+use linli_plugin_host::{Batch, LoadFailure, Plugin, RowFact};
 use linli_plugin_sdk::testing::{self, Case};
 
 use crate::build;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Package, folder and id of the plugins that come with a table.
+const GROUPS: &[(&str, &str, &str)] = &[
+    ("linli-plugin-elderly", "elderly", "cn.linli.elderly"),
+    ("linli-plugin-disability", "disability", "cn.linli.disability"),
+    ("linli-plugin-children", "children", "cn.linli.children"),
+    ("linli-plugin-maternity", "maternity", "cn.linli.maternity"),
+    ("linli-plugin-hardship", "hardship", "cn.linli.hardship"),
+    ("linli-plugin-military", "military", "cn.linli.military"),
+    ("chronic-illness", "examples/chronic-illness", "cn.example.chronic-illness"),
+];
+
 #[test]
-fn the_loaded_elderly_plugin_agrees_with_its_scenarios() {
-    let registry = build::loaded("scenarios", build::elderly());
-    let plugin = registry.plugin("cn.linli.elderly").unwrap();
-    let cases = testing::parse(include_str!("../../../elderly/scenarios.txt"));
-    assert!(cases.len() >= 25, "{}", cases.len());
-    let findings = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
-    let issues = plugin.validate(batch(plugin, &cases), DEADLINE).unwrap();
-    let mut wrong = Vec::new();
-    for ((case, findings), issues) in cases.iter().zip(&findings).zip(&issues) {
-        let mut found = lines(findings, issues);
-        found.sort();
-        if found != case.expected {
-            wrong.push(format!("{}: {found:#?}, not {:#?}", case.name, case.expected));
+fn the_loaded_plugins_agree_with_their_scenarios() {
+    for (package, folder, id) in GROUPS {
+        let (library, manifest) = build::group(package, folder);
+        let table = fs::read_to_string(manifest.with_file_name("scenarios.txt")).unwrap();
+        let registry = build::loaded(&format!("scenarios-{package}"), (library, manifest));
+        let plugin = registry.plugin(id).unwrap();
+        let cases = testing::parse(&table);
+        let at_least = if folder.starts_with("examples/") { 10 } else { 25 };
+        assert!(cases.len() >= at_least, "{id}: {}", cases.len());
+        let findings = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
+        let issues = plugin.validate(batch(plugin, &cases), DEADLINE).unwrap();
+        let mut wrong = Vec::new();
+        for ((case, findings), issues) in cases.iter().zip(&findings).zip(&issues) {
+            let mut found = lines(findings, issues);
+            found.sort();
+            if found != case.expected {
+                wrong.push(format!("{}: {found:#?}, not {:#?}", case.name, case.expected));
+            }
         }
+        assert!(wrong.is_empty(), "{id}: {}", wrong.join("\n"));
+        assert_eq!(plugin.figures().residents, 2 * cases.len() as u64);
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(plugin.figures().residents, 2 * cases.len() as u64);
+}
+
+#[test]
+fn the_plugins_load_side_by_side() {
+    let mut parts = Vec::new();
+    for (package, folder, _) in GROUPS {
+        let (library, manifest) = build::group(package, folder);
+        parts.push((*package, fs::read(library).unwrap(), fs::read_to_string(manifest).unwrap()));
+    }
+    let parts: Vec<(&str, &[u8], &str)> = parts
+        .iter()
+        .map(|(name, library, manifest)| (*name, library.as_slice(), manifest.as_str()))
+        .collect();
+    let registry = build::load(build::folder("together", &parts));
+    assert_eq!(registry.failures(), &[] as &[LoadFailure]);
+    assert_eq!(registry.plugins().len(), GROUPS.len());
 }
 
 #[test]

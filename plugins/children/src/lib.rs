@@ -1,0 +1,272 @@
+//! Rules for children in difficulty, left behind or on the move.
+//!
+//! `plugin.toml` holds every class, number and source; this file decides which of them apply. `parents.rs` reads the
+//! parents' situations. `scenarios.txt` is the table of cases that this crate, the host and the suite run.
+//!
+//! Ages are reached *on* the birthday. The classes end at 18, being left behind or on the move at 16, and the membership
+//! says so in advance. Without a birth date the rules decide nothing; of age, nobody is a child whatever the facts.
+
+mod parents;
+
+use linli_plugin_sdk::{
+    Basis, Date, Fact, Facts, Findings, Issues, Membership, Rules, Tier, all_of, any_of, export_plugin,
+};
+
+linli_plugin_sdk::manifest!();
+use manifest::{
+    Caution, ChildRisk, DisabilityCategory, FatherSituation, Field, Group, MotherSituation, Reason, Tag,
+};
+
+/// Age from which nobody is a child, in years (未成年人保护法 2).
+const ADULT_YEARS: i64 = 18;
+/// Age from which nobody is left behind or on the move, and somebody may live alone (未成年人保护法 21).
+const YOUTH_YEARS: i64 = 16;
+/// Age from which somebody consents to the use of their data (个人信息保护法 31).
+const CONSENT_YEARS: i64 = 14;
+/// Age from which a child may be without somebody looking after (未成年人保护法 21).
+const ATTENDED_YEARS: i64 = 8;
+/// Mildest grade of a severe disability of any kind.
+const SEVERE_GRADE: i64 = 2;
+
+/// Everything that the rules read.
+#[derive(Facts)]
+struct Child {
+    today: Date,
+    birth_date: Fact<Date>,
+    orphan: Fact<bool>,
+    father_situation: Fact<FatherSituation>,
+    mother_situation: Fact<MotherSituation>,
+    family_in_poverty: Fact<bool>,
+    guardianship_failing: Fact<bool>,
+    state_guardianship: Fact<bool>,
+    other_difficulty: Fact<bool>,
+    disability_category: Fact<DisabilityCategory>,
+    disability_grade: Fact<i64>,
+    severely_disabled: Fact<bool>,
+    lives_alone: Fact<bool>,
+    left_registered_county_on: Fact<Date>,
+    child_risk: Fact<ChildRisk>,
+    needs_special_care: Fact<bool>,
+    left_unattended: Fact<bool>,
+    count_left_behind_and_migrant: bool,
+    migrant_months: i64,
+}
+
+/// A class that somebody belongs to, from when on, and why.
+type Class = (Option<Date>, Reason);
+
+impl Child {
+    /// From when on the child is known to be below this age; `None` if it is not, or if the birth date is not known.
+    fn below(&self, years: i64) -> Option<Date> {
+        self.birth_date.fulfils(|birth| *birth <= self.today && birth.plus_years(years) > self.today)
+    }
+
+    /// The birthday of this age.
+    fn birthday(&self, years: i64) -> Option<Date> {
+        self.birth_date.value.map(|birth| birth.plus_years(years))
+    }
+
+    /// The classes of 国发〔2016〕36号, the weightiest first.
+    fn difficulties(&self) -> [Class; 8] {
+        [
+            (any_of([self.orphan.is(true), parents::both_dead(self)]), Reason::Orphan),
+            (parents::without_support(self), Reason::WithoutSupport),
+            (self.state_guardianship.is(true), Reason::StateGuardianship),
+            (self.guardianship_failing.is(true), Reason::Guardianship),
+            (self.severe_disability(), Reason::SevereDisability),
+            (self.disability_category.known(), Reason::OwnDisability),
+            (self.family_in_poverty.is(true), Reason::Poverty),
+            (self.other_difficulty.is(true), Reason::OtherDifficulty),
+        ]
+    }
+
+    fn severe_disability(&self) -> Option<Date> {
+        let of_the_mind = any_of([
+            self.disability_category.is(DisabilityCategory::Intellectual),
+            self.disability_category.is(DisabilityCategory::Mental),
+        ]);
+        any_of([
+            self.disability_grade.fulfils(|grade| *grade <= SEVERE_GRADE),
+            self.severely_disabled.is(true),
+            all_of([of_the_mind, self.disability_grade.known()]),
+        ])
+    }
+
+    /// What the law forbids guardians, as far as it was found.
+    fn breaches(&self) -> [Class; 2] {
+        let to_be_attended = any_of([
+            self.below(ATTENDED_YEARS),
+            all_of([self.below(ADULT_YEARS), self.needs_special_care.is(true)]),
+        ]);
+        [
+            (all_of([to_be_attended, self.left_unattended.is(true)]), Reason::Unattended),
+            (all_of([self.below(YOUTH_YEARS), self.lives_alone.is(true)]), Reason::Under16Alone),
+        ]
+    }
+
+    /// Being left behind and being on the move, where the site cares for them.
+    fn youths(&self) -> [Class; 2] {
+        let counts = self.below(YOUTH_YEARS).filter(|_| self.count_left_behind_and_migrant);
+        let moved = self.migrant_from().filter(|from| *from <= self.today);
+        let migrant = moved.map(|from| from.max(self.left_registered_county_on.since));
+        [
+            (all_of([counts, parents::left_behind(self)]), Reason::LeftBehind),
+            (all_of([counts, migrant]), Reason::Migrant),
+        ]
+    }
+
+    /// The day on which the months in another county are full; they run from the birth at the earliest.
+    fn migrant_from(&self) -> Option<Date> {
+        let left = self.left_registered_county_on.value?.max(self.birth_date.value?);
+        Some(left.plus_months(self.migrant_months))
+    }
+
+    /// The risk by colour; a green one alone brings nobody into care.
+    fn risk(&self) -> Option<(ChildRisk, Class)> {
+        let colour = self.child_risk.value?;
+        let reason = match colour {
+            ChildRisk::Red => Reason::RiskRed,
+            ChildRisk::Yellow => Reason::RiskYellow,
+            ChildRisk::Blue => Reason::RiskBlue,
+            ChildRisk::Green => Reason::RiskGreen,
+        };
+        Some((colour, (self.child_risk.known(), reason)))
+    }
+}
+
+struct Children;
+
+impl Rules for Children {
+    type Facts = Child;
+
+    fn assess(child: &Child, found: &mut Findings<'_>) {
+        let Some(minor) = child.below(ADULT_YEARS) else { return };
+        for years in [ATTENDED_YEARS, CONSENT_YEARS, YOUTH_YEARS, ADULT_YEARS] {
+            if let Some(birthday) = child.birthday(years).filter(|birthday| *birthday > child.today) {
+                found.expires(birthday);
+            }
+        }
+        if let Some(day) = child.migrant_from().filter(|day| *day > child.today) {
+            found.expires(day);
+        }
+        if member(child, found, minor) {
+            attention(child, found, minor);
+            manners(child, found);
+        }
+    }
+
+    fn validate(child: &Child, found: &mut Issues<'_>) {
+        if child.birth_date.value.is_some_and(|birth| birth > child.today) {
+            found.issue(Field::BirthDate, Reason::DateInFuture);
+        }
+        if let Some(left) = child.left_registered_county_on.value {
+            if left > child.today {
+                found.issue(Field::LeftRegisteredCountyOn, Reason::DateInFuture);
+            } else if child.birth_date.value.is_some_and(|birth| left < birth) {
+                found.issue(Field::LeftRegisteredCountyOn, Reason::BeforeBirth);
+            }
+        }
+        if child.orphan.value == Some(true) && parents::one_is_there(child) {
+            found.issue(Field::Orphan, Reason::OrphanContradictsParents);
+        }
+    }
+}
+
+/// Whether somebody is a member; the weightiest class is the reason, and the end is known in advance.
+fn member(child: &Child, found: &mut Findings<'_>, minor: Date) -> bool {
+    let risk = child.risk().filter(|(colour, _)| *colour != ChildRisk::Green).map(|(_, class)| class);
+    let lasting = child.difficulties().into_iter().chain(child.breaches()).chain(risk);
+    let all: Vec<(Date, Reason, i64)> = lasting
+        .map(|class| (class, ADULT_YEARS))
+        .chain(child.youths().map(|class| (class, YOUTH_YEARS)))
+        .filter_map(|((since, reason), years)| Some((since?.max(minor), reason, years)))
+        .collect();
+    let Some((_, reason, _)) = all.first().copied() else { return false };
+    let since = all.iter().map(|(since, _, _)| *since).min().unwrap_or(minor);
+    let years = all.iter().map(|(_, _, years)| *years).max().unwrap_or(ADULT_YEARS);
+    let until = child.birthday(years);
+    found.membership(Membership {
+        group: Group::ChildInDifficulty,
+        basis: Basis::Rule,
+        since,
+        until,
+        reason,
+    });
+    found.tier(Tier::General, since, Reason::Child);
+    true
+}
+
+/// Tiers and the tags that standards select by: every reason is given, the highest tier counts.
+fn attention(child: &Child, found: &mut Findings<'_>, minor: Date) {
+    for (since, reason) in child.difficulties() {
+        mark(found, Some(Tier::Key), Tag::ChildDifficulty, since.map(|since| since.max(minor)), reason);
+    }
+    for (since, reason) in child.breaches() {
+        mark(found, Some(Tier::High), Tag::GuardianBreach, since, reason);
+    }
+    if let Some((colour, (since, reason))) = child.risk() {
+        let (tier, tag) = match colour {
+            ChildRisk::Red => (Some(Tier::High), Tag::ChildRiskRed),
+            ChildRisk::Yellow => (Some(Tier::Key), Tag::ChildRiskYellow),
+            ChildRisk::Blue => (None, Tag::ChildRiskBlue),
+            ChildRisk::Green => (None, Tag::ChildRiskGreen),
+        };
+        mark(found, tier, tag, since.map(|since| since.max(minor)), reason);
+    }
+    let [left_behind, migrant] = child.youths();
+    mark(found, None, Tag::ChildLeftBehind, left_behind.0, left_behind.1);
+    mark(found, None, Tag::ChildMigrant, migrant.0, migrant.1);
+}
+
+/// What staff must and must not do.
+fn manners(child: &Child, found: &mut Findings<'_>) {
+    let [(orphan, _), (without_support, _), ..] = child.difficulties();
+    let [(unattended, _), (alone, _)] = child.breaches();
+    let [(left_behind, _), _] = child.youths();
+    let minor = child.below(ADULT_YEARS);
+    for (applies, caution, reason) in [
+        (minor, Caution::NeverAlone, Reason::Minor),
+        (minor, Caution::ReportAtOnce, Reason::Minor),
+        (minor, Caution::FileAccess, Reason::Minor),
+        (child.below(CONSENT_YEARS), Caution::GuardianConsent, Reason::Under14),
+        (child.below(ATTENDED_YEARS), Caution::NeverUnattended, Reason::Under8),
+        (child.needs_special_care.is(true), Caution::NeverUnattended, Reason::SpecialCare),
+        (unattended, Caution::StayAndCall, Reason::Unattended),
+        (alone, Caution::TellCommittee, Reason::Under16Alone),
+        (left_behind, Caution::NoteCarer, Reason::LeftBehind),
+        (orphan, Caution::Tactful, Reason::Orphan),
+        (without_support, Caution::Tactful, Reason::WithoutSupport),
+    ] {
+        if applies.is_some() {
+            found.caution(caution, reason);
+        }
+    }
+}
+
+fn mark(found: &mut Findings<'_>, tier: Option<Tier>, tag: Tag, since: Option<Date>, reason: Reason) {
+    let Some(since) = since else { return };
+    if let Some(tier) = tier {
+        found.tier(tier, since, reason);
+    }
+    found.tag(tag, since, reason);
+}
+
+export_plugin!(Children);
+
+#[cfg(test)]
+mod tests {
+    use super::Children;
+    use linli_plugin_sdk::testing;
+
+    const SCENARIOS: &str = include_str!("../scenarios.txt");
+
+    #[test]
+    fn rules_agree_with_the_scenarios() {
+        testing::check::<Children>(SCENARIOS);
+    }
+
+    #[test]
+    fn every_declared_code_occurs_in_a_scenario() {
+        assert_eq!(testing::unused::<Children>(SCENARIOS), Vec::<String>::new());
+    }
+}
