@@ -121,10 +121,13 @@ pub struct AttentionChange {
     pub next: Option<Attention>,
     /// A lower tier that the rules find: it takes effect once a person confirms it.
     pub proposed_tier: Option<Tier>,
+    /// Tags that hold although the rules no longer find them, sorted: they end once a person confirms it.
+    pub dropped_tags: Vec<TagCode>,
 }
 
 /// Merges the findings of all plugins' assessments in force into the attention that held so far. The highest tier
-/// binds; raising it and changing tags takes effect on `from`, lowering the tier is proposed.
+/// binds. Raising it and adding tags takes effect on `from`; lowering it and dropping tags is proposed, for standards that
+/// select by either may not end unseen.
 pub fn merge_attention<'a>(
     current: Option<&Attention>,
     in_force: impl IntoIterator<Item = &'a Findings>,
@@ -135,20 +138,36 @@ pub fn merge_attention<'a>(
         found = findings.tiers.iter().map(|asked| asked.tier).fold(found, Tier::max);
         tags.extend(findings.tags.iter().map(|asked| asked.tag.clone()));
     }
+    let (held, held_tags) = current.map_or((Tier::General, [].as_slice()), |a| (a.tier, a.tags.as_slice()));
+    let dropped_tags = held_tags.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+    tags.extend(held_tags.iter().cloned());
     tags.sort_unstable();
     tags.dedup();
-    let (held, held_tags) = current.map_or((Tier::General, [].as_slice()), |a| (a.tier, a.tags.as_slice()));
     let tier = held.max(found);
     let changed = tier != held || tags != held_tags;
     AttentionChange {
         next: changed.then_some(Attention { from, tier, tags }),
         proposed_tier: (found < held).then_some(found),
+        dropped_tags,
     }
 }
 
 /// The entry that a person's confirmation of a lower tier makes; `None` where the tier is not lower.
 pub fn confirm_tier(current: &Attention, tier: Tier, from: CivilDate) -> Option<Attention> {
     (tier < current.tier).then(|| Attention { from, tier, tags: current.tags.clone() })
+}
+
+/// The entry that a person's confirmation makes: a lower tier where one is given, without the tags that they drop; `None`
+/// where that changes nothing.
+pub fn confirm_attention(
+    current: &Attention,
+    tier: Option<Tier>,
+    dropped: &[TagCode],
+    from: CivilDate,
+) -> Option<Attention> {
+    let tier = tier.map_or(current.tier, |tier| tier.min(current.tier));
+    let tags: Vec<TagCode> = current.tags.iter().filter(|tag| !dropped.contains(tag)).cloned().collect();
+    (tier != current.tier || tags != current.tags).then_some(Attention { from, tier, tags })
 }
 
 #[cfg(test)]
@@ -178,21 +197,39 @@ mod tests {
         let check = |current: Option<&Attention>,
                      found: &[Findings],
                      expect: Option<Attention>,
-                     lower: Option<Tier>| {
+                     lower: Option<Tier>,
+                     dropped: &[&str]| {
+            let dropped_tags = dropped.iter().map(|tag| TagCode::new(tag).unwrap()).collect();
             let change = merge_attention(current, found, day("2026-03-16"));
-            assert_eq!(change, AttentionChange { next: expect, proposed_tier: lower });
+            assert_eq!(change, AttentionChange { next: expect, proposed_tier: lower, dropped_tags });
         };
         let key = attention("2026-01-01", Tier::Key, &["hearing"]);
-        check(None, &[], None, None);
+        check(None, &[], None, None, &[]);
         check(
             None,
             &[findings(&[Tier::Key], &["hearing"]), findings(&[Tier::High], &["hearing", "alone"])],
             Some(attention("2026-03-16", Tier::High, &["alone", "hearing"])),
             None,
+            &[],
         );
-        check(Some(&key), &[findings(&[Tier::Key], &["hearing"])], None, None);
-        check(Some(&key), &[findings(&[], &["hearing"])], None, Some(Tier::General));
-        check(Some(&key), &[], Some(attention("2026-03-16", Tier::Key, &[])), Some(Tier::General));
+        check(Some(&key), &[findings(&[Tier::Key], &["hearing"])], None, None, &[]);
+        check(Some(&key), &[findings(&[], &["hearing"])], None, Some(Tier::General), &[]);
+        // Tags that are no longer found stay until a person drops them.
+        check(Some(&key), &[], None, Some(Tier::General), &["hearing"]);
+        check(
+            Some(&key),
+            &[findings(&[Tier::Key], &["alone"])],
+            Some(attention("2026-03-16", Tier::Key, &["alone", "hearing"])),
+            None,
+            &["hearing"],
+        );
+        let hearing = [TagCode::new("hearing").unwrap()];
+        let from = day("2026-03-16");
+        let confirmed = confirm_attention(&key, Some(Tier::General), &hearing, from);
+        assert_eq!(confirmed, Some(attention("2026-03-16", Tier::General, &[])));
+        let only_tags = confirm_attention(&key, None, &hearing, from);
+        assert_eq!(only_tags, Some(attention("2026-03-16", Tier::Key, &[])));
+        assert_eq!(confirm_attention(&key, Some(Tier::High), &[], from), None);
         let lowered = confirm_tier(&key, Tier::General, day("2026-03-16"));
         assert_eq!(lowered, Some(attention("2026-03-16", Tier::General, &["hearing"])));
         assert_eq!(confirm_tier(&key, Tier::High, day("2026-03-16")), None);

@@ -95,6 +95,10 @@ pub struct Reassessment<'a> {
     pub file_opened_at: Instant,
     /// The plugin and time of its assessment before this one.
     pub previous: Option<(&'a PluginStamp, Instant)>,
+    /// Until when that assessment was valid, where it said so.
+    pub previous_valid_until: Option<CivilDate>,
+    /// When the site's parameters for the plugin last changed (care clock); `None` where they never did.
+    pub parameters_at: Option<Instant>,
     /// The plugin now.
     pub plugin: &'a PluginStamp,
     /// When it answered (care clock).
@@ -112,7 +116,8 @@ pub enum MembershipChange {
         group: GroupCode,
         /// Why.
         reason: ReasonCode,
-        /// The first day: the later of the day the fact became true and the day it was recorded.
+        /// The first day: the latest of the day the fact became true, the day it was recorded and the day from which
+        /// the rule held.
         start: CivilDate,
         /// The first day that no longer counts, where it is known in advance.
         end: Option<CivilDate>,
@@ -175,7 +180,7 @@ pub fn merge(assessment: &Reassessment<'_>) -> Vec<MembershipChange> {
                 // recording of anything it reads does. Nothing was known before the file was.
                 let opened = assessment.zone.date_of(assessment.file_opened_at);
                 let known = found.since.unwrap_or_else(|| recorded_on(assessment));
-                let start = known.max(opened).max(over);
+                let start = known.max(opened).max(over).max(rule_held_from(assessment, today));
                 if found.until.is_none_or(|until| until > start) {
                     let (group, reason, end) = (group.clone(), found.reason.clone(), found.until);
                     changes.push(MembershipChange::Start { group, reason, start, end });
@@ -208,6 +213,18 @@ impl<'a> Found<'a> {
     }
 }
 
+/// The first day on which the rule as it stands was asked about the resident: today for a plugin or version that never
+/// was, the day of their change for parameters. Nobody gets missed weeks for what no rule said.
+fn rule_held_from(assessment: &Reassessment<'_>, today: CivilDate) -> CivilDate {
+    match assessment.previous {
+        Some((plugin, before)) if plugin == assessment.plugin => {
+            let changed = assessment.parameters_at.filter(|at| *at > before);
+            changed.map_or(CivilDate::MIN, |at| assessment.zone.date_of(at))
+        }
+        Some(_) | None => today,
+    }
+}
+
 /// The day on which the last of the facts that decided was recorded.
 fn recorded_on(assessment: &Reassessment<'_>) -> CivilDate {
     let facts = assessment.facts.iter().map(|fact| fact.recorded_at);
@@ -232,7 +249,11 @@ fn exit(
     }
     let why = match assessment.previous {
         Some((plugin, _)) if plugin != assessment.plugin => ExitCause::RuleChanged,
-        Some((_, before)) if assessment.facts.iter().all(|fact| fact.recorded_at <= before) => {
+        Some((_, before)) if assessment.facts.iter().any(|fact| fact.recorded_at > before) => {
+            ExitCause::FactChanged
+        }
+        Some((_, before)) if assessment.parameters_at.is_some_and(|at| at > before) => ExitCause::RuleChanged,
+        Some(_) if assessment.previous_valid_until.is_some_and(|until| until <= today) => {
             ExitCause::CertificateExpired
         }
         Some(_) | None => ExitCause::FactChanged,
@@ -284,6 +305,18 @@ mod tests {
         before: Option<&str>,
         version: &str,
     ) -> Vec<MembershipChange> {
+        changes_by((None, None), found, existing, facts, before, version)
+    }
+
+    /// As [`changes`], with the day until which the assessment before was valid and the day on which parameters changed.
+    fn changes_by(
+        (valid_until, parameters): (Option<&str>, Option<&str>),
+        found: &[(Option<&str>, Option<&str>)],
+        existing: &[Membership],
+        facts: &[(&str, &str)],
+        before: Option<&str>,
+        version: &str,
+    ) -> Vec<MembershipChange> {
         let group = GroupCode::new("advanced_age").unwrap();
         let found: Vec<FoundMembership> = found
             .iter()
@@ -312,6 +345,8 @@ mod tests {
             ends_at_once: &[FieldCode::new("pregnancy_ended").unwrap()],
             file_opened_at: noon("2026-01-05"),
             previous: before.map(|before| (&old, noon(before))),
+            previous_valid_until: valid_until.map(day),
+            parameters_at: parameters.map(noon),
             plugin: &new,
             assessed_at: noon("2026-03-16"),
             zone: SiteZone::SHANGHAI,
@@ -333,7 +368,11 @@ mod tests {
     fn starts() {
         let check =
             |found: (Option<&str>, Option<&str>), facts: &[(&str, &str)], expect: &[MembershipChange]| {
-                assert_eq!(changes(&[found], &[], facts, None, "1.0.0"), expect, "{found:?} {facts:?}");
+                assert_eq!(
+                    changes(&[found], &[], facts, Some("2026-03-01"), "1.0.0"),
+                    expect,
+                    "{found:?} {facts:?}"
+                );
             };
         // Nothing was known before the file was opened; a later fact that did not decide changes nothing.
         check((Some("2020-05-01"), None), &[("lives_alone", "2026-02-01")], &[start("2026-01-05", None)]);
@@ -347,6 +386,41 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_starts_nothing_before_it_held() {
+        let found = [(Some("2026-01-20"), None)];
+        let check = |before: Option<&str>, version: &str, parameters: Option<&str>, expect: &str| {
+            let changes = changes_by((None, parameters), &found, &[], &[], before, version);
+            assert_eq!(changes, [start(expect, None)], "{before:?} {version} {parameters:?}");
+        };
+        let before = Some("2026-03-01");
+        check(before, "1.0.0", None, "2026-01-20");
+        // The plugin came later than the file, or in a new version: from today.
+        check(None, "1.0.0", None, "2026-03-16");
+        check(before, "1.1.0", None, "2026-03-16");
+        // Parameters that changed since the last assessment count from their change, older ones were already asked.
+        check(before, "1.0.0", Some("2026-03-10"), "2026-03-10");
+        check(before, "1.0.0", Some("2026-02-10"), "2026-01-20");
+        // A membership that runs is not touched.
+        let running = [membership("2026-01-10", None, Basis::Rule)];
+        assert_eq!(changes_by((None, Some("2026-03-10")), &found, &running, &[], before, "1.1.0"), []);
+    }
+
+    #[test]
+    fn exits_say_what_changed() {
+        let rule = [membership("2026-01-10", None, Basis::Rule)];
+        let check = |valid_until: Option<&str>, parameters: Option<&str>, fact: &str, why: ExitCause| {
+            let by = (valid_until, parameters);
+            let changes = changes_by(by, &[], &rule, &[("lives_alone", fact)], Some("2026-03-01"), "1.0.0");
+            assert_eq!(changes, [propose(why)], "{valid_until:?} {parameters:?} {fact}");
+        };
+        check(Some("2026-03-16"), None, "2026-02-10", ExitCause::CertificateExpired);
+        check(Some("2026-03-17"), None, "2026-02-10", ExitCause::FactChanged);
+        check(None, None, "2026-02-10", ExitCause::FactChanged);
+        check(Some("2026-03-10"), None, "2026-03-10", ExitCause::FactChanged);
+        check(None, Some("2026-03-10"), "2026-02-10", ExitCause::RuleChanged);
+    }
+
+    #[test]
     fn ends() {
         let rule = membership("2026-01-10", None, Basis::Rule);
         let id = rule.id.clone();
@@ -356,7 +430,6 @@ mod tests {
                 assert_eq!(found, expect, "{facts:?} {version}");
             };
         check(&rule, &[("lives_alone", "2026-03-10")], "1.0.0", &[propose(ExitCause::FactChanged)]);
-        check(&rule, &[("lives_alone", "2026-02-10")], "1.0.0", &[propose(ExitCause::CertificateExpired)]);
         check(&rule, &[("lives_alone", "2026-02-10")], "1.1.0", &[propose(ExitCause::RuleChanged)]);
         let at_once = MembershipChange::EndAtOnce { id: id.clone(), end: day("2026-03-10") };
         check(&rule, &[("pregnancy_ended", "2026-03-10")], "1.0.0", &[at_once]);
@@ -373,6 +446,9 @@ mod tests {
         assert_eq!(moved, [MembershipChange::ChangeEnd { id, end: Some(day("2026-09-01")) }]);
         // A membership that was over begins anew, not before it ended.
         let over = membership("2026-01-10", Some("2026-02-20"), Basis::Rule);
-        assert_eq!(changes(&[(None, None)], &[over], &[], None, "1.0.0"), [start("2026-02-20", None)]);
+        assert_eq!(
+            changes(&[(None, None)], &[over], &[], Some("2026-03-01"), "1.0.0"),
+            [start("2026-02-20", None)]
+        );
     }
 }

@@ -295,6 +295,8 @@ impl App {
                 ends_at_once: &manifest.ends_at_once,
                 file_opened_at: resident.created_at,
                 previous: previous.as_ref().map(|p| (&p.assessment.plugin, p.assessment.assessed_at)),
+                previous_valid_until: previous.as_ref().and_then(|p| p.assessment.findings.valid_until),
+                parameters_at: None,
                 plugin: stamp,
                 assessed_at: work.now,
                 zone,
