@@ -4,16 +4,20 @@
 //! exactly; those marked [`Confidence::Inferred`] are editable defaults of this product.
 
 use crate::group::Citation;
-use crate::id::{GroupCode, StandardCode, SubjectKind};
+use crate::id::{GroupCode, StandardCode, SubjectKind, TagCode};
 use crate::invalid::Invalid;
 use crate::kind::{Confidence, Department, EventKind, KindSet, Occasion, ServiceKind as Kind, Tier};
 use crate::site::AreaKind;
-use crate::standard::{Duty, LadderStep, OccasionRef, Origin, Period, RunsOn, Selector, Standard, Within};
+use crate::standard::{
+    Duty, LadderStep, OccasionRef, Origin, Period, RunsOn, Selector, Standard, Substitute, Within,
+};
 use crate::text::Label;
 use crate::time::{CivilDate, DateRange};
 
 /// Days before a festival on which its visit may take place.
 pub const FESTIVAL_LEAD_DAYS: u16 = 7;
+/// The tag under which plugins mark people who are hard of hearing.
+pub const HEARING_TAG: &str = "hearing";
 
 /// Every standard of the catalogue, in order of code.
 pub fn standards() -> Vec<Standard> {
@@ -43,6 +47,8 @@ struct Entry {
     ladder: Option<LadderStep>,
     /// The article of the regulation, for numbers that it fixes.
     article: Option<&'static str>,
+    /// What stands in for calls to people tagged hard of hearing.
+    hearing: KindSet,
 }
 
 impl Entry {
@@ -62,6 +68,7 @@ impl Entry {
             runs_on: RunsOn::All,
             ladder: None,
             article: None,
+            hearing: KindSet::EMPTY,
         }
     }
 
@@ -93,6 +100,10 @@ impl Entry {
         Self { ladder: Some(LadderStep { attempt, quiet_hours }), ..self }
     }
 
+    fn hearing(self, kinds: KindSet) -> Self {
+        Self { hearing: kinds, ..self }
+    }
+
     fn standard(self) -> Result<Standard, Invalid> {
         let citation = match self.article {
             Some(article) => Citation {
@@ -109,6 +120,10 @@ impl Entry {
                 confidence: Confidence::Inferred,
             },
         };
+        let mut substitutes = Vec::new();
+        if !self.hearing.is_empty() {
+            substitutes.push(Substitute { tag: TagCode::new(HEARING_TAG)?, kinds: self.hearing });
+        }
         Ok(Standard {
             code: StandardCode::new(&self.code)?,
             version: 1,
@@ -118,7 +133,7 @@ impl Entry {
             applies_to: self.applies_to,
             duty: self.duty,
             accepts: self.accepts,
-            substitutes: Vec::new(),
+            substitutes,
             department: self.department,
             priority: self.priority,
             prorate: self.prorate,
@@ -151,7 +166,7 @@ fn entries() -> Vec<Entry> {
             &[Kind::Survey],
         )
         .by(Department::CustomerService, 2)
-        .fixed_by("6(3)"),
+        .fixed_by("第六条第3项"),
         Entry::new(
             "survey.review",
             "档案季度复核",
@@ -160,7 +175,7 @@ fn entries() -> Vec<Entry> {
             every(1, Period::Quarter),
             &[Kind::Review, Kind::Survey],
         )
-        .fixed_by("6(3)"),
+        .fixed_by("第六条第3项"),
         Entry::new(
             "survey.full",
             "年度全面摸排",
@@ -170,7 +185,7 @@ fn entries() -> Vec<Entry> {
             &[Kind::Survey],
         )
         .by(Department::CustomerService, 4)
-        .fixed_by("6(3)"),
+        .fixed_by("第六条第3项"),
         Entry::new(
             "file.update",
             "信息变更24小时内更新",
@@ -180,7 +195,7 @@ fn entries() -> Vec<Entry> {
             &[Kind::FileUpdate],
         )
         .by(Department::CustomerService, 2)
-        .fixed_by("7(2)"),
+        .fixed_by("第七条第2项"),
         Entry::new(
             "file.record",
             "服务记录24小时内补录",
@@ -199,7 +214,7 @@ fn entries() -> Vec<Entry> {
             &[Kind::Inspection],
         )
         .by(Department::Engineering, 2)
-        .fixed_by("5(3)"),
+        .fixed_by("第五条第3项"),
         Entry::new(
             "patrol.night",
             "夜间重点巡逻",
@@ -309,14 +324,20 @@ fn entries() -> Vec<Entry> {
         .by(Department::CustomerService, 3),
     ];
     // Home safety: every flagged dwelling by the quarter, those of high attention by the month. One check credits both.
-    for (code, en, per, tier) in [
-        ("home.safety", "home safety check", Period::Quarter, None),
-        ("home.safety.high", "home safety check, high attention", Period::Month, Some(Tier::High)),
+    for (code, zh, en, per, tier) in [
+        ("home.safety", "居家安全排查", "home safety check", Period::Quarter, None),
+        (
+            "home.safety.high",
+            "居家安全排查（高度关注）",
+            "home safety check, high attention",
+            Period::Month,
+            Some(Tier::High),
+        ),
     ] {
         entries.push(Entry {
             prorate: true,
             pausable: true,
-            ..Entry::new(code, "居家安全排查", en, Dwelling, every(1, per), &[Kind::SafetyCheck])
+            ..Entry::new(code, zh, en, Dwelling, every(1, per), &[Kind::SafetyCheck])
                 .by(Department::Engineering, 3)
                 .flagged()
                 .tiers(tier, None)
@@ -339,7 +360,7 @@ fn ladder() -> Vec<Entry> {
             2,
             Within::Hours(2),
             Within::Minutes(30),
-            &[Kind::PhoneCall, Kind::VideoCall, Kind::HomeVisit, Kind::AnsweredMessage],
+            &[Kind::PhoneCall, Kind::VideoCall, Kind::HomeVisit],
             Department::CustomerService,
         ),
         (
@@ -379,16 +400,23 @@ fn ladder() -> Vec<Entry> {
     for (position, (code, zh, en, attempt, usual, high, own, department)) in steps.into_iter().enumerate() {
         let further = higher.get(position.saturating_sub(1)..).unwrap_or_default();
         let accepts: Vec<Kind> = own.iter().chain(further).copied().collect();
-        let entry = |suffix: &str, within| {
+        // Who is hard of hearing is written to rather than called again; an answer to a message proves safety anyhow.
+        let unheard = if own.is_empty() { KindSet::EMPTY } else { KindSet::of(&[Kind::AnsweredMessage]) };
+        let entry = |suffix: &str, zh: &str, en: &str, within| {
             let code = format!("contact.ladder.{code}{suffix}");
             let duty = after(EventKind::ContactNotReached, within, true);
-            Entry::new(&code, zh, en, SubjectKind::Resident, duty, &accepts).by(department, 1)
+            Entry::new(&code, zh, en, SubjectKind::Resident, duty, &accepts)
+                .by(department, 1)
+                .hearing(unheard)
         };
         if attempt == 5 {
-            entries.push(entry("", usual).step(attempt, false));
+            entries.push(entry("", zh, en, usual).step(attempt, false));
         } else {
-            entries.push(entry("", usual).tiers(None, Some(Tier::Key)).step(attempt, true));
-            entries.push(entry(".high", high).tiers(Some(Tier::High), None).step(attempt, false));
+            let (high_zh, high_en) = (format!("{zh}（高度关注）"), format!("{en}, high attention"));
+            entries.push(entry("", zh, en, usual).tiers(None, Some(Tier::Key)).step(attempt, true));
+            entries.push(
+                entry(".high", &high_zh, &high_en, high).tiers(Some(Tier::High), None).step(attempt, false),
+            );
         }
     }
     entries
@@ -443,6 +471,10 @@ mod tests {
             assert!((1..=5).contains(&standard.priority), "{}", standard.code);
             let groups = standard.applies_to.any_group.len();
             assert!(groups <= 3, "{}", standard.code);
+            let same = |other: &&Standard| {
+                other.title.zh == standard.title.zh || other.title.en == standard.title.en
+            };
+            assert_eq!(standards.iter().filter(same).count(), 1, "{} has a title of its own", standard.code);
         }
     }
 
@@ -459,11 +491,11 @@ mod tests {
             );
             assert!(!standard.pausable, "{code}");
         };
-        check("survey.move_in", after(EventKind::HouseholdMovedIn, Within::Days(15), true), "6(3)");
-        check("survey.review", every(1, Period::Quarter), "6(3)");
-        check("survey.full", every(1, Period::Year), "6(3)");
-        check("file.update", after(EventKind::ChangeReported, Within::Hours(24), false), "7(2)");
-        check("facility.inspect", every(1, Period::Day), "5(3)");
+        check("survey.move_in", after(EventKind::HouseholdMovedIn, Within::Days(15), true), "第六条第3项");
+        check("survey.review", every(1, Period::Quarter), "第六条第3项");
+        check("survey.full", every(1, Period::Year), "第六条第3项");
+        check("file.update", after(EventKind::ChangeReported, Within::Hours(24), false), "第七条第2项");
+        check("facility.inspect", every(1, Period::Day), "第五条第3项");
     }
 
     #[test]

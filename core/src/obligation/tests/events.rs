@@ -234,6 +234,25 @@ fn the_ladder() {
 }
 
 #[test]
+fn who_is_hard_of_hearing_is_not_called_again() {
+    let retry =
+        |tags: &[&str]| {
+            let mut world = world(built_in(&["contact.ladder.retry"]))
+                .tier(crate::kind::Tier::General)
+                .record(ServiceKind::PhoneCall, "2026-03-21 10:00", Outcome::NotReached);
+            for attention in &mut world.attention {
+                attention.tags = tags.iter().map(|tag| crate::id::TagCode::new(tag).unwrap()).collect();
+            }
+            let found = world.obligations("2026-03-16", "2026-03-23", "2026-03-21 10:10");
+            let calendar = SiteCalendar::new(SiteZone::SHANGHAI);
+            let plan = crate::worklist::plan(&found, &world.records, &calendar, at("2026-03-21 10:10"));
+            plan.contacts.iter().map(|contact| contact.kind).collect::<Vec<_>>()
+        };
+    assert_eq!(retry(&[]), [ServiceKind::PhoneCall]);
+    assert_eq!(retry(&[crate::catalogue::HEARING_TAG]), [ServiceKind::AnsweredMessage]);
+}
+
+#[test]
 fn a_festival_visit() {
     let festival = || world(built_in(&["festival.visit.mid_autumn"]));
     let range = ("2026-09-01", "2026-10-01");
