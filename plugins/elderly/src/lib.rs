@@ -221,6 +221,38 @@ mod tests {
         testing::check::<Elderly>(SCENARIOS);
     }
 
+    const MANIFEST: &str = include_str!("../plugin.toml");
+
+    /// The tables `[[kind]]` of the manifest, as text.
+    fn tables(kind: &str) -> Vec<&'static str> {
+        MANIFEST.split("\n[[").filter_map(|table| table.strip_prefix(&format!("{kind}]]\n"))).collect()
+    }
+
+    #[test]
+    fn a_site_cannot_loosen_what_sources_fix() {
+        let check = |code: &str, default: u32, max: u32| {
+            let head = format!("code = \"{code}\"\n");
+            let table = tables("parameter").into_iter().find(|table| table.starts_with(&head)).unwrap();
+            for line in [format!("default = {default}"), format!("max = {max}")] {
+                assert!(table.lines().any(|found| found == line), "{code}: {line}");
+            }
+        };
+        check("elder_age_years", 60, 60);
+        check("high_risk_age_years", 80, 80);
+        check("disabled_level", 2, 2);
+    }
+
+    #[test]
+    fn texts_print_no_number_that_a_site_sets() {
+        let texts = tables("reason").into_iter().chain(tables("caution"));
+        let lines: Vec<&str> =
+            texts.flat_map(str::lines).filter(|l| l.starts_with("zh =") || l.starts_with("en =")).collect();
+        assert!(lines.len() > 50, "reasons and cautions were found");
+        for line in lines {
+            assert!(!line.contains("60") && !line.contains("80"), "{line}");
+        }
+    }
+
     #[test]
     fn every_declared_code_occurs_in_a_scenario() {
         assert_eq!(testing::unused::<Elderly>(SCENARIOS), Vec::<String>::new());
