@@ -27,6 +27,13 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
     current(&folder.join(format!("{stem}{DLL_SUFFIX}")), &folder.join(format!("{stem}.d")))
 }
 
+/// Every bundled plugin, current: a server in development loads all of them.
+pub(crate) fn plugins() {
+    for name in ["children", "disability", "elderly", "hardship", "maternity", "military"] {
+        plugin(name);
+    }
+}
+
 /// The folder in which cargo leaves programs and libraries of this profile.
 pub(crate) fn folder() -> PathBuf {
     let test = std::env::current_exe().expect("the test knows its own path");

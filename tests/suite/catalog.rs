@@ -14,11 +14,27 @@ async fn groups_and_standards_are_one_sorted_list_with_their_sources() {
 
     let groups = client.ask(v1::ListCareGroupsRequest::default()).await.unwrap().care_groups;
     let codes: Vec<&str> = groups.iter().map(|group| group.code.as_str()).collect();
-    assert_eq!(codes, ["advanced_age", "empty_nest", "living_alone"]);
+    // The twelve groups that the regulation names (Art. 2), each with the plugin that decides it.
+    let twelve = [
+        ("advanced_age", "elderly"),
+        ("child_in_difficulty", "children"),
+        ("disabled", "disability"),
+        ("disabled_service_member", "military"),
+        ("empty_nest", "elderly"),
+        ("living_alone", "elderly"),
+        ("near_threshold", "hardship"),
+        ("nursing", "maternity"),
+        ("pregnant", "maternity"),
+        ("subsistence_allowance", "hardship"),
+        ("survivor", "military"),
+        ("veteran", "military"),
+    ];
+    assert_eq!(codes, twelve.map(|(code, _)| code));
     for group in &groups {
         let got = client.ask(v1::GetCareGroupRequest { name: group.name.clone() }).await.unwrap();
         assert_eq!(&got, group);
-        assert_eq!(group.plugin, "plugins/cn.linli.elderly");
+        let owner = twelve.iter().find(|(code, _)| *code == group.code).unwrap().1;
+        assert_eq!(group.plugin, format!("plugins/cn.linli.{owner}"));
         assert!(group.citation.is_some());
     }
 

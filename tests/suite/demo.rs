@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use crate::built;
 
 fn demo(arguments: &[&str]) -> Output {
-    built::plugin("elderly");
+    built::plugins();
     Command::new(built::program("linli")).arg("demo").args(arguments).output().unwrap()
 }
 

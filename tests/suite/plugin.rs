@@ -57,7 +57,12 @@ async fn refused_and_missing_plugins_are_listed_with_what_to_do() {
         states,
         [
             ("plugins/broken", v1::PluginState::Refused),
+            ("plugins/cn.linli.children", v1::PluginState::Ready),
+            ("plugins/cn.linli.disability", v1::PluginState::Ready),
             ("plugins/cn.linli.elderly", v1::PluginState::Ready),
+            ("plugins/cn.linli.hardship", v1::PluginState::Ready),
+            ("plugins/cn.linli.maternity", v1::PluginState::Ready),
+            ("plugins/cn.linli.military", v1::PluginState::Ready),
             ("plugins/cn.linli.nowhere", v1::PluginState::Missing),
         ]
     );
@@ -69,10 +74,10 @@ async fn refused_and_missing_plugins_are_listed_with_what_to_do() {
         assert_eq!(&got, plugin);
     }
     let info = client.ask(v1::GetServerInfoRequest {}).await.unwrap();
-    assert_eq!((info.plugins_ready, info.plugins_unwell), (1, 2));
+    assert_eq!((info.plugins_ready, info.plugins_unwell), (6, 2));
     // A page at a time.
-    let first = client.ask(v1::ListPluginsRequest { page_size: 2, ..Default::default() }).await.unwrap();
-    let rest = v1::ListPluginsRequest { page_size: 2, page_token: first.next_page_token };
+    let first = client.ask(v1::ListPluginsRequest { page_size: 4, ..Default::default() }).await.unwrap();
+    let rest = v1::ListPluginsRequest { page_size: 4, page_token: first.next_page_token };
     let rest = client.ask(rest).await.unwrap();
     assert_eq!([first.plugins, rest.plugins].concat(), listed);
     assert_eq!(rest.next_page_token, "");

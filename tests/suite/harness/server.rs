@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
 
 use linli_service::app::App;
 use linli_service::config::{Config, Flags};
@@ -12,8 +13,8 @@ use linli_service::server::assemble::{Assembled, assemble};
 use linli_service::server::{self, Parts, Running};
 use linli_store::testing::{Postgres, ScratchDir};
 
+use super::PATIENCE;
 use super::client::Client;
-use super::until;
 use crate::built;
 
 /// Monday 16 March 2026, nine o'clock in Shanghai: where every simulated clock starts.
@@ -23,8 +24,8 @@ pub const MONDAY: &str = "2026-03-16T09:00:00+08:00";
 #[derive(Clone)]
 pub struct Data {
     folder: Arc<ScratchDir>,
-    /// Where the data lie on PostgreSQL: the cluster, and the file with the address.
-    postgres: Option<(Arc<Postgres>, PathBuf)>,
+    /// The cluster, where the data lie on PostgreSQL: it stays as long as they do.
+    _cluster: Option<Arc<Postgres>>,
     /// Settings beside those of every test.
     toml: String,
     /// Where the care clock stands at start; empty: the machine's clock.
@@ -38,7 +39,7 @@ impl Data {
     pub fn sqlite() -> Self {
         Self {
             folder: Arc::new(ScratchDir::new()),
-            postgres: None,
+            _cluster: None,
             toml: String::new(),
             clock: MONDAY.to_owned(),
             program: None,
@@ -58,7 +59,7 @@ impl Data {
             "store.backend = \"postgres\"\nstore.migrate = \"always\"\nstore.postgres.url_file = \"{}\"\n",
             file.display()
         );
-        Some(Self { postgres: Some((cluster, file)), toml, ..data })
+        Some(Self { _cluster: Some(cluster), toml, ..data })
     }
 
     /// An empty SQLite store of a server that is installed as an operator would: the program lies apart from cargo's
@@ -148,7 +149,7 @@ impl Server {
 
     /// On these data, with a part of it exchanged.
     pub async fn changed(data: Data, change: impl FnOnce(&mut Parts)) -> Self {
-        built::plugin("elderly");
+        built::plugins();
         let config = data.config();
         let bound = server::bind(&config.server).await.unwrap();
         let assembled = assemble(&config).await.unwrap_or_else(|err| panic!("{err}"));
@@ -157,14 +158,6 @@ impl Server {
         let running = bound.start(parts).await.unwrap();
         let (app, address) = (Arc::clone(&assembled.app), running.address().to_string());
         Self { data, app, address, running, assembled }
-    }
-
-    /// Why it does not start on these data.
-    pub async fn refusal(data: &Data) -> String {
-        match assemble(&data.config()).await {
-            Ok(_) => panic!("the server starts"),
-            Err(error) => error.to_string(),
-        }
     }
 
     /// Somebody who may do everything.
@@ -196,7 +189,14 @@ impl Server {
         let Self { data, app, running, assembled, .. } = self;
         running.stop().await;
         app.store.close().await;
+        let gone = Arc::downgrade(&app);
         drop((app, assembled));
+        // What works beside the calls ends at its next step, and with it the lock on the files.
+        let since = Instant::now();
+        while gone.strong_count() > 0 {
+            assert!(since.elapsed() < PATIENCE, "something of a server outlives it");
+            tokio::task::yield_now().await;
+        }
         data
     }
 }
@@ -212,8 +212,37 @@ pub struct Child {
     member: String,
     outsider: String,
     process: std::process::Child,
-    output: Arc<Mutex<Vec<u8>>>,
-    readers: Vec<std::thread::JoinHandle<()>>,
+    output: Arc<Output>,
+}
+
+/// What a process says, as it says it.
+#[derive(Default)]
+struct Output {
+    said: Mutex<Said>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Said {
+    bytes: Vec<u8>,
+    /// Of standard output and standard error, those at their end.
+    ended: usize,
+}
+
+impl Output {
+    /// Waits until `probe` finds something in what was said, told whether all was said; fails after [`PATIENCE`].
+    fn until<T>(&self, what: &str, mut probe: impl FnMut(&str, bool) -> Option<T>) -> T {
+        let since = Instant::now();
+        let mut said = self.said.lock().unwrap();
+        loop {
+            let text = String::from_utf8_lossy(&said.bytes);
+            if let Some(found) = probe(&text, said.ended == 2) {
+                return found;
+            }
+            assert!(since.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}:\n{text}");
+            said = self.more.wait_timeout(said, PATIENCE).unwrap().0;
+        }
+    }
 }
 
 impl Child {
@@ -224,7 +253,7 @@ impl Child {
 
     /// As [`Child::start`]; what it said where it ends instead.
     pub fn try_start(data: Data) -> Result<Self, String> {
-        built::plugin("elderly");
+        built::plugins();
         let config = data.folder().join("linli.toml");
         std::fs::write(&config, &data.toml).unwrap();
         let program = data.program.clone().unwrap_or_else(|| built::program("linli"));
@@ -236,11 +265,9 @@ impl Child {
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let output = Arc::new(Mutex::new(Vec::new()));
-        let readers = vec![
-            read(process.stdout.take().unwrap(), &output),
-            read(process.stderr.take().unwrap(), &output),
-        ];
+        let output = Arc::new(Output::default());
+        read(process.stdout.take().unwrap(), &output);
+        read(process.stderr.take().unwrap(), &output);
         let mut child = Self {
             data,
             address: String::new(),
@@ -248,11 +275,9 @@ impl Child {
             member: String::new(),
             outsider: String::new(),
             process,
-            output,
-            readers,
+            output: Arc::clone(&output),
         };
-        let ended = until("a server that serves", || {
-            let said = child.said();
+        let ended = output.until("a server that serves", |said, ended| {
             let line =
                 |start: &str| said.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned);
             if said.lines().any(|line| line.starts_with("try: ")) {
@@ -262,9 +287,9 @@ impl Child {
                 child.outsider = line("outsider token: ").unwrap();
                 return Some(false);
             }
-            child.process.try_wait().unwrap().map(|_| true)
+            ended.then_some(true)
         });
-        if ended { Err(child.end()) } else { Ok(child) }
+        if ended { Err(child.said()) } else { Ok(child) }
     }
 
     /// Somebody who may do everything.
@@ -289,7 +314,7 @@ impl Child {
 
     /// Everything that it wrote so far, to both streams.
     pub fn said(&self) -> String {
-        String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.output.said.lock().unwrap().bytes).into_owned()
     }
 
     /// SIGKILL, as a power cut ends a process. Returns what it works on.
@@ -303,15 +328,10 @@ impl Child {
     pub fn stop(mut self) -> (Data, String) {
         let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        until("a server that stops", || self.process.try_wait().unwrap());
-        (self.data.clone(), self.end())
-    }
-
-    fn end(&mut self) -> String {
-        for reader in self.readers.drain(..) {
-            reader.join().unwrap();
-        }
-        self.said()
+        // Both streams end with the process.
+        let said = self.output.until("a server that stops", |said, ended| ended.then(|| said.to_owned()));
+        self.process.wait().unwrap();
+        (self.data.clone(), said)
     }
 }
 
@@ -322,15 +342,19 @@ impl Drop for Child {
     }
 }
 
-fn read(from: impl Read + Send + 'static, to: &Arc<Mutex<Vec<u8>>>) -> std::thread::JoinHandle<()> {
+/// Reads a stream to its end, beside everything else; the thread ends with the process.
+fn read(from: impl Read + Send + 'static, to: &Arc<Output>) {
     let to = Arc::clone(to);
     std::thread::spawn(move || {
         let mut from = BufReader::new(from);
         let mut line = Vec::new();
         while from.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-            to.lock().unwrap().append(&mut line);
+            to.said.lock().unwrap().bytes.append(&mut line);
+            to.more.notify_all();
         }
-    })
+        to.said.lock().unwrap().ended += 1;
+        to.more.notify_all();
+    });
 }
 
 /// The body of a page of the admin listener.
