@@ -9,11 +9,11 @@ use linli_core::record::{Outcome, SubjectOutcome};
 use linli_core::resident::{Contact, EmergencyContact, FactValue, Identity, Need, PersonName, Phone, Sex};
 use linli_core::site::PostHolder;
 use linli_core::text::{Line, Text};
-use linli_core::time::CivilDate;
+use linli_core::time::{CivilDate, Instant};
 use prost::Message;
 use std::collections::BTreeMap;
 
-use crate::convert::{date, date_opt, subject};
+use crate::convert::{date, date_opt, instant_opt, subject};
 
 /// A value that can stand in a sealed cell.
 pub trait Plain: Sized + sealed::Encode {}
@@ -324,29 +324,37 @@ struct SubjectForm {
     outcome: String,
     #[prost(string, repeated, tag = "4")]
     answers: Vec<String>,
+    /// Microseconds since the Unix epoch; absent where it is the first version's.
+    #[prost(sint64, optional, tag = "5")]
+    recorded_at: Option<i64>,
 }
 
-/// The subjects of a record, without content, as one column.
-pub(crate) fn encode_subjects(subjects: &[SubjectOutcome]) -> Vec<u8> {
-    let subjects = subjects.iter().map(|subject| SubjectForm {
+/// The subjects of a record, without content, as one column; beside each since when it counts as recorded, where that is
+/// not since the first version.
+pub(crate) fn encode_subjects<'a>(
+    subjects: impl IntoIterator<Item = (&'a SubjectOutcome, Option<Instant>)>,
+) -> Vec<u8> {
+    let subjects = subjects.into_iter().map(|(subject, recorded_at)| SubjectForm {
         kind: subject.subject.kind().code().to_owned(),
         id: subject.subject.id_text().to_owned(),
         outcome: subject.outcome.code().to_owned(),
         answers: subject.answers.iter().map(|event| event.as_str().to_owned()).collect(),
+        recorded_at: recorded_at.map(Instant::micros),
     });
     SubjectsForm { subjects: subjects.collect() }.encode_to_vec()
 }
 
-pub(crate) fn decode_subjects(bytes: &[u8]) -> Option<Vec<SubjectOutcome>> {
+pub(crate) fn decode_subjects(bytes: &[u8]) -> Option<Vec<(SubjectOutcome, Option<Instant>)>> {
     let form = SubjectsForm::decode(bytes).ok()?;
     let subjects = form.subjects.iter().map(|form| {
         let answers = form.answers.iter().map(|event| EventId::new(event).ok());
-        Some(SubjectOutcome {
+        let outcome = SubjectOutcome {
             subject: subject(&form.kind, &form.id)?,
             outcome: Outcome::from_code(&form.outcome).ok()?,
             answers: answers.collect::<Option<_>>()?,
             content: None,
-        })
+        };
+        Some((outcome, instant_opt(form.recorded_at)?))
     });
     subjects.collect()
 }

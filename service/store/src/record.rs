@@ -33,6 +33,9 @@ pub struct StoredRecord {
     pub correction_reason: Option<Sealed<Line>>,
     /// When its first version was recorded (care clock).
     pub first_recorded_at: Instant,
+    /// Since when each of `record.subjects` counts as recorded, by its place: since the first version, unless a correction
+    /// earned it more.
+    pub subject_recorded_at: Vec<Instant>,
     /// When it was voided (care clock).
     pub voided_at: Option<Instant>,
     /// The words, by the subject's place in `record.subjects`; absent where none were said or none were asked for.
@@ -101,7 +104,8 @@ impl ChangeSet {
 pub(crate) fn rows(value: &ServiceRecord, sealer: &Sealer<'_>, rows: &mut Rows) -> Result<(), SealError> {
     let voided_at = value.voided.then(|| value.recorded_at.micros());
     let correction = seal_correction(value, sealer)?;
-    rows.append(Table::Record, row_of(value, value.recorded_at, voided_at, correction));
+    let known: Vec<Instant> = value.subjects.iter().map(|_| value.recorded_at).collect();
+    rows.append(Table::Record, row_of(value, value.recorded_at, &known, voided_at, correction));
     for subject in &value.subjects {
         rows.append(Table::RecordSubject, subject_row(value, subject, value.recorded_at, voided_at));
     }
@@ -116,7 +120,13 @@ pub(crate) fn correction_rows(
 ) -> Result<(), SealError> {
     let site = new.site.as_str();
     let correction = old.correction_reason.as_ref().map(|sealed| sealed.cell.clone());
-    let before = row_of(&old.record, old.first_recorded_at, old.voided_at.map(Instant::micros), correction);
+    let before = row_of(
+        &old.record,
+        old.first_recorded_at,
+        &old.subject_recorded_at,
+        old.voided_at.map(Instant::micros),
+        correction,
+    );
     let kept = record_version::Model {
         site: before.site,
         id: before.id,
@@ -135,7 +145,9 @@ pub(crate) fn correction_rows(
     // What was voided stays voided since then; a correction that takes the void back earns again.
     let voided_at = new.voided.then(|| old.voided_at.unwrap_or(new.recorded_at).micros());
     let correction = seal_correction(new, sealer)?;
-    rows.put_versioned(Table::Record, row_of(new, old.first_recorded_at, voided_at, correction), "record");
+    let known: Vec<Instant> = new.subjects.iter().map(|subject| recorded_since(old, new, subject)).collect();
+    let row = row_of(new, old.first_recorded_at, &known, voided_at, correction);
+    rows.put_versioned(Table::Record, row, "record");
     let key = |occurred_at: Instant, subject: &Subject| -> Vec<Val> {
         let (kind, id) = subject_columns(subject);
         vec![site.into(), kind.into(), id.into(), occurred_at.micros().into(), new.id.as_str().into()]
@@ -146,10 +158,29 @@ pub(crate) fn correction_rows(
             rows.delete(Table::RecordSubject, old_key);
         }
     }
-    for subject in &new.subjects {
-        rows.put(Table::RecordSubject, subject_row(new, subject, old.first_recorded_at, voided_at));
+    for (subject, since) in new.subjects.iter().zip(known) {
+        rows.put(Table::RecordSubject, subject_row(new, subject, since, voided_at));
     }
     content_rows(new, sealer, rows)
+}
+
+/// Since when a subject of a corrected record counts as recorded. A correction that may earn more than before (another
+/// subject, kind or time, an outcome that is now done, a further event answered) counts from its own recording: credit
+/// is never backdated.
+fn recorded_since(old: &StoredRecord, new: &ServiceRecord, subject: &SubjectOutcome) -> Instant {
+    let before = old.record.subjects.iter().zip(&old.subject_recorded_at);
+    let before = before.into_iter().find(|(before, _)| before.subject == subject.subject);
+    let same_service = old.record.kind == new.kind && old.record.occurred_at == new.occurred_at;
+    match before {
+        Some((before, since))
+            if same_service
+                && (subject.outcome != Outcome::Done || before.outcome == Outcome::Done)
+                && subject.answers.iter().all(|event| before.answers.contains(event)) =>
+        {
+            *since
+        }
+        Some(_) | None => new.recorded_at,
+    }
 }
 
 /// Why a version replaces the one before it. It may speak of any of the subjects, so the site's key seals it.
@@ -164,9 +195,11 @@ fn seal_correction(value: &ServiceRecord, sealer: &Sealer<'_>) -> Result<Option<
 fn row_of(
     value: &ServiceRecord,
     first_recorded_at: Instant,
+    known: &[Instant],
     voided_at: Option<i64>,
     correction: Option<Vec<u8>>,
 ) -> record::Model {
+    let later = known.iter().map(|at| Some(*at).filter(|at| *at != first_recorded_at));
     record::Model {
         site: value.site.as_str().to_owned(),
         id: value.id.as_str().to_owned(),
@@ -178,7 +211,7 @@ fn row_of(
         performer: value.performer.as_str().to_owned(),
         department: value.department.code().to_owned(),
         voided_at,
-        subjects: form::encode_subjects(&value.subjects),
+        subjects: form::encode_subjects(value.subjects.iter().zip(later)),
         correction,
     }
 }
@@ -186,7 +219,7 @@ fn row_of(
 fn subject_row(
     value: &ServiceRecord,
     subject: &SubjectOutcome,
-    first_recorded_at: Instant,
+    recorded_at: Instant,
     voided_at: Option<i64>,
 ) -> record_subject::Model {
     let (subject_kind, id) = subject_columns(&subject.subject);
@@ -199,7 +232,7 @@ fn subject_row(
         record: value.id.as_str().to_owned(),
         kind: value.kind.code().to_owned(),
         outcome: subject.outcome.code().to_owned(),
-        recorded_at: first_recorded_at.micros(),
+        recorded_at: recorded_at.micros(),
         voided_at,
         answers: (!answers.is_empty()).then(|| answers.join(" ")),
     }
@@ -462,7 +495,9 @@ fn to_record(
     content: &mut HashMap<ContentKey, record_content::Model>,
 ) -> Result<StoredRecord, StoreError> {
     let mut build = || {
-        let subjects = form::decode_subjects(&row.subjects)?;
+        let first_recorded_at = instant(row.first_recorded_at)?;
+        let (subjects, known): (Vec<SubjectOutcome>, Vec<Option<Instant>>) =
+            form::decode_subjects(&row.subjects)?.into_iter().unzip();
         let content = subjects.iter().map(|subject| {
             let (kind, id) = subject_columns(&subject.subject);
             let key = ContentKey(row.site.clone(), row.id.clone(), row.version, kind, id);
@@ -480,7 +515,8 @@ fn to_record(
         });
         Some(StoredRecord {
             content: content.collect(),
-            first_recorded_at: instant(row.first_recorded_at)?,
+            first_recorded_at,
+            subject_recorded_at: known.into_iter().map(|at| at.unwrap_or(first_recorded_at)).collect(),
             voided_at: instant_opt(row.voided_at)?,
             correction_reason: row.correction.as_ref().map(|cell| Sealed {
                 site: row.site.clone(),

@@ -329,12 +329,10 @@ impl Store {
     }
 }
 
+/// A column as text, alike on both databases: bytes as `\x` and hexadecimal digits, nothing as `-`.
 fn text_of(backend: DbBackend, column: &str) -> String {
     match backend {
-        DbBackend::Postgres => format!(
-            "COALESCE(CASE WHEN pg_typeof({column}) = 'bytea'::regtype THEN encode({column}::text::bytea, 'escape') \
-             ELSE {column}::text END, '-')"
-        ),
+        DbBackend::Postgres => format!("COALESCE({column}::text, '-')"),
         _ => format!(
             "COALESCE(CASE WHEN typeof({column}) = 'blob' THEN '\\x' || lower(hex({column})) ELSE {column} END, '-')"
         ),

@@ -145,12 +145,25 @@ fn prepare(number: usize, spec: &Spec) -> Prepared {
 }
 
 async fn a_group_equals_its_serial_execution(env: Env) {
-    let seed = *b"group commit equals serial order";
+    let serial = env.another().await;
+    compare(*b"group commit equals serial order", &env, &serial).await;
+}
+
+/// PostgreSQL by groups and SQLite one by one come to the same, row by row.
+#[test]
+fn both_databases_agree() {
+    run(On::Postgres, async |env: Env| {
+        let serial = Env::new(On::Sqlite).await.unwrap();
+        compare(*b"one contract whatever holds rows", &env, &serial).await;
+    });
+}
+
+/// Commits the random groups of a seed to the first database as groups, to the second one by one.
+async fn compare(seed: [u8; 32], env: &Env, serial: &Env) {
     eprintln!("seed: {}", String::from_utf8_lossy(&seed));
     let mut runner =
         TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let strategy = prop::collection::vec(prop::collection::vec(spec(), 1..24), 1..4);
-    let serial = env.another().await;
     let grouped = env.store.writer().unwrap();
     let one_by_one = serial.store.writer().unwrap();
     let (mut done, mut failed, mut repeated, mut kinds) = (0, 0, 0, std::collections::BTreeSet::new());

@@ -10,6 +10,7 @@ use crate::{CareRange, Page, RecordFilter, SealError, Sites};
 
 on_both!(
     a_record_and_its_corrections,
+    a_correction_backdates_no_credit,
     care_is_read_by_subject_and_time,
     records_page,
     places_and_who_lives_there
@@ -65,7 +66,7 @@ async fn a_record_and_its_corrections(env: Env) {
     let care = store.care_of(&a, &["r1", "r2"].map(resident_id), range).await.unwrap();
     assert_eq!(care[0].records, vec![], "r1 has lost it");
     assert_eq!(care[1].records.len(), 1);
-    assert_eq!((care[1].records[0].occurred_at, care[1].records[0].recorded_at), (at(-60), at(10)));
+    assert_eq!((care[1].records[0].occurred_at, care[1].records[0].recorded_at), (at(-60), at(100)));
 
     let receipt = disclose(store, "a", &["r2"], &[FieldClass::Care]).await;
     let opener = store.opener(&receipt).await.unwrap();
@@ -92,6 +93,52 @@ async fn a_record_and_its_corrections(env: Env) {
     let stored = store.evaluations(&a, &first.id).await.unwrap().pop().unwrap();
     let comment = opener.open_option(stored.comment.as_ref()).unwrap();
     assert_eq!((Evaluation { comment, ..stored.evaluation }, stored.version), (evaluation, 1));
+}
+
+async fn a_correction_backdates_no_credit(env: Env) {
+    let store = &env.store;
+    let a = site_id("a");
+    make_residents(store).await;
+    let first = record("a", "v1", "r1", 0);
+    change(store, "a", |set| set.add_record(first.clone())).await.unwrap();
+    let subject = |resident: &str, outcome: Outcome, answers: &[&str]| SubjectOutcome {
+        subject: Subject::Resident(resident_id(resident)),
+        outcome,
+        answers: answers.iter().map(|event| EventId::new(event).unwrap()).collect(),
+        content: None,
+    };
+    let mut last = first.clone();
+    // Each correction is recorded 100 minutes after the one before it; `expect` is when r1 and r2 count as recorded.
+    let mut corrections: Vec<(ServiceRecord, Vec<Instant>)> = Vec::new();
+    let mut correct = |edit: &dyn Fn(&mut ServiceRecord), expect: &[Instant]| {
+        last.version += 1;
+        last.recorded_at = at(100 * i64::try_from(last.version).unwrap());
+        edit(&mut last);
+        corrections.push((last.clone(), expect.to_vec()));
+    };
+    let (not_reached, done) = (Outcome::NotReached, Outcome::Done);
+    let recorded = first.recorded_at;
+    // Words only: nothing is earned.
+    correct(&|r| r.subjects = vec![subject("r1", done, &[])], &[recorded]);
+    correct(&|r| r.subjects.push(subject("r2", not_reached, &[])), &[recorded, at(300)]);
+    correct(&|r| r.subjects[1] = subject("r2", done, &[]), &[recorded, at(400)]);
+    correct(&|r| r.subjects[0] = subject("r1", not_reached, &[]), &[recorded, at(400)]);
+    correct(&|r| r.subjects[0] = subject("r1", done, &[]), &[at(600), at(400)]);
+    correct(&|r| r.subjects[1] = subject("r2", done, &["e1"]), &[at(600), at(700)]);
+    correct(&|r| r.voided = true, &[at(600), at(700)]);
+    correct(&|r| r.voided = false, &[at(600), at(700)]);
+    correct(&|r| r.kind = ServiceKind::VideoCall, &[at(1000), at(1000)]);
+    correct(&|r| r.occurred_at = at(-60), &[at(1100), at(1100)]);
+    for (new, expect) in corrections {
+        let stored = store.record(&a, &first.id).await.unwrap().unwrap();
+        change(store, "a", |set| set.correct_record(stored, new.clone())).await.unwrap();
+        let range = CareRange { from: at(-1000), to: at(10_000) };
+        let care = store.care_of(&a, &["r1", "r2"].map(resident_id), range).await.unwrap();
+        let found: Vec<Instant> = care.iter().flat_map(|c| &c.records).map(|r| r.recorded_at).collect();
+        assert_eq!(found, expect, "version {}", new.version);
+        let stored = store.record(&a, &first.id).await.unwrap().unwrap();
+        assert_eq!((stored.subject_recorded_at, stored.first_recorded_at), (expect, recorded));
+    }
 }
 
 async fn care_is_read_by_subject_and_time(env: Env) {
