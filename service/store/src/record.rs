@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use linli_core::id::{EventId, RecordId, SiteId, StaffId, Subject};
 use linli_core::kind::{Department, ServiceKind};
-use linli_core::record::{Evaluation, Outcome, ServiceRecord, SubjectOutcome, SubjectRecord};
+use linli_core::record::{Outcome, ServiceRecord, SubjectOutcome, SubjectRecord};
 use linli_core::resident::FieldClass;
 use linli_core::text::{Line, Paragraph};
 use linli_core::time::Instant;
@@ -22,7 +22,7 @@ use crate::page::{PAGE_MAX, Page, Sites, keyset, padded};
 use crate::resource::Change;
 use crate::seal::{Holder, Opener, Sealed, Sealer, holder};
 use crate::store::Store;
-use crate::table::{Table, Val, evaluation, record, record_content, record_subject, record_version};
+use crate::table::{Table, Val, record, record_content, record_subject, record_version};
 
 /// A service record in its current version, its words sealed.
 #[derive(Debug, Clone)]
@@ -68,17 +68,6 @@ pub struct RecordFilter {
     pub to: Instant,
 }
 
-/// An evaluation, its comment sealed.
-#[derive(Debug, Clone)]
-pub struct StoredEvaluation {
-    /// The evaluation; `comment` is absent.
-    pub evaluation: Evaluation,
-    /// The comment.
-    pub comment: Option<Sealed<Paragraph>>,
-    /// Counts changes, from 1.
-    pub version: u64,
-}
-
 impl ChangeSet {
     /// Records a service (version 1). The id must be fresh: a doubled one fails as `Database(Duplicate)`.
     pub fn add_record(&mut self, record: ServiceRecord) -> &mut Self {
@@ -93,11 +82,6 @@ impl ChangeSet {
     /// Asks that the record exist.
     pub fn require_record(&mut self, site: &SiteId, id: &RecordId) -> &mut Self {
         self.push(Change::RequireRecord(site.clone(), id.clone()))
-    }
-
-    /// Stores an evaluation: version 1 is new, a higher one follows the one before it.
-    pub fn put_evaluation(&mut self, site: &SiteId, evaluation: Evaluation, version: u64) -> &mut Self {
-        self.push(Change::Evaluation(site.clone(), Box::new(evaluation), version))
     }
 }
 
@@ -269,37 +253,6 @@ pub(crate) fn require(site: &SiteId, id: &RecordId, rows: &mut Rows) {
     rows.guard(Table::Record, vec![site.as_str().into(), id.as_str().into()], Expect::Present, "record");
 }
 
-pub(crate) fn evaluation_rows(
-    site: &SiteId,
-    value: &Evaluation,
-    version: u64,
-    sealer: &Sealer<'_>,
-    rows: &mut Rows,
-) -> Result<(), SealError> {
-    let version = version_column(version);
-    let (subject_kind, subject) = subject_columns(&value.subject);
-    let place = [value.record.as_str(), subject_kind.as_str(), subject.as_str()];
-    let comment = value.comment.as_ref().map(|comment| {
-        let plain = zeroize::Zeroizing::new(Encode::encode(comment));
-        match holder(&value.subject) {
-            Holder::Resident(id) => sealer.resident(&id, "evaluation", &place, "comment", version, &plain),
-            Holder::Site => sealer.site("evaluation", &place, "comment", version, &plain),
-        }
-    });
-    let row = evaluation::Model {
-        site: site.as_str().to_owned(),
-        record: value.record.as_str().to_owned(),
-        comment: comment.transpose()?,
-        subject_kind,
-        subject,
-        version,
-        satisfaction: i64::from(value.satisfaction),
-        recorded_at: value.recorded_at.micros(),
-    };
-    rows.put_versioned(Table::Evaluation, row, "evaluation");
-    Ok(())
-}
-
 impl Store {
     /// A record in its current version, with its sealed words.
     ///
@@ -441,25 +394,6 @@ impl Store {
         rows.map(|row| to_record(row, &mut HashMap::new())).collect()
     }
 
-    /// The evaluations of a record, by subject.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn evaluations(
-        &self,
-        site: &SiteId,
-        id: &RecordId,
-    ) -> Result<Vec<StoredEvaluation>, StoreError> {
-        let found = evaluation::Entity::find()
-            .filter(evaluation::Column::Site.eq(site.as_str()))
-            .filter(evaluation::Column::Record.eq(id.as_str()))
-            .order_by_asc(evaluation::Column::SubjectKind)
-            .order_by_asc(evaluation::Column::Subject)
-            .all(self.reader())
-            .await?;
-        found.into_iter().map(to_evaluation).collect()
-    }
-
     async fn with_content(&self, records: Vec<record::Model>) -> Result<Vec<StoredRecord>, StoreError> {
         let mut content = HashMap::new();
         let mut rest = records.as_slice();
@@ -563,33 +497,4 @@ pub(crate) fn to_subject_record(row: record_subject::Model) -> Result<(Subject, 
         Some((subject(&row.subject_kind, &row.subject)?, record))
     };
     build().ok_or(StoreError::Row { table: "record_subject" })
-}
-
-fn to_evaluation(row: evaluation::Model) -> Result<StoredEvaluation, StoreError> {
-    let build = || {
-        let about = subject(&row.subject_kind, &row.subject)?;
-        let comment = row.comment.as_ref().map(|cell| Sealed {
-            site: row.site.clone(),
-            table: "evaluation",
-            row: vec![row.record.clone(), row.subject_kind.clone(), row.subject.clone()],
-            column: "comment",
-            version: row.version,
-            class: FieldClass::Care,
-            holder: holder(&about),
-            cell: cell.clone(),
-            value: PhantomData,
-        });
-        Some(StoredEvaluation {
-            comment,
-            version: version(row.version)?,
-            evaluation: Evaluation {
-                record: RecordId::new(&row.record).ok()?,
-                subject: about,
-                satisfaction: u8::try_from(row.satisfaction).ok()?,
-                comment: None,
-                recorded_at: instant(row.recorded_at)?,
-            },
-        })
-    };
-    build().ok_or(StoreError::Row { table: "evaluation" })
 }

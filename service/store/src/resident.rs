@@ -1,11 +1,10 @@
 //! Care files: a clear head, one sealed cell per class of fields, blind indexes, facts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::marker::PhantomData;
 
-use linli_core::id::{DwellingId, FieldCode, GroupCode, ResidentId, SiteId};
-use linli_core::identity::IdentityNumber;
-use linli_core::resident::{Contact, Fact, FactValue, FieldClass, FileState, Identity, Resident, Tenure};
+use linli_core::id::{DwellingId, GroupCode, ResidentId, SiteId};
+use linli_core::resident::{Contact, FieldClass, FileState, Identity, Resident, Tenure};
 use linli_core::text::Paragraph;
 use linli_core::time::{CivilDate, Instant};
 use sea_orm::sea_query::Query;
@@ -14,17 +13,15 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use crate::audit::FieldClasses;
 use crate::change::{ChangeSet, Expect, Rows};
 use crate::convert::{date, date_opt, days, instant, version, version_column};
-use crate::crypto::index::{self, IndexColumn};
 use crate::error::{SealError, StoreError};
 use crate::form::sealed::Encode;
 use crate::form::{Plain, Status};
 use crate::page::{Page, Sites, keyset, padded};
 use crate::resource::Change;
 use crate::seal::{Holder, Opener, Sealed, Sealer};
+use crate::search::IndexRows;
 use crate::store::Store;
-use crate::table::{
-    Table, Val, fact, membership, resident, resident_cell, resident_identity, resident_index,
-};
+use crate::table::{Table, membership, resident, resident_cell};
 
 /// The clear part of a care file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,37 +137,6 @@ impl SealedResident {
     }
 }
 
-/// A fact as it lies in the database.
-#[derive(Debug, Clone)]
-pub struct SealedFact {
-    /// The resident.
-    pub resident: ResidentId,
-    /// The field of a plugin's schema.
-    pub field: FieldCode,
-    /// Its class.
-    pub class: FieldClass,
-    /// The day from which it is true.
-    pub true_from: CivilDate,
-    /// When it was recorded (care clock).
-    pub recorded_at: Instant,
-    value: Sealed<Option<FactValue>>,
-}
-
-impl SealedFact {
-    /// The fact.
-    ///
-    /// # Errors
-    /// As [`Opener::open`].
-    pub fn open(&self, opener: &Opener<'_>) -> Result<Fact, SealError> {
-        Ok(Fact {
-            field: self.field.clone(),
-            value: opener.open(&self.value)?,
-            true_from: self.true_from,
-            recorded_at: self.recorded_at,
-        })
-    }
-}
-
 /// Which care files a list holds; all given conditions hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResidentFilter {
@@ -180,18 +146,6 @@ pub struct ResidentFilter {
     pub dwelling: Option<DwellingId>,
     /// With a membership, past or present, in this group.
     pub group: Option<GroupCode>,
-}
-
-/// The index rows of a resident as they stand before an update.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct IndexRows {
-    by_resident: HashMap<String, ResidentIndexRows>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct ResidentIndexRows {
-    identity: HashSet<Vec<u8>>,
-    fields: HashSet<(String, Vec<u8>)>,
 }
 
 impl ChangeSet {
@@ -209,17 +163,6 @@ impl ChangeSet {
     /// Asks that the care file exist, and be in this version where one is given.
     pub fn require_resident(&mut self, site: &SiteId, id: &ResidentId, version: Option<u64>) -> &mut Self {
         self.push(Change::RequireResident(site.clone(), id.clone(), version))
-    }
-
-    /// Adds a fact. Facts are never overwritten; one of the same field, instant and day replaces itself.
-    pub fn add_fact(
-        &mut self,
-        site: &SiteId,
-        resident: &ResidentId,
-        class: FieldClass,
-        fact: Fact,
-    ) -> &mut Self {
-        self.push(Change::Fact(site.clone(), resident.clone(), class, fact))
     }
 }
 
@@ -279,86 +222,13 @@ pub(crate) fn update_rows(
     put(FieldClass::Health, cells.health.as_ref().map(Encode::encode))?;
     put(FieldClass::Family, cells.family.as_ref().map(Encode::encode))?;
     put(FieldClass::Status, cells.status.as_ref().map(Encode::encode))?;
-    index_rows(head, cells, index, sealer, rows);
+    crate::search::rows(head, cells, index, sealer, rows);
     Ok(())
-}
-
-/// Replaces the index rows of the classes that change.
-fn index_rows(
-    head: &ResidentHead,
-    cells: &CellChanges,
-    index: &IndexRows,
-    sealer: &Sealer<'_>,
-    rows: &mut Rows,
-) {
-    let empty = ResidentIndexRows::default();
-    let before = index.by_resident.get(head.id.as_str()).unwrap_or(&empty);
-    let site = head.site.as_str();
-    let mut replace = |field: IndexColumn, value: Option<String>| {
-        let now = value.map(|value| sealer.blind(field, &value));
-        for (_, hash) in
-            before.fields.iter().filter(|(f, hash)| f == field.code() && Some(hash) != now.as_ref())
-        {
-            let key =
-                vec![site.into(), field.code().into(), Val::Bytes(hash.clone()), head.id.as_str().into()];
-            rows.delete(Table::ResidentIndex, key);
-        }
-        if let Some(hash) = now {
-            let row = resident_index::Model {
-                site: site.to_owned(),
-                field: field.code().to_owned(),
-                hash,
-                resident: head.id.as_str().to_owned(),
-                version: version_column(head.version),
-            };
-            rows.put(Table::ResidentIndex, row);
-        }
-    };
-    if let Some(contact) = &cells.contact {
-        replace(IndexColumn::Phone, contact.phone.as_ref().map(|phone| phone.reveal().to_owned()));
-        replace(IndexColumn::Name, Some(contact.name.reveal().to_owned()));
-    }
-    if let Some(identity) = &cells.identity {
-        replace(IndexColumn::BirthDate, identity.birth_date.map(|date| date.to_string()));
-        let now = identity.number.as_ref().map(|number| sealer.blind(IndexColumn::Identity, number.reveal()));
-        for hash in before.identity.iter().filter(|hash| Some(*hash) != now.as_ref()) {
-            rows.delete(Table::ResidentIdentity, vec![site.into(), Val::Bytes(hash.clone())]);
-        }
-        if let Some(hash) = now.filter(|hash| !before.identity.contains(hash)) {
-            let resident = head.id.as_str().to_owned();
-            let row = resident_identity::Model { site: site.to_owned(), hash, version: 1, resident };
-            rows.put_versioned(Table::ResidentIdentity, row, "identity number");
-        }
-    }
 }
 
 pub(crate) fn require(site: &SiteId, id: &ResidentId, version: Option<u64>, rows: &mut Rows) {
     let expect = version.map_or(Expect::Present, |version| Expect::Version(version_column(version)));
     rows.guard(Table::Resident, vec![site.as_str().into(), id.as_str().into()], expect, "resident");
-}
-
-pub(crate) fn fact_rows(
-    site: &SiteId,
-    resident: &ResidentId,
-    class: FieldClass,
-    value: &Fact,
-    sealer: &Sealer<'_>,
-    rows: &mut Rows,
-) -> Result<(), SealError> {
-    let (recorded_at, id) = (value.recorded_at.micros(), resident.as_str());
-    let plain = zeroize::Zeroizing::new(Encode::encode(&value.value));
-    let cell = sealer.resident(id, "fact", &[id, value.field.as_str()], class.code(), recorded_at, &plain)?;
-    let row = fact::Model {
-        site: site.as_str().to_owned(),
-        resident: id.to_owned(),
-        field: value.field.as_str().to_owned(),
-        recorded_at,
-        true_from: days(value.true_from),
-        class: class.code().to_owned(),
-        cell,
-    };
-    rows.put(Table::Fact, row);
-    Ok(())
 }
 
 impl Store {
@@ -460,109 +330,6 @@ impl Store {
         }
         Ok(found)
     }
-
-    /// The residents of a site whose value of a column is equal to `value`, normalised: phone numbers as
-    /// [`linli_core::resident::Phone`] spells them, birth dates `YYYY-MM-DD`, names in full. By id.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn find_residents(
-        &self,
-        site: &SiteId,
-        column: IndexColumn,
-        value: &str,
-    ) -> Result<Vec<ResidentId>, StoreError> {
-        let keys = self.keys().site(site.as_str()).await?;
-        let hash = index::blind(self.keys().provider(), keys.index(), column, value);
-        let ids = if column == IndexColumn::Identity {
-            let query = resident_identity::Entity::find()
-                .filter(resident_identity::Column::Site.eq(site.as_str()))
-                .filter(resident_identity::Column::Hash.eq(hash));
-            query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect::<Vec<_>>()
-        } else {
-            let query = resident_index::Entity::find()
-                .filter(resident_index::Column::Site.eq(site.as_str()))
-                .filter(resident_index::Column::Field.eq(column.code()))
-                .filter(resident_index::Column::Hash.eq(hash))
-                .order_by_asc(resident_index::Column::Resident);
-            query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect()
-        };
-        let row = StoreError::Row { table: "resident_index" };
-        ids.iter().map(|id| ResidentId::new(id).map_err(|_| row)).collect()
-    }
-
-    /// The resident of a site with this identity number.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn find_by_identity(
-        &self,
-        site: &SiteId,
-        number: &IdentityNumber,
-    ) -> Result<Option<ResidentId>, StoreError> {
-        Ok(self.find_residents(site, IndexColumn::Identity, number.reveal()).await?.pop())
-    }
-
-    /// The keyed hash of a value for an audit entry: searched terms and the like. Who knows the value can confirm it.
-    ///
-    /// # Errors
-    /// [`SealError`].
-    pub async fn audit_hash(
-        &self,
-        scope: &crate::change::Scope,
-        field: &str,
-        value: &str,
-    ) -> Result<[u8; 32], SealError> {
-        let keys = self.keys().site(scope.text()).await?;
-        Ok(index::audit_hash(self.keys().provider(), keys.index(), field, value.as_bytes()))
-    }
-
-    /// Every fact of these residents, by resident, field and time of recording.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn facts(
-        &self,
-        site: &SiteId,
-        residents: &[ResidentId],
-    ) -> Result<Vec<SealedFact>, StoreError> {
-        let found = fact::Entity::find()
-            .filter(fact::Column::Site.eq(site.as_str()))
-            .filter(fact::Column::Resident.is_in(padded(residents.iter().map(ResidentId::as_str))))
-            .order_by_asc(fact::Column::Resident)
-            .order_by_asc(fact::Column::Field)
-            .order_by_asc(fact::Column::RecordedAt)
-            .order_by_asc(fact::Column::TrueFrom)
-            .all(self.reader())
-            .await?;
-        found.into_iter().map(to_fact).collect()
-    }
-
-    /// The index rows of residents, for an update that replaces them.
-    pub(crate) async fn index_rows(&self, site: &str, residents: &[&str]) -> Result<IndexRows, StoreError> {
-        let mut rows = IndexRows::default();
-        if residents.is_empty() {
-            return Ok(rows);
-        }
-        let residents = padded(residents.iter().copied());
-        let fields = resident_index::Entity::find()
-            .filter(resident_index::Column::Site.eq(site))
-            .filter(resident_index::Column::Resident.is_in(residents.iter().copied()))
-            .all(self.reader())
-            .await?;
-        for row in fields {
-            rows.by_resident.entry(row.resident).or_default().fields.insert((row.field, row.hash));
-        }
-        let identities = resident_identity::Entity::find()
-            .filter(resident_identity::Column::Site.eq(site))
-            .filter(resident_identity::Column::Resident.is_in(residents))
-            .all(self.reader())
-            .await?;
-        for row in identities {
-            rows.by_resident.entry(row.resident).or_default().identity.insert(row.hash);
-        }
-        Ok(rows)
-    }
 }
 
 async fn cells(
@@ -658,29 +425,4 @@ pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> 
         })
     };
     build().ok_or(StoreError::Row { table: "resident" })
-}
-
-fn to_fact(row: fact::Model) -> Result<SealedFact, StoreError> {
-    let build = || {
-        let class = FieldClass::from_code(&row.class).ok()?;
-        Some(SealedFact {
-            resident: ResidentId::new(&row.resident).ok()?,
-            field: FieldCode::new(&row.field).ok()?,
-            class,
-            true_from: date(row.true_from)?,
-            recorded_at: instant(row.recorded_at)?,
-            value: Sealed {
-                site: row.site.clone(),
-                table: "fact",
-                row: vec![row.resident.clone(), row.field.clone()],
-                column: class.code(),
-                version: row.recorded_at,
-                class,
-                holder: Holder::Resident(row.resident.clone()),
-                cell: row.cell.clone(),
-                value: PhantomData,
-            },
-        })
-    };
-    build().ok_or(StoreError::Row { table: "fact" })
 }

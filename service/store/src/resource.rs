@@ -17,8 +17,9 @@ use crate::error::SealError;
 use crate::history::HistoryDraft;
 use crate::plugin::PluginManifest;
 use crate::record::StoredRecord;
-use crate::resident::{CellChanges, IndexRows, ResidentHead};
+use crate::resident::{CellChanges, ResidentHead};
 use crate::seal::Sealer;
+use crate::search::IndexRows;
 use crate::site::PluginParameters;
 
 /// One change of one resource.
@@ -148,7 +149,7 @@ impl Change {
             }
             Self::RequireResident(site, id, version) => crate::resident::require(site, id, *version, rows),
             Self::Fact(site, resident, class, fact) => {
-                return crate::resident::fact_rows(site, resident, *class, fact, sealer, rows);
+                return crate::fact::rows(site, resident, *class, fact, sealer, rows);
             }
             Self::Membership(membership) => return crate::membership::rows(membership, sealer, rows),
             Self::Attention(site, resident, attention) => {
@@ -162,7 +163,7 @@ impl Change {
             Self::Correction(old, new) => return crate::record::correction_rows(old, new, sealer, rows),
             Self::RequireRecord(site, id) => crate::record::require(site, id, rows),
             Self::Evaluation(site, evaluation, version) => {
-                return crate::record::evaluation_rows(site, evaluation, *version, sealer, rows);
+                return crate::evaluation::rows(site, evaluation, *version, sealer, rows);
             }
             Self::Pause(pause) => return crate::pause::rows(pause, sealer, rows),
             Self::CareEvent(event) => return crate::event::rows(event, sealer, rows),

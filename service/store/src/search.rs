@@ -1,0 +1,162 @@
+//! Finding care files by sealed values: blind indexes of identity number, phone, birth date and name.
+
+use std::collections::{HashMap, HashSet};
+
+use linli_core::id::{ResidentId, SiteId};
+use linli_core::identity::IdentityNumber;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::change::Rows;
+use crate::convert::version_column;
+use crate::crypto::index::{self, IndexColumn};
+use crate::error::{SealError, StoreError};
+use crate::page::padded;
+use crate::resident::{CellChanges, ResidentHead};
+use crate::seal::Sealer;
+use crate::store::Store;
+use crate::table::{Table, Val, resident_identity, resident_index};
+
+/// The index rows of a resident as they stand before an update.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct IndexRows {
+    by_resident: HashMap<String, ResidentIndexRows>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct ResidentIndexRows {
+    identity: HashSet<Vec<u8>>,
+    fields: HashSet<(String, Vec<u8>)>,
+}
+
+/// Replaces the index rows of the classes that change.
+pub(crate) fn rows(
+    head: &ResidentHead,
+    cells: &CellChanges,
+    index: &IndexRows,
+    sealer: &Sealer<'_>,
+    rows: &mut Rows,
+) {
+    let empty = ResidentIndexRows::default();
+    let before = index.by_resident.get(head.id.as_str()).unwrap_or(&empty);
+    let site = head.site.as_str();
+    let mut replace = |field: IndexColumn, value: Option<String>| {
+        let now = value.map(|value| sealer.blind(field, &value));
+        for (_, hash) in
+            before.fields.iter().filter(|(f, hash)| f == field.code() && Some(hash) != now.as_ref())
+        {
+            let key =
+                vec![site.into(), field.code().into(), Val::Bytes(hash.clone()), head.id.as_str().into()];
+            rows.delete(Table::ResidentIndex, key);
+        }
+        if let Some(hash) = now {
+            let row = resident_index::Model {
+                site: site.to_owned(),
+                field: field.code().to_owned(),
+                hash,
+                resident: head.id.as_str().to_owned(),
+                version: version_column(head.version),
+            };
+            rows.put(Table::ResidentIndex, row);
+        }
+    };
+    if let Some(contact) = &cells.contact {
+        replace(IndexColumn::Phone, contact.phone.as_ref().map(|phone| phone.reveal().to_owned()));
+        replace(IndexColumn::Name, Some(contact.name.reveal().to_owned()));
+    }
+    if let Some(identity) = &cells.identity {
+        replace(IndexColumn::BirthDate, identity.birth_date.map(|date| date.to_string()));
+        let now = identity.number.as_ref().map(|number| sealer.blind(IndexColumn::Identity, number.reveal()));
+        for hash in before.identity.iter().filter(|hash| Some(*hash) != now.as_ref()) {
+            rows.delete(Table::ResidentIdentity, vec![site.into(), Val::Bytes(hash.clone())]);
+        }
+        if let Some(hash) = now.filter(|hash| !before.identity.contains(hash)) {
+            let resident = head.id.as_str().to_owned();
+            let row = resident_identity::Model { site: site.to_owned(), hash, version: 1, resident };
+            rows.put_versioned(Table::ResidentIdentity, row, "identity number");
+        }
+    }
+}
+
+impl Store {
+    /// The residents of a site whose value of a column is equal to `value`, normalised: phone numbers as
+    /// [`linli_core::resident::Phone`] spells them, birth dates `YYYY-MM-DD`, names in full. By id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_residents(
+        &self,
+        site: &SiteId,
+        column: IndexColumn,
+        value: &str,
+    ) -> Result<Vec<ResidentId>, StoreError> {
+        let keys = self.keys().site(site.as_str()).await?;
+        let hash = index::blind(self.keys().provider(), keys.index(), column, value);
+        let ids = if column == IndexColumn::Identity {
+            let query = resident_identity::Entity::find()
+                .filter(resident_identity::Column::Site.eq(site.as_str()))
+                .filter(resident_identity::Column::Hash.eq(hash));
+            query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect::<Vec<_>>()
+        } else {
+            let query = resident_index::Entity::find()
+                .filter(resident_index::Column::Site.eq(site.as_str()))
+                .filter(resident_index::Column::Field.eq(column.code()))
+                .filter(resident_index::Column::Hash.eq(hash))
+                .order_by_asc(resident_index::Column::Resident);
+            query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect()
+        };
+        let row = StoreError::Row { table: "resident_index" };
+        ids.iter().map(|id| ResidentId::new(id).map_err(|_| row)).collect()
+    }
+
+    /// The resident of a site with this identity number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find_by_identity(
+        &self,
+        site: &SiteId,
+        number: &IdentityNumber,
+    ) -> Result<Option<ResidentId>, StoreError> {
+        Ok(self.find_residents(site, IndexColumn::Identity, number.reveal()).await?.pop())
+    }
+
+    /// The keyed hash of a value for an audit entry: searched terms and the like. Who knows the value can confirm it.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub async fn audit_hash(
+        &self,
+        scope: &crate::change::Scope,
+        field: &str,
+        value: &str,
+    ) -> Result<[u8; 32], SealError> {
+        let keys = self.keys().site(scope.text()).await?;
+        Ok(index::audit_hash(self.keys().provider(), keys.index(), field, value.as_bytes()))
+    }
+
+    /// The index rows of residents, for an update that replaces them.
+    pub(crate) async fn index_rows(&self, site: &str, residents: &[&str]) -> Result<IndexRows, StoreError> {
+        let mut rows = IndexRows::default();
+        if residents.is_empty() {
+            return Ok(rows);
+        }
+        let residents = padded(residents.iter().copied());
+        let fields = resident_index::Entity::find()
+            .filter(resident_index::Column::Site.eq(site))
+            .filter(resident_index::Column::Resident.is_in(residents.iter().copied()))
+            .all(self.reader())
+            .await?;
+        for row in fields {
+            rows.by_resident.entry(row.resident).or_default().fields.insert((row.field, row.hash));
+        }
+        let identities = resident_identity::Entity::find()
+            .filter(resident_identity::Column::Site.eq(site))
+            .filter(resident_identity::Column::Resident.is_in(residents))
+            .all(self.reader())
+            .await?;
+        for row in identities {
+            rows.by_resident.entry(row.resident).or_default().identity.insert(row.hash);
+        }
+        Ok(rows)
+    }
+}
