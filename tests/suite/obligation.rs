@@ -242,6 +242,15 @@ async fn a_year_without_holidays_is_said_where_it_matters() {
     let server = Server::on(Data::sqlite().at("2027-03-16T09:00:00+08:00")).await;
     let client = server.client();
     let (site, _, _) = client.estate("a").await;
+    // What only hints at how pressing a duty is does not need the year's holidays; a duty of school days does.
+    let found = client.ask(week(&site)).await.unwrap().obligations;
+    assert!(
+        found.iter().any(|o| o.standard == "standards/elder.visit" && o.status() == ObligationStatus::Open)
+    );
+    let gate =
+        v1::Area { display_name: "东门".into(), kind: v1::AreaKind::Gate.into(), ..Default::default() };
+    let request = v1::CreateAreaRequest { parent: site.clone(), area: Some(gate), ..Default::default() };
+    client.ask(request).await.unwrap();
     let refusal = refused(client.ask(week(&site)).await, "CALENDAR_YEAR_MISSING");
     assert_eq!(refusal.code, Code::FailedPrecondition);
     assert_eq!(refusal.metadata, [("year".to_owned(), "2027".to_owned())]);
