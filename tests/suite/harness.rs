@@ -103,7 +103,7 @@ pub fn invalid<T: std::fmt::Debug>(answer: Result<T, Status>, fields: &[&str]) -
     refusal
 }
 
-/// Tries again until `probe` gives something; fails after [`PATIENCE`].
+/// Tries again until `probe`, which takes its time, gives something; fails after [`PATIENCE`].
 #[track_caller]
 pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
@@ -124,8 +124,8 @@ impl Numbers {
     pub fn seeded(test: &str) -> Self {
         let seed = std::env::var("LINLI_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
         let now = || {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            since.map_or(1, |since| u64::from(since.subsec_nanos()) << 20 | since.as_secs() & 0xf_ffff)
+            use linli_core::time::Clock;
+            linli_service::time::SystemClock.now().micros().unsigned_abs()
         };
         let seed = seed.unwrap_or_else(now);
         eprintln!("{test}: LINLI_TEST_SEED={seed}");

@@ -37,4 +37,5 @@ mod repetition;
 mod resident;
 mod roster;
 mod site;
+mod upkeep;
 mod weeks;

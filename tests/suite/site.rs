@@ -61,7 +61,7 @@ async fn dwellings_and_areas_are_found_by_building_and_kind() {
     };
     let count = |answer: v1::ListDwellingsResponse| answer.dwellings.len();
     assert_eq!(count(client.ask(list(&site, "")).await.unwrap()), 2);
-    assert_eq!(client.ask(list(&site, "9")).await.unwrap().dwellings, [villa.clone()]);
+    assert_eq!(client.ask(list(&site, "9")).await.unwrap().dwellings, std::slice::from_ref(&villa));
     assert_eq!(count(client.ask(list(&site, "09")).await.unwrap()), 0);
     assert_eq!(count(client.ask(list("sites/-", "")).await.unwrap()), 2);
     let cleared = v1::UpdateDwellingRequest {

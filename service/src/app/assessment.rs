@@ -129,6 +129,8 @@ pub(super) struct Row {
 /// What one plugin answered about a batch of files; `None`: it did not.
 pub(super) struct PluginAnswer {
     plugin: Arc<Plugin>,
+    /// When the site last set the plugin's parameters.
+    parameters_at: Option<Instant>,
     findings: Option<Vec<Findings>>,
 }
 
@@ -229,6 +231,10 @@ impl App {
                 .collect();
             answers.push(PluginAnswer {
                 plugin: Arc::clone(plugin),
+                parameters_at: parameters
+                    .iter()
+                    .find(|s| s.plugin == plugin.stamp().id)
+                    .map(|s| s.updated_at),
                 findings: call(plugin, &set, today, rows).await,
             });
         }
@@ -296,7 +302,7 @@ impl App {
                 file_opened_at: resident.created_at,
                 previous: previous.as_ref().map(|p| (&p.assessment.plugin, p.assessment.assessed_at)),
                 previous_valid_until: previous.as_ref().and_then(|p| p.assessment.findings.valid_until),
-                parameters_at: None,
+                parameters_at: answer.parameters_at,
                 plugin: stamp,
                 assessed_at: work.now,
                 zone,
