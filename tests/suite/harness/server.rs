@@ -188,9 +188,9 @@ impl Server {
     pub async fn stop(self) -> Data {
         let Self { data, app, running, assembled, .. } = self;
         running.stop().await;
-        app.store.close().await;
         let gone = Arc::downgrade(&app);
-        drop((app, assembled));
+        drop(app);
+        assembled.close().await;
         // What works beside the calls ends at its next step, and with it the lock on the files.
         let since = Instant::now();
         while gone.strong_count() > 0 {
