@@ -218,7 +218,7 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let zone = self.load_site(&site).await?.zone;
+        let zone = work.zone();
         let head = self.store.resident_heads(&site, std::slice::from_ref(&id)).await?.pop();
         let head = head.filter(exists).ok_or(Error::NotFound(Thing::Resident))?;
         let occurred_at = word.occurred_at.unwrap_or(work.now);
