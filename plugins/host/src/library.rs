@@ -36,6 +36,12 @@ pub(crate) struct Library {
     /// The manifest that it carries.
     pub(crate) manifest: String,
     pub(crate) build_info: String,
+}
+
+/// A copy of a library's file in memory that nobody can change any more.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) memory: OwnedFd,
     /// SHA-256 of the file, lower-case hexadecimal.
     pub(crate) digest: String,
 }
@@ -64,8 +70,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     Ok(file)
 }
 
-/// Links a library that was read and checks its entry. Runs the library's constructors and `describe`.
-pub(crate) fn link(file: &[u8]) -> Result<Library, Refusal> {
+/// Copies a library that was read into memory and seals it.
+pub(crate) fn seal(file: &[u8]) -> Result<Sealed, Refusal> {
     if !elf::exports(file, abi::ENTRY_SYMBOL) {
         let reason = format!("the library does not export `{}`", abi::ENTRY_SYMBOL);
         let help = "it is not a Linli plugin, or not of this generation: export the entry with the SDK's `export_plugin!`";
@@ -76,12 +82,17 @@ pub(crate) fn link(file: &[u8]) -> Result<Library, Refusal> {
         let reason = format!("a sealed copy in memory cannot be made: {error}");
         Refusal::new(LoadCause::Unreadable, reason, "allow memfd_create to the service")
     })?;
+    Ok(Sealed { memory, digest })
+}
+
+/// Links a sealed library into this process and checks its entry. Runs the library's constructors and `describe`.
+pub(crate) fn link(memory: OwnedFd) -> Result<Library, Refusal> {
     let entry = open(memory)?;
     // SAFETY: the symbol has the type that the interface gives it; the library stays loaded for ever.
     let plugin = unsafe { entry(abi::ABI_MAJOR, abi::ABI_MINOR) };
     let plugin = checked(plugin)?;
     let (manifest, build_info) = described(plugin)?;
-    Ok(Library { plugin, name: String::new(), manifest, build_info, digest })
+    Ok(Library { plugin, name: String::new(), manifest, build_info })
 }
 
 fn sealed(file: &[u8]) -> std::io::Result<OwnedFd> {

@@ -96,12 +96,15 @@ pub struct Figures {
 }
 
 impl Plugin {
-    pub(crate) fn new(mut manifest: Manifest, path: &Path, mut library: Library, limits: &Limits) -> Self {
-        let stamp = Arc::new(PluginStamp {
-            id: manifest.id.clone(),
-            version: manifest.version.clone(),
-            digest: library.digest.clone(),
-        });
+    pub(crate) fn new(
+        mut manifest: Manifest,
+        path: &Path,
+        mut library: Library,
+        digest: String,
+        limits: &Limits,
+    ) -> Self {
+        let stamp =
+            Arc::new(PluginStamp { id: manifest.id.clone(), version: manifest.version.clone(), digest });
         for standard in &mut manifest.standards {
             standard.origin = Origin::Plugin {
                 id: stamp.id.clone(),

@@ -180,7 +180,12 @@ impl Registry {
         limits: &Limits,
     ) -> Result<(), Refusal> {
         let file = library::read(path)?;
-        let library = library::link(&file)?;
+        let sealed = library::seal(&file)?;
+        let memory = sealed.memory.try_clone().map_err(|error| {
+            let reason = format!("its copy in memory cannot be opened: {error}");
+            Refusal::new(LoadCause::Unreadable, reason, "allow the service more open files")
+        })?;
+        let library = library::link(memory)?;
         let manifest = match beside {
             Some(manifest) if manifest.text == library.manifest => manifest,
             Some(manifest) => return Err(mismatch(&manifest.text, &library.manifest)),
@@ -188,7 +193,7 @@ impl Registry {
         };
         supported(&manifest, library.plugin.flags)?;
         self.unclaimed(&manifest)?;
-        let plugin = Plugin::new(manifest, path, library, limits);
+        let plugin = Plugin::new(manifest, path, library, sealed.digest, limits);
         tracing::info!(plugin = %plugin.stamp().id, version = %plugin.stamp().version, digest = %plugin.stamp().digest,
             path = %path.display(), "plugin loaded");
         self.plugins.push(Arc::new(plugin));

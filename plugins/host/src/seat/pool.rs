@@ -1,9 +1,6 @@
-//! Where a plugin runs. [`Seat::InProcess`] is the one place there is; a child process becomes a second variant with
-//! the same question and the same answer: batch bytes in, records out.
-//!
-//! In process, host threads own batch, sink and instance. The caller waits on a channel until the deadline. A thread
-//! that has not answered by then is given up: nobody reads its answer, and if it returns after all it ends and is no longer
-//! lost.
+//! In process: host threads own batch, sink and instance. The caller waits on a channel until the deadline. A thread
+//! that has not answered by then is given up: nobody reads its answer, and if it returns after all it ends and is no
+//! longer lost.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -18,32 +15,6 @@ use crate::error::CallError;
 use crate::instance::{CallSettings, Instance, Question};
 use crate::library::Library;
 use crate::plugin::Limits;
-
-/// Where a plugin runs.
-pub(crate) enum Seat {
-    /// On threads of this process.
-    InProcess(Pool),
-}
-
-impl Seat {
-    pub(crate) fn ask(
-        &self,
-        question: Question,
-        batch: Batch,
-        deadline: Duration,
-    ) -> Result<(Batch, Vec<abi::Finding>), CallError> {
-        match self {
-            Self::InProcess(pool) => pool.ask(question, batch, deadline),
-        }
-    }
-
-    /// Threads that are lost at present to calls that did not return.
-    pub(crate) fn lost(&self) -> usize {
-        match self {
-            Self::InProcess(pool) => pool.lost.load(Ordering::Acquire),
-        }
-    }
-}
 
 /// Host threads of one plugin.
 pub(crate) struct Pool {
@@ -86,7 +57,7 @@ impl Pool {
         }
     }
 
-    fn ask(
+    pub(super) fn ask(
         &self,
         question: Question,
         batch: Batch,
@@ -133,6 +104,11 @@ impl Pool {
                 Err(CallError::NoThread { message: "the thread ended unexpectedly".to_owned() })
             }
         }
+    }
+
+    /// Threads that are lost at present to calls that did not return.
+    pub(super) fn lost(&self) -> usize {
+        self.lost.load(Ordering::Acquire)
     }
 
     /// An idle thread, or a new one while there are fewer than the limit.
