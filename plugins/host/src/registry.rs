@@ -32,8 +32,18 @@ pub struct Sources {
     pub limits: Limits,
 }
 
-/// The loaded plugins, and the failures. Immutable; shared behind an `Arc`.
-#[derive(Debug, Default)]
+/// What a scan is for.
+struct Wanted<'a> {
+    limits: &'a Limits,
+    /// The one plugin that is looked for; `None`: all of them.
+    only: Option<&'a str>,
+    /// Loaded already: taken again where the library is the same.
+    known: &'a [Arc<Plugin>],
+}
+
+/// The loaded plugins, and the failures. Immutable; shared behind an `Arc`. Another version of a plugin makes another
+/// registry, which shares all others ([`Registry::find`], [`Registry::with`], [`Registry::without`]).
+#[derive(Debug, Default, Clone)]
 pub struct Registry {
     plugins: Vec<Arc<Plugin>>,
     failures: Vec<LoadFailure>,
@@ -44,17 +54,81 @@ impl Registry {
     /// Of two plugins that claim one id, group or standard, the first in the order of the sources stays.
     pub fn load(sources: &Sources) -> Self {
         let mut registry = Self::default();
-        for folder in &sources.folders {
-            registry.scan(folder, &sources.limits);
-        }
-        if sources.development {
-            registry.scan_development(&sources.limits);
-        }
-        registry.plugins.sort_by(|a, b| a.stamp().id.cmp(&b.stamp().id));
+        registry.scan_all(sources, &Wanted { limits: &sources.limits, only: None, known: &[] });
         for failure in &registry.failures {
             tracing::warn!("{failure}");
         }
         registry
+    }
+
+    /// Loads the plugin that the sources now hold under an id, beside whatever this registry holds under it: the one
+    /// that a start would load. A library that is among `known` is not loaded again.
+    ///
+    /// # Errors
+    /// Why there is none, or why a registry with it and the other plugins of this one cannot be.
+    pub fn find(
+        &self,
+        id: &str,
+        sources: &Sources,
+        known: &[Arc<Plugin>],
+    ) -> Result<Arc<Plugin>, LoadFailure> {
+        let mut found = self.without(id);
+        found.failures.clear();
+        found.scan_all(sources, &Wanted { limits: &sources.limits, only: Some(id), known });
+        if let Some(plugin) = found.plugin(id) {
+            return Ok(Arc::clone(plugin));
+        }
+        let old = self.plugin(id).and_then(|old| old.path().parent());
+        let is_its = |failure: &&LoadFailure| {
+            failure.plugin.as_deref() == Some(id)
+                || old.is_some_and(|old| old.starts_with(&failure.path))
+                || old.is_some_and(|old| failure.path.starts_with(old))
+        };
+        found.failures.iter().find(is_its).cloned().map_or_else(
+            || {
+                let reason = format!("no plugin with the id `{id}` lies in the configured folders");
+                let help = "put its folder there, with the manifest beside the library";
+                let path = sources.folders.first().cloned().unwrap_or_default();
+                Err(LoadFailure {
+                    path,
+                    plugin: Some(id.to_owned()),
+                    cause: LoadCause::Missing,
+                    reason,
+                    help: help.to_owned(),
+                })
+            },
+            Err,
+        )
+    }
+
+    /// This registry with a plugin in place of the one of its id, and without failures of that id.
+    #[must_use]
+    pub fn with(&self, plugin: Arc<Plugin>) -> Self {
+        let mut registry = self.without(plugin.stamp().id.as_str());
+        registry.failures.retain(|failure| !plugin.path().starts_with(&failure.path));
+        registry.plugins.push(plugin);
+        registry.plugins.sort_by(|a, b| a.stamp().id.cmp(&b.stamp().id));
+        registry
+    }
+
+    /// This registry without the plugin of an id, and without failures of that id. The plugin ends when its last call has.
+    #[must_use]
+    pub fn without(&self, id: &str) -> Self {
+        let mut registry = self.clone();
+        registry.plugins.retain(|plugin| plugin.stamp().id.as_str() != id);
+        registry.failures.retain(|failure| failure.plugin.as_deref() != Some(id));
+        registry
+    }
+
+    fn scan_all(&mut self, sources: &Sources, wanted: &Wanted<'_>) {
+        for folder in &sources.folders {
+            self.scan(folder, wanted);
+        }
+        let found = wanted.only.is_some_and(|only| self.plugin(only).is_some());
+        if sources.development && !found {
+            self.scan_development(wanted);
+        }
+        self.plugins.sort_by(|a, b| a.stamp().id.cmp(&b.stamp().id));
     }
 
     /// The plugins, by id.
@@ -101,7 +175,7 @@ impl Registry {
         self.plugins.iter().find_map(|plugin| plugin.manifest().field(code))
     }
 
-    fn scan(&mut self, folder: &Path, limits: &Limits) {
+    fn scan(&mut self, folder: &Path, wanted: &Wanted<'_>) {
         let mut plugins: Vec<PathBuf> = match fs::read_dir(folder) {
             Ok(entries) => {
                 entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect()
@@ -115,7 +189,7 @@ impl Registry {
         };
         plugins.sort();
         for plugin in plugins {
-            if let Err((path, id, refusal)) = self.load_folder(&plugin, limits) {
+            if let Err((path, id, refusal)) = self.load_folder(&plugin, wanted) {
                 self.fail(&path, id, refusal);
             }
         }
@@ -124,7 +198,7 @@ impl Registry {
     fn load_folder(
         &mut self,
         folder: &Path,
-        limits: &Limits,
+        wanted: &Wanted<'_>,
     ) -> Result<(), (PathBuf, Option<String>, Refusal)> {
         let manifest_path = folder.join(MANIFEST_FILE);
         let text = fs::read_to_string(&manifest_path).map_err(|error| {
@@ -138,12 +212,15 @@ impl Registry {
             (folder.to_owned(), None, Refusal::new(cause, reason, help))
         })?;
         let manifest = parse(&text).map_err(|refusal| (manifest_path, None, refusal))?;
+        if wanted.only.is_some_and(|only| only != manifest.id.as_str()) {
+            return Ok(());
+        }
         let id = Some(manifest.id.as_str().to_owned());
         let path = find_library(folder).map_err(|refusal| (folder.to_owned(), id.clone(), refusal))?;
-        self.load_library(&path, Some(manifest), limits).map_err(|refusal| (path, id, refusal))
+        self.load_library(&path, Some(manifest), wanted).map_err(|refusal| (path, id, refusal))
     }
 
-    fn scan_development(&mut self, limits: &Limits) {
+    fn scan_development(&mut self, wanted: &Wanted<'_>) {
         let Some(folder) = development_folder() else { return };
         let mut libraries: Vec<PathBuf> = fs::read_dir(&folder)
             .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
@@ -153,7 +230,11 @@ impl Registry {
             name.starts_with(DEVELOPMENT_PREFIX) && name.ends_with(".so")
         });
         libraries.sort();
-        let mut found = false;
+        if wanted.only.is_some() {
+            // What is loaded under other ids is not linked again to learn its id.
+            libraries.retain(|path| !self.plugins.iter().any(|plugin| plugin.path() == path));
+        }
+        let mut found = wanted.only.is_some();
         for path in libraries {
             // Procedural macros lie here too; only what exports the entry is a plugin.
             if fs::read(&path)
@@ -162,7 +243,7 @@ impl Registry {
                 continue;
             }
             found = true;
-            if let Err(refusal) = self.load_library(&path, None, limits) {
+            if let Err(refusal) = self.load_library(&path, None, wanted) {
                 self.fail(&path, None, refusal);
             }
         }
@@ -177,10 +258,23 @@ impl Registry {
         &mut self,
         path: &Path,
         beside: Option<Manifest>,
-        limits: &Limits,
+        wanted: &Wanted<'_>,
     ) -> Result<(), Refusal> {
         let file = library::read(path)?;
         let sealed = library::seal(&file)?;
+        if let Some(known) = wanted.known_as(&sealed.digest) {
+            match &beside {
+                Some(manifest) if manifest.text != known.manifest().text => {
+                    return Err(mismatch(&manifest.text, &known.manifest().text));
+                }
+                Some(_) | None => {}
+            }
+            if wanted.only.is_none_or(|only| only == known.stamp().id.as_str()) {
+                self.unclaimed(known.manifest())?;
+                self.plugins.push(Arc::clone(known));
+            }
+            return Ok(());
+        }
         let memory = sealed.memory.try_clone().map_err(|error| {
             let reason = format!("its copy in memory cannot be opened: {error}");
             Refusal::new(LoadCause::Unreadable, reason, "allow the service more open files")
@@ -191,9 +285,12 @@ impl Registry {
             Some(manifest) => return Err(mismatch(&manifest.text, &library.manifest)),
             None => parse(&library.manifest)?,
         };
+        if wanted.only.is_some_and(|only| only != manifest.id.as_str()) {
+            return Ok(());
+        }
         supported(&manifest, library.plugin.flags)?;
         self.unclaimed(&manifest)?;
-        let plugin = Plugin::new(manifest, path, library, sealed.digest, limits);
+        let plugin = Plugin::new(manifest, path, library, sealed.digest, wanted.limits);
         tracing::info!(plugin = %plugin.stamp().id, version = %plugin.stamp().version, digest = %plugin.stamp().digest,
             path = %path.display(), "plugin loaded");
         self.plugins.push(Arc::new(plugin));
@@ -252,6 +349,13 @@ impl Registry {
     fn fail(&mut self, path: &Path, plugin: Option<String>, refusal: Refusal) {
         let Refusal { cause, reason, help } = refusal;
         self.failures.push(LoadFailure { path: path.to_owned(), plugin, cause, reason, help });
+    }
+}
+
+impl<'a> Wanted<'a> {
+    /// The plugin that was loaded from the library with this digest.
+    fn known_as(&self, digest: &str) -> Option<&'a Arc<Plugin>> {
+        self.known.iter().find(|plugin| plugin.stamp().digest == digest)
     }
 }
 

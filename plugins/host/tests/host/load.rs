@@ -51,6 +51,45 @@ fn a_plugin_written_in_c_loads() {
 }
 
 #[test]
+fn another_version_is_loaded_beside_the_old_one() {
+    let newer = build::LIAR.replacen("version = \"0", "version = \"9", 1);
+    let other = build::LIAR.replace("cn.example.liar", "cn.example.other");
+    let library = |name: &str, manifest: &str| fs::read(build::liar(name, &[], manifest)).unwrap();
+    let old = library("upgrade-old", build::LIAR);
+    let folder = build::folder("upgrade", &[("liar", &old, build::LIAR)]);
+    let sources = Sources { folders: vec![folder.clone()], ..Sources::default() };
+    let registry = Registry::load(&sources);
+    let loaded = registry.plugin("cn.example.liar").unwrap();
+    let put = |library: &[u8], manifest: &str| {
+        fs::write(folder.join("liar/libplugin.so"), library).unwrap();
+        fs::write(folder.join("liar/plugin.toml"), manifest).unwrap();
+    };
+    // The same file is not loaded again.
+    let known = std::slice::from_ref(loaded);
+    assert!(std::sync::Arc::ptr_eq(&registry.find("cn.example.liar", &sources, known).unwrap(), loaded));
+    // A folder with half of a new version is refused, and nothing changes.
+    put(&old, &newer);
+    let failure = registry.find("cn.example.liar", &sources, known).unwrap_err();
+    assert_eq!(failure.cause, LoadCause::ManifestMismatch);
+    put(&library("upgrade-new", &newer), &newer);
+    let found = registry.find("cn.example.liar", &sources, known).unwrap();
+    assert!(found.stamp().version.starts_with("9.") && found.stamp().digest != loaded.stamp().digest);
+    let upgraded = registry.with(std::sync::Arc::clone(&found));
+    assert_eq!(
+        upgraded.plugins().iter().map(|p| p.stamp().version.as_str()).collect::<Vec<_>>(),
+        [found.stamp().version.as_str()]
+    );
+    assert_eq!(registry.plugin("cn.example.liar").unwrap().stamp(), loaded.stamp());
+    assert_eq!(upgraded.without("cn.example.liar").plugins().len(), 0);
+    // What is not there under the id is missing; what another id claims stays with it.
+    put(&library("upgrade-other", &other), &other);
+    let failure = registry.find("cn.example.liar", &sources, &[]).unwrap_err();
+    assert_eq!((failure.cause, failure.plugin.as_deref()), (LoadCause::Missing, Some("cn.example.liar")));
+    let failure = registry.find("cn.example.other", &sources, &[]).unwrap_err();
+    assert_eq!(failure.cause, LoadCause::Duplicate, "{failure}");
+}
+
+#[test]
 fn the_library_for_this_machine_is_found_in_its_sub_folder() {
     let folder = build::folder("machine", &[("liar", &compiled("machine", &[]), build::LIAR)]);
     let machine = folder.join("liar").join(format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS));
