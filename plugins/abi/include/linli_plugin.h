@@ -172,6 +172,10 @@ typedef struct linli_column {
     uint32_t reserved;
 } linli_column;
 
+/* Dates lie between 1850-01-01 and 2199-12-31, in batches and in answers. An `until` or an expiry that a rule computes
+ * beyond the last one is not said; a `since` before the first one is LINLI_NO_DATE. */
+#define LINLI_DATE_FIRST (-43829)
+#define LINLI_DATE_LAST 84005
 #define LINLI_NO_DATE INT32_MIN
 #define LINLI_NO_REASON 0xFFFFu
 

@@ -2,11 +2,12 @@
 //!
 //! The reference is the C header `include/linli_plugin.h`: lifetimes, threads, order of calls and errors are
 //! written there. This crate mirrors its types and numbers (a test compiles the header and compares), and holds the
-//! one [`encode`]r of batches. It has no dependency. Authors of plugins use `linli-plugin-sdk` instead.
+//! one [`encode`]r of batches and the one reader of [`scenario`] tables. It has no dependency. Authors of plugins use `linli-plugin-sdk` instead.
 
 #![allow(unsafe_code)] // raw views of plain-old-data slices in `encode`; everything else here is declarations
 
 pub mod encode;
+pub mod scenario;
 
 use core::ffi::c_void;
 
@@ -81,6 +82,10 @@ pub const T_TEXT: u16 = 5;
 /// Column flag: one element, which holds for every row.
 pub const COL_CONSTANT: u16 = 1;
 
+/// The first date that an answer may hold, 1850-01-01, in days since 1970-01-01.
+pub const DATE_FIRST: i32 = -43_829;
+/// The last date that an answer may hold, 2199-12-31. What would lie after it is left out.
+pub const DATE_LAST: i32 = 84_005;
 /// No date given.
 pub const NO_DATE: i32 = i32::MIN;
 /// No reason given.

@@ -56,6 +56,8 @@ fn rust_types_and_c_header_agree() {
         F_TAG F_CAUTION F_EXPIRES F_ISSUE BASIS_RULE BASIS_DECLARED BASIS_CERTIFICATE OP_DELIVER OP_POLL
         OP_PULL_ROSTER OP_PROBE);
     rust.insert("number (int64_t)LINLI_NO_DATE".into(), (i64::from(abi::NO_DATE) as u64).to_string());
+    rust.insert("number (int64_t)LINLI_DATE_FIRST".into(), (i64::from(abi::DATE_FIRST) as u64).to_string());
+    rust.insert("number LINLI_DATE_LAST".into(), abi::DATE_LAST.to_string());
     rust.insert("text IF_RULES".into(), abi::IF_RULES.into());
     rust.insert("text IF_CONNECTOR".into(), abi::IF_CONNECTOR.into());
 

@@ -95,8 +95,8 @@ impl<'a> Findings<'a> {
             },
             ordinal: group.ordinal(),
             reason: reason.ordinal(),
-            since: since.days(),
-            until: until.map_or(NO_DATE, Date::days),
+            since: begun(since),
+            until: until.map_or(NO_DATE, ahead),
             ..EMPTY
         });
     }
@@ -112,7 +112,7 @@ impl<'a> Findings<'a> {
             kind: abi::F_TIER,
             ordinal,
             reason: reason.ordinal(),
-            since: since.days(),
+            since: begun(since),
             ..EMPTY
         });
     }
@@ -123,7 +123,7 @@ impl<'a> Findings<'a> {
             kind: abi::F_TAG,
             ordinal: tag.ordinal(),
             reason: reason.ordinal(),
-            since: since.days(),
+            since: begun(since),
             ..EMPTY
         });
     }
@@ -139,9 +139,12 @@ impl<'a> Findings<'a> {
     }
 
     /// The first day, after today, on which the answer may differ though no fact changed. The earliest of several
-    /// counts.
+    /// counts; one after 2199-12-31 is left out.
     pub fn expires(&mut self, on: Date) {
-        self.writer.push(Finding { kind: abi::F_EXPIRES, until: on.days(), ..EMPTY });
+        let until = ahead(on);
+        if until != NO_DATE {
+            self.writer.push(Finding { kind: abi::F_EXPIRES, until, ..EMPTY });
+        }
     }
 }
 
@@ -169,6 +172,16 @@ impl<'a> Issues<'a> {
             ..EMPTY
         });
     }
+}
+
+/// A first day: before the first date of the interface it always was so.
+fn begun(day: Date) -> i32 {
+    if day.days() < abi::DATE_FIRST { NO_DATE } else { day.days() }
+}
+
+/// A day to come: what lies after the last date of the interface is not said.
+fn ahead(day: Date) -> i32 {
+    if day.days() > abi::DATE_LAST { NO_DATE } else { day.days() }
 }
 
 const EMPTY: Finding = Finding {

@@ -1,20 +1,13 @@
 //! Tables of cases that run through the real entry of a plugin, without a host.
 //!
+//! The format is that of [`crate::abi::scenario`]:
+//!
 //! ```text
-//! # A comment.
 //! case alone at 82
 //!   today 2026-03-16
-//!   birth_date 1944-01-02
 //!   living alone since 2025-06-01
-//!   parameter advanced_age_years 70
 //!   => member living_alone since 2025-06-01: lives_alone
-//!   => tier high: advanced_age_alone
-//!   => expires 2027-01-02
 //! ```
-//!
-//! A line names a field and its value (`yes`/`no`, a number, a date, a code, a text) and, with `since`, the first day on
-//! which it counts. Lines with `=>` are everything that is found, in any order: `member`, `tier`, `tag`, `caution`,
-//! `expires` and, from validation, `issue`.
 
 use std::ffi::c_void;
 use std::fmt::Write as _;
@@ -22,38 +15,12 @@ use std::ptr;
 
 use crate::Rules;
 use crate::abi::encode::{self, ColumnData, Elements};
-use crate::abi::{self, Bytes, Call, Finding, Sink, Status, Str};
+use crate::abi::{self, Bytes, Call, Finding, Sink, Status, Str, scenario};
 use crate::date::Date;
 use crate::export::Exported;
 use crate::facts::{Declared, Facts, Manifest};
 
-/// One case of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Case {
-    /// Its name.
-    pub name: String,
-    /// The line of the table on which it begins, from 1.
-    pub line: usize,
-    /// The civil date, `YYYY-MM-DD`.
-    pub today: String,
-    /// The facts.
-    pub facts: Vec<CaseFact>,
-    /// Parameters that differ from the manifest, by code.
-    pub parameters: Vec<(String, String)>,
-    /// What must be found, sorted.
-    pub expected: Vec<String>,
-}
-
-/// One fact of a case, as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CaseFact {
-    /// The field.
-    pub field: String,
-    /// The value.
-    pub value: String,
-    /// The first day on which it counts.
-    pub since: Option<String>,
-}
+pub use crate::abi::scenario::{Case, CaseFact};
 
 /// Runs every case of a table through the plugin: each alone, and all in one batch. Panics with everything that
 /// differs.
@@ -109,49 +76,7 @@ pub fn unused<R: Rules>(table: &str) -> Vec<String> {
 /// # Panics
 /// If it is not well-formed; the message names the line.
 pub fn parse(table: &str) -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
-    for (index, line) in table.lines().enumerate() {
-        let (line, number) = (line.trim(), index + 1);
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if let Some(name) = line.strip_prefix("case ") {
-            cases.push(Case {
-                name: name.trim().to_owned(),
-                line: number,
-                today: String::new(),
-                facts: Vec::new(),
-                parameters: Vec::new(),
-                expected: Vec::new(),
-            });
-            continue;
-        }
-        let Some(case) = cases.last_mut() else { panic!("line {number}: a table begins with `case`") };
-        if let Some(found) = line.strip_prefix("=>") {
-            case.expected.push(found.trim().to_owned());
-            case.expected.sort();
-            continue;
-        }
-        let Some((key, value)) = line.split_once(' ') else { panic!("line {number}: `{line}` has no value") };
-        let value = value.trim();
-        match key {
-            "today" => case.today = value.to_owned(),
-            "parameter" => {
-                let Some((code, value)) = value.split_once(' ') else {
-                    panic!("line {number}: needs code and value")
-                };
-                case.parameters.push((code.to_owned(), value.trim().to_owned()));
-            }
-            field => {
-                let (value, since) = match value.split_once(" since ") {
-                    Some((value, since)) => (value.trim(), Some(since.trim().to_owned())),
-                    None => (value, None),
-                };
-                case.facts.push(CaseFact { field: field.to_owned(), value: value.to_owned(), since });
-            }
-        }
-    }
-    cases
+    scenario::parse(table).unwrap_or_else(|wrong| panic!("{wrong}"))
 }
 
 /// What the plugin finds in each case, as sorted lines like those of the table.
