@@ -80,6 +80,20 @@ impl Elements {
         }
     }
 
+    /// Makes it `len` elements long: cuts it, or appends elements that stand for "no value".
+    pub fn resize(&mut self, len: usize) {
+        match self {
+            Self::Bool(v) => v.resize(len, 0),
+            Self::Integer(v) => v.resize(len, 0),
+            Self::Date(v) => v.resize(len, 0),
+            Self::Code(v) => v.resize(len, 0),
+            Self::Text { offsets, bytes } => {
+                offsets.resize(len + 1, bytes.len() as u32);
+                bytes.truncate(offsets.last().map_or(0, |end| *end as usize));
+            }
+        }
+    }
+
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Bool(v) => v,
@@ -114,6 +128,29 @@ impl ColumnData {
     pub fn constant(elements: Elements) -> Self {
         Self { elements, validity: None, since: None, constant: true }
     }
+
+    /// The column, borrowed.
+    pub fn borrowed(&self) -> ColumnRef<'_> {
+        ColumnRef {
+            elements: &self.elements,
+            validity: self.validity.as_deref(),
+            since: self.since.as_deref(),
+            constant: self.constant,
+        }
+    }
+}
+
+/// One column to encode, whose arrays are somebody else's; as [`ColumnData`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ColumnRef<'a> {
+    /// The elements.
+    pub elements: &'a Elements,
+    /// Which elements are values; `None`: all are.
+    pub validity: Option<&'a [u8]>,
+    /// From when each element counts; `None`: always.
+    pub since: Option<&'a [i32]>,
+    /// One element serves every row.
+    pub constant: bool,
 }
 
 /// An encoded batch: bytes on an 8-byte boundary.
@@ -138,6 +175,11 @@ impl Batch {
     /// Residents in it.
     pub fn rows(&self) -> u32 {
         self.rows
+    }
+
+    /// Its memory, for another batch.
+    pub fn into_memory(self) -> Vec<u64> {
+        self.words
     }
 }
 
@@ -172,6 +214,21 @@ impl std::error::Error for EncodeError {}
 /// # Errors
 /// [`EncodeError`] where the columns do not fit the counts or each other.
 pub fn encode(rows: u32, fields: u32, parameters: u32, columns: &[ColumnData]) -> Result<Batch, EncodeError> {
+    let columns: Vec<ColumnRef<'_>> = columns.iter().map(ColumnData::borrowed).collect();
+    encode_in(Vec::new(), rows, fields, parameters, &columns)
+}
+
+/// As [`encode`], into memory that served another batch.
+///
+/// # Errors
+/// [`EncodeError`] where the columns do not fit the counts or each other.
+pub fn encode_in(
+    mut words: Vec<u64>,
+    rows: u32,
+    fields: u32,
+    parameters: u32,
+    columns: &[ColumnRef<'_>],
+) -> Result<Batch, EncodeError> {
     if columns.len() as u64 != 1 + u64::from(fields) + u64::from(parameters) {
         return Err(EncodeError::ColumnCount);
     }
@@ -181,12 +238,12 @@ pub fn encode(rows: u32, fields: u32, parameters: u32, columns: &[ColumnData]) -
     for (index, data) in columns.iter().enumerate() {
         check(data, rows).ok_or(EncodeError::ColumnLength(index))?;
         let values_off = place.take(data.elements.bytes().len())?;
-        let validity_off = data.validity.as_ref().map_or(Ok(0), |bits| place.take(bits.len()))?;
-        let offsets_off = match &data.elements {
+        let validity_off = data.validity.map_or(Ok(0), |bits| place.take(bits.len()))?;
+        let offsets_off = match data.elements {
             Elements::Text { offsets, .. } => place.take(size_of_val(offsets.as_slice()))?,
             Elements::Bool(_) | Elements::Integer(_) | Elements::Date(_) | Elements::Code(_) => 0,
         };
-        let since_off = data.since.as_ref().map_or(Ok(0), |days| place.take(size_of_val(days.as_slice())))?;
+        let since_off = data.since.map_or(Ok(0), |days| place.take(size_of_val(days)))?;
         table.push(Column {
             kind: data.elements.kind(),
             flags: if data.constant { COL_CONSTANT } else { 0 },
@@ -211,32 +268,33 @@ pub fn encode(rows: u32, fields: u32, parameters: u32, columns: &[ColumnData]) -
         reserved: 0,
     };
     let len = total_size as usize;
-    let mut words = vec![0_u64; len.div_ceil(8)];
+    words.clear();
+    words.resize(len.div_ceil(8), 0);
     let out = plain_mut(&mut words);
     put(out, 0, plain(core::slice::from_ref(&header)));
     put(out, columns_off, plain(&table));
     for (column, data) in table.iter().zip(columns) {
         put(out, column.values_off, data.elements.bytes());
-        if let Some(bits) = &data.validity {
+        if let Some(bits) = data.validity {
             put(out, column.validity_off, bits);
         }
-        if let Elements::Text { offsets, .. } = &data.elements {
+        if let Elements::Text { offsets, .. } = data.elements {
             put(out, column.offsets_off, plain(offsets));
         }
-        if let Some(days) = &data.since {
+        if let Some(days) = data.since {
             put(out, column.since_off, plain(days));
         }
     }
     Ok(Batch { words, len, rows })
 }
 
-fn check(data: &ColumnData, rows: u32) -> Option<()> {
+fn check(data: &ColumnRef<'_>, rows: u32) -> Option<()> {
     let elements = data.elements.len();
     let expected = if data.constant { 1 } else { rows as usize };
     let lengths = elements == expected
-        && data.validity.as_ref().is_none_or(|bits| bits.len() >= expected.div_ceil(8))
-        && data.since.as_ref().is_none_or(|days| days.len() == expected);
-    let text = match &data.elements {
+        && data.validity.is_none_or(|bits| bits.len() >= expected.div_ceil(8))
+        && data.since.is_none_or(|days| days.len() == expected);
+    let text = match data.elements {
         Elements::Text { offsets, bytes } => {
             offsets.is_sorted() && offsets.last().is_some_and(|end| *end as usize == bytes.len())
         }

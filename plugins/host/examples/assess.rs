@@ -22,9 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let facts = [("birth_date", Date(CivilDate::parse("1940-05-01")?)), ("lives_alone", Bool(true))];
     let mut batch = elderly.batch();
     batch.push(today, facts.iter().map(|(field, value)| RowFact { field, value, since: None })).ok();
-    let found = elderly.assess(batch.finish(), Duration::from_secs(1))?.remove(0);
+    let answer = elderly.assess(batch.finish(), Duration::from_secs(1))?;
+    let found = answer.row(0).ok_or("a person has to assess this file")?;
 
-    let is_owed = |s: &&Standard| found.memberships.iter().any(|m| s.applies_to.any_group.contains(&m.group));
+    let is_owed = |s: &&Standard| found.memberships().any(|m| s.applies_to.any_group.contains(m.group));
     let (days, calendar) = ([DateRange::from(today)], &SiteCalendar::new(SiteZone::SHANGHAI));
     let standards = plugins.standards().filter(is_owed).cloned();
     let applied: &Vec<_> = &standards.map(|s| Applied::one(s.into(), days[0])).collect();

@@ -1,7 +1,11 @@
-//! From the records of a plugin to findings: every record is checked first, one wrong record refuses all.
+//! What a plugin answered: every record is checked first, one wrong record refuses all. Afterwards a row is read where
+//! it lies, in the words of the manifest; nothing is copied for residents about whom nothing changed.
+
+use std::fmt;
+use std::sync::Arc;
 
 use linli_core::assessment::{FactIssue, Findings, FoundCaution, FoundMembership, FoundTag, FoundTier};
-use linli_core::id::ReasonCode;
+use linli_core::id::{CautionCode, FieldCode, GroupCode, ReasonCode, TagCode};
 use linli_core::kind::Tier;
 use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
@@ -10,204 +14,452 @@ use crate::batch::Batch;
 use crate::error::CallError;
 use crate::manifest::Manifest;
 
-/// The findings of every row, in row order.
-pub(crate) fn findings(
-    manifest: &Manifest,
-    batch: &Batch,
+/// What came back from a plugin, unchecked.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    /// The records, in the order in which they were written.
+    pub(crate) records: Vec<abi::Finding>,
+    /// Rows about which the plugin could not be asked, in ascending order; no record speaks of them.
+    pub(crate) manual: Vec<usize>,
+}
+
+/// The findings about every row of a batch, checked. Rows are read without copying: [`Answer::row`].
+#[derive(Clone)]
+pub struct Answer {
+    manifest: Arc<Manifest>,
+    /// Ordered by row, kind, ordinal and reason.
     records: Vec<abi::Finding>,
-) -> Result<Vec<Findings>, CallError> {
-    let mut rows = vec![Findings::default(); batch.len()];
-    for record in sorted(records)? {
-        let reader = Reader { manifest, record: &record, today: today(batch, &record)? };
-        let Some(row) = rows.get_mut(record.resident as usize) else {
-            return Err(reader.wrong("no such resident"));
+    /// Where the records of each row begin, and where the last ones end.
+    starts: Vec<u32>,
+    /// Per row the first day on which a fact begins to count that does not count yet, or `NO_DATE`.
+    upcoming: Vec<i32>,
+    manual: Vec<usize>,
+}
+
+impl Answer {
+    /// Checks what a plugin said about a batch.
+    pub(crate) fn read(manifest: &Arc<Manifest>, batch: Batch, said: Said) -> Result<Self, CallError> {
+        let Said { mut records, manual } = said;
+        let starts = checked(manifest, Kinds::Findings, &batch.today, &mut records)?;
+        Ok(Self { manifest: Arc::clone(manifest), records, starts, upcoming: batch.upcoming, manual })
+    }
+
+    /// How many rows it is about.
+    pub fn len(&self) -> usize {
+        self.upcoming.len()
+    }
+
+    /// Whether it is about no row.
+    pub fn is_empty(&self) -> bool {
+        self.upcoming.is_empty()
+    }
+
+    /// The findings about a row; `None` beyond the batch, and for a row of [`Answer::manual`], so that nobody takes
+    /// silence for "nothing found".
+    pub fn row(&self, row: usize) -> Option<RowFindings<'_>> {
+        if self.manual.binary_search(&row).is_ok() {
+            return None;
+        }
+        let (start, end) = (*self.starts.get(row)?, *self.starts.get(row + 1)?);
+        let records = self.records.get(start as usize..end as usize)?;
+        Some(RowFindings { manifest: &self.manifest, records, upcoming: *self.upcoming.get(row)? })
+    }
+
+    /// The findings about every row that was answered, each with the row's number, in row order.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, RowFindings<'_>)> {
+        (0..self.len()).filter_map(|row| Some((row, self.row(row)?)))
+    }
+
+    /// Rows about which the plugin could not be asked and a person must decide, in ascending order.
+    pub fn manual(&self) -> &[usize] {
+        &self.manual
+    }
+}
+
+impl PartialEq for Answer {
+    fn eq(&self, other: &Self) -> bool {
+        let owned = |answer: &Self| -> Vec<(usize, Findings)> {
+            answer.rows().map(|(row, found)| (row, found.to_findings())).collect()
         };
-        reader.add(row)?;
+        self.len() == other.len() && owned(self) == owned(other)
     }
-    for (row, upcoming) in rows.iter_mut().zip(&batch.upcoming) {
-        row.valid_until = earlier(row.valid_until, *upcoming);
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.rows()).finish()
     }
-    Ok(rows)
+}
+
+/// What was found about one row, read where it lies. Every list is in the plugin's order of declaration.
+#[derive(Clone, Copy)]
+pub struct RowFindings<'a> {
+    manifest: &'a Manifest,
+    records: &'a [abi::Finding],
+    upcoming: i32,
+}
+
+/// A membership that a rule found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member<'a> {
+    /// The group.
+    pub group: &'a GroupCode,
+    /// Why.
+    pub reason: &'a ReasonCode,
+    /// The first day on which the deciding facts count, where the rule knows it.
+    pub since: Option<CivilDate>,
+    /// The first day that no longer counts, where it is known in advance.
+    pub until: Option<CivilDate>,
+}
+
+impl<'a> RowFindings<'a> {
+    /// Groups the resident belongs to.
+    pub fn memberships(&self) -> impl Iterator<Item = Member<'a>> + use<'a> {
+        let groups = &self.manifest.groups;
+        self.of(abi::F_MEMBERSHIP, move |ordinal| groups.get(ordinal)).map(|(group, reason, record)| Member {
+            group: &group.code,
+            reason,
+            since: date(record.since),
+            until: date(record.until),
+        })
+    }
+
+    /// Tiers asked for; the highest binds.
+    pub fn tiers(&self) -> impl Iterator<Item = (Tier, &'a ReasonCode)> + use<'a> {
+        self.of(abi::F_TIER, |ordinal| Tier::ALL.get(ordinal)).map(|(tier, reason, _)| (*tier, reason))
+    }
+
+    /// Tags.
+    pub fn tags(&self) -> impl Iterator<Item = (&'a TagCode, &'a ReasonCode)> + use<'a> {
+        let tags = &self.manifest.tags;
+        self.of(abi::F_TAG, move |ordinal| tags.get(ordinal)).map(|(tag, reason, _)| (&tag.code, reason))
+    }
+
+    /// Cautions for whoever makes contact.
+    pub fn cautions(&self) -> impl Iterator<Item = (&'a CautionCode, &'a ReasonCode)> + use<'a> {
+        let cautions = &self.manifest.cautions;
+        self.of(abi::F_CAUTION, move |ordinal| cautions.get(ordinal))
+            .map(|(caution, reason, _)| (&caution.code, reason))
+    }
+
+    /// The first day on which the answer may differ though no fact changed.
+    pub fn valid_until(&self) -> Option<CivilDate> {
+        let said = self.records.iter().filter(|record| record.kind == abi::F_EXPIRES);
+        let days = said.map(|record| record.until).chain([self.upcoming]);
+        days.filter(|days| *days != abi::NO_DATE).min().and_then(date)
+    }
+
+    /// How many statements the plugin made about it.
+    pub fn statements(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it says exactly what these findings say.
+    pub fn says(&self, findings: &Findings) -> bool {
+        let memberships =
+            findings.memberships.iter().map(|FoundMembership { group, reason, since, until }| Member {
+                group,
+                reason,
+                since: *since,
+                until: *until,
+            });
+        self.valid_until() == findings.valid_until
+            && self.memberships().eq(memberships)
+            && self.tiers().eq(findings.tiers.iter().map(|found| (found.tier, &found.reason)))
+            && self.tags().eq(findings.tags.iter().map(|found| (&found.tag, &found.reason)))
+            && self.cautions().eq(findings.cautions.iter().map(|found| (&found.caution, &found.reason)))
+    }
+
+    /// As a value of its own.
+    pub fn to_findings(&self) -> Findings {
+        Findings {
+            memberships: self
+                .memberships()
+                .map(|Member { group, reason, since, until }| FoundMembership {
+                    group: group.clone(),
+                    reason: reason.clone(),
+                    since,
+                    until,
+                })
+                .collect(),
+            tiers: self.tiers().map(|(tier, reason)| FoundTier { tier, reason: reason.clone() }).collect(),
+            tags: self
+                .tags()
+                .map(|(tag, reason)| FoundTag { tag: tag.clone(), reason: reason.clone() })
+                .collect(),
+            cautions: self
+                .cautions()
+                .map(|(caution, reason)| FoundCaution { caution: caution.clone(), reason: reason.clone() })
+                .collect(),
+            valid_until: self.valid_until(),
+        }
+    }
+
+    /// The records of one kind with what their ordinals stand for. Both were looked up when the records were checked.
+    fn of<T: 'a, F: Fn(usize) -> Option<&'a T> + 'a>(
+        &self,
+        kind: u8,
+        entry: F,
+    ) -> impl Iterator<Item = (&'a T, &'a ReasonCode, &'a abi::Finding)> + use<'a, T, F> {
+        let reasons = &self.manifest.reasons;
+        self.records.iter().filter(move |record| record.kind == kind).filter_map(move |record| {
+            let reason = reasons.get(usize::from(record.reason))?;
+            Some((entry(usize::from(record.ordinal))?, &reason.code, record))
+        })
+    }
+}
+
+impl fmt::Debug for RowFindings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_findings().fmt(f)
+    }
 }
 
 /// The issues of every row, in row order.
 pub(crate) fn issues(
-    manifest: &Manifest,
-    batch: &Batch,
-    records: Vec<abi::Finding>,
+    manifest: &Arc<Manifest>,
+    batch: Batch,
+    said: Said,
 ) -> Result<Vec<Vec<FactIssue>>, CallError> {
+    let mut records = said.records;
+    checked(manifest, Kinds::Issues, &batch.today, &mut records)?;
     let mut rows = vec![Vec::new(); batch.len()];
-    for record in sorted(records)? {
-        let reader = Reader { manifest, record: &record, today: today(batch, &record)? };
-        let Some(row) = rows.get_mut(record.resident as usize) else {
-            return Err(reader.wrong("no such resident"));
-        };
-        if record.kind != abi::F_ISSUE {
-            return Err(reader.wrong("validation answers with issues only"));
+    for record in &records {
+        let field = manifest.fields.get(usize::from(record.ordinal)).map(|field| &field.code);
+        let reason = manifest.reasons.get(usize::from(record.reason)).map(|reason| &reason.code);
+        if let (Some(row), Some(field), Some(reason)) =
+            (rows.get_mut(record.resident as usize), field, reason)
+        {
+            let (field, reason): (FieldCode, ReasonCode) = (field.clone(), reason.clone());
+            row.push(FactIssue { field, reason });
         }
-        let field = reader.entry(&manifest.fields, "field")?;
-        reader.without_dates()?;
-        row.push(FactIssue { field: field.code.clone(), reason: reader.reason()? });
     }
     Ok(rows)
 }
 
-/// In the order resident, kind, ordinal, reason, which is the order of declaration; doubles are refused.
-fn sorted(mut records: Vec<abi::Finding>) -> Result<Vec<abi::Finding>, CallError> {
+/// Which records belong into an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kinds {
+    Findings,
+    Issues,
+}
+
+/// Checks every record, orders them by row, kind, ordinal and reason, which is the order of declaration, and refuses
+/// what is said twice. Gives the place where the records of each row begin, and where the last ones end.
+fn checked(
+    manifest: &Manifest,
+    kinds: Kinds,
+    today: &[i32],
+    records: &mut [abi::Finding],
+) -> Result<Vec<u32>, CallError> {
     // Plugins answer row by row as a rule; then only the few records of each row are out of order.
     if !records.is_sorted_by_key(|record| record.resident) {
         records.sort_by_key(|record| record.resident);
     }
+    let tables = Tables::of(manifest);
+    let mut starts = Vec::with_capacity(today.len() + 1);
+    let mut place = 0_u32;
     for row in records.chunk_by_mut(|a, b| a.resident == b.resident) {
-        row.sort_unstable_by_key(|record| {
-            (record.kind, record.ordinal, record.reason, record.since, record.until)
-        });
-    }
-    for pair in records.windows(2) {
-        let [a, b] = pair else { continue };
-        let same_entry = (a.resident, a.kind, a.ordinal) == (b.resident, b.kind, b.ordinal);
-        let same_group = same_entry && a.kind == abi::F_MEMBERSHIP;
-        if same_group || (same_entry && a.reason == b.reason && a.kind != abi::F_EXPIRES) {
-            let what =
-                format!("resident {}, kind {}: said twice (ordinal {})", a.resident, a.kind, a.ordinal);
+        let resident = row.first().map_or(0, |record| record.resident);
+        let Some(today) = today.get(resident as usize) else {
+            let rows = today.len();
+            let what = format!("resident {resident} is beyond the batch of {rows}");
+            return Err(CallError::Misbehaved { what });
+        };
+        let rules = Rules { tables: &tables, kinds, today: *today };
+        for record in row.iter() {
+            rules.check(record).map_err(|what| CallError::Misbehaved {
+                what: format!("resident {resident}, kind {}: {what}", record.kind),
+            })?;
+        }
+        order(row);
+        if let Some(record) = said_twice(row) {
+            let (kind, ordinal) = (record.kind, record.ordinal);
+            let what = format!("resident {resident}, kind {kind}: said twice (ordinal {ordinal})");
             return Err(CallError::Misbehaved { what });
         }
+        starts.resize(resident as usize + 1, place);
+        place += row.len() as u32;
     }
-    Ok(records)
+    starts.resize(today.len() + 1, place);
+    Ok(starts)
 }
 
-fn today(batch: &Batch, record: &abi::Finding) -> Result<CivilDate, CallError> {
-    batch.today.get(record.resident as usize).copied().ok_or_else(|| CallError::Misbehaved {
-        what: format!("resident {} is beyond the batch of {}", record.resident, batch.len()),
+/// Kind, ordinal and reason in one number.
+fn key(record: &abi::Finding) -> u64 {
+    u64::from(record.kind) << 32 | u64::from(record.ordinal) << 16 | u64::from(record.reason)
+}
+
+/// Orders the records of a row by their key. There are few, and they come almost in order.
+fn order(row: &mut [abi::Finding]) {
+    const FEW: usize = 24;
+    if row.len() > FEW {
+        row.sort_unstable_by_key(key);
+        return;
+    }
+    for end in 1..row.len() {
+        let mut at = end;
+        while let Some([a, b]) = row.get_mut(at - 1..=at)
+            && key(a) > key(b)
+        {
+            std::mem::swap(a, b);
+            at -= 1;
+            if at == 0 {
+                break;
+            }
+        }
+    }
+}
+
+/// A record of an ordered row that says what the one before it said.
+fn said_twice(row: &[abi::Finding]) -> Option<&abi::Finding> {
+    let twice = |a: &abi::Finding, b: &abi::Finding| match key(a) ^ key(b) {
+        0 => a.kind != abi::F_EXPIRES,
+        // Another reason for the same: only a membership has one reason.
+        1..=0xFFFF => a.kind == abi::F_MEMBERSHIP,
+        _ => false,
+    };
+    row.windows(2).find_map(|pair| match pair {
+        [a, b] if twice(a, b) => Some(a),
+        _ => None,
     })
 }
 
-struct Reader<'a> {
-    manifest: &'a Manifest,
-    record: &'a abi::Finding,
-    today: CivilDate,
+/// How many entries each table of a manifest has.
+struct Tables {
+    groups: usize,
+    tags: usize,
+    cautions: usize,
+    fields: usize,
+    reasons: usize,
 }
 
-impl Reader<'_> {
-    fn add(&self, row: &mut Findings) -> Result<(), CallError> {
-        let record = self.record;
+impl Tables {
+    fn of(manifest: &Manifest) -> Self {
+        Self {
+            groups: manifest.groups.len(),
+            tags: manifest.tags.len(),
+            cautions: manifest.cautions.len(),
+            fields: manifest.fields.len(),
+            reasons: manifest.reasons.len(),
+        }
+    }
+}
+
+/// What holds for the records of a row.
+struct Rules<'a> {
+    tables: &'a Tables,
+    kinds: Kinds,
+    /// Days since 1970-01-01.
+    today: i32,
+}
+
+impl Rules<'_> {
+    fn check(&self, record: &abi::Finding) -> Result<(), String> {
+        let tables = self.tables;
         if record.reserved_a != 0 || record.reserved_b != 0 {
-            return Err(self.wrong("reserved members are not zero"));
+            return wrong("reserved members are not zero");
         }
         if record.kind != abi::F_MEMBERSHIP && record.basis != 0 {
-            return Err(self.wrong("only a membership has a basis"));
+            return wrong("only a membership has a basis");
+        }
+        if self.kinds == Kinds::Issues && record.kind != abi::F_ISSUE {
+            return wrong("validation answers with issues only");
         }
         match record.kind {
             abi::F_MEMBERSHIP => {
-                let group = self.entry(&self.manifest.groups, "group")?;
+                within(record.ordinal, tables.groups, "group")?;
                 if record.basis > abi::BASIS_CERTIFICATE {
-                    return Err(self.wrong("unknown basis"));
+                    return wrong("unknown basis");
                 }
-                let (since, until) = (self.since()?, self.future(record.until, "until")?);
-                row.memberships.push(FoundMembership {
-                    group: group.code.clone(),
-                    reason: self.reason()?,
-                    since,
-                    until,
-                });
+                self.past(record.since)?;
+                self.future(record.until, "until")?;
+                self.reason(record)
             }
             abi::F_TIER => {
-                let tier = *self.entry(Tier::ALL, "tier")?;
-                self.since()?;
-                self.without_until()?;
-                row.tiers.push(FoundTier { tier, reason: self.reason()? });
+                within(record.ordinal, Tier::ALL.len(), "tier")?;
+                self.past(record.since)?;
+                without(record.until, "until")?;
+                self.reason(record)
             }
             abi::F_TAG => {
-                let tag = self.entry(&self.manifest.tags, "tag")?;
-                self.since()?;
-                self.without_until()?;
-                row.tags.push(FoundTag { tag: tag.code.clone(), reason: self.reason()? });
+                within(record.ordinal, tables.tags, "tag")?;
+                self.past(record.since)?;
+                without(record.until, "until")?;
+                self.reason(record)
             }
             abi::F_CAUTION => {
-                let caution = self.entry(&self.manifest.cautions, "caution")?;
-                self.without_dates()?;
-                row.cautions.push(FoundCaution { caution: caution.code.clone(), reason: self.reason()? });
+                within(record.ordinal, tables.cautions, "caution")?;
+                self.reason(record)?;
+                without(record.since, "since")?;
+                without(record.until, "until")
             }
             abi::F_EXPIRES => {
                 if record.reason != abi::NO_REASON {
-                    self.reason()?;
+                    self.reason(record)?;
                 }
                 if record.ordinal != 0 || record.since != abi::NO_DATE {
-                    return Err(self.wrong("an expiry has a date and at most a reason"));
+                    return wrong("an expiry has a date and at most a reason");
                 }
-                let day = self
-                    .future(record.until, "expiry")?
-                    .ok_or_else(|| self.wrong("an expiry needs its date"))?;
-                row.valid_until = earlier(row.valid_until, Some(day));
+                if record.until == abi::NO_DATE {
+                    return wrong("an expiry needs its date");
+                }
+                self.future(record.until, "expiry")
             }
-            abi::F_ISSUE => return Err(self.wrong("issues belong to validation")),
-            _ => return Err(self.wrong("unknown kind")),
-        }
-        Ok(())
-    }
-
-    fn entry<'t, T>(&self, table: &'t [T], what: &str) -> Result<&'t T, CallError> {
-        table.get(usize::from(self.record.ordinal)).ok_or_else(|| {
-            self.wrong(&format!("{what} {} of a table of {}", self.record.ordinal, table.len()))
-        })
-    }
-
-    fn reason(&self) -> Result<ReasonCode, CallError> {
-        let reasons = &self.manifest.reasons;
-        if self.record.reason == abi::NO_REASON {
-            return Err(self.wrong("a reason is required"));
-        }
-        let reason = reasons.get(usize::from(self.record.reason));
-        let reason = reason.ok_or_else(|| {
-            self.wrong(&format!("reason {} of a table of {}", self.record.reason, reasons.len()))
-        })?;
-        Ok(reason.code.clone())
-    }
-
-    fn since(&self) -> Result<Option<CivilDate>, CallError> {
-        match self.date(self.record.since, "since")? {
-            Some(day) if day > self.today => Err(self.wrong("`since` lies after today")),
-            day => Ok(day),
+            abi::F_ISSUE if self.kinds == Kinds::Findings => wrong("issues belong to validation"),
+            abi::F_ISSUE => {
+                within(record.ordinal, tables.fields, "field")?;
+                self.reason(record)?;
+                without(record.since, "since")?;
+                without(record.until, "until")
+            }
+            _ => wrong("unknown kind"),
         }
     }
 
-    fn future(&self, days: i32, what: &str) -> Result<Option<CivilDate>, CallError> {
-        match self.date(days, what)? {
-            Some(day) if day <= self.today => Err(self.wrong(&format!("`{what}` does not lie after today"))),
-            day => Ok(day),
+    fn reason(&self, record: &abi::Finding) -> Result<(), String> {
+        if record.reason == abi::NO_REASON {
+            return wrong("a reason is required");
         }
+        within(record.reason, self.tables.reasons, "reason")
     }
 
-    fn date(&self, days: i32, what: &str) -> Result<Option<CivilDate>, CallError> {
-        if days == abi::NO_DATE {
-            return Ok(None);
-        }
-        CivilDate::from_days(days)
-            .map(Some)
-            .map_err(|_| self.wrong(&format!("`{what}` is no date of our time")))
+    fn past(&self, since: i32) -> Result<(), String> {
+        in_our_time(since, "since")?;
+        if since > self.today { wrong("`since` lies after today") } else { Ok(()) }
     }
 
-    fn without_until(&self) -> Result<(), CallError> {
-        if self.record.until == abi::NO_DATE { Ok(()) } else { Err(self.wrong("has no `until`")) }
-    }
-
-    fn without_dates(&self) -> Result<(), CallError> {
-        if self.record.since == abi::NO_DATE {
-            self.without_until()
+    fn future(&self, days: i32, what: &str) -> Result<(), String> {
+        in_our_time(days, what)?;
+        if days != abi::NO_DATE && days <= self.today {
+            Err(format!("`{what}` does not lie after today"))
         } else {
-            Err(self.wrong("has no `since`"))
+            Ok(())
         }
-    }
-
-    fn wrong(&self, what: &str) -> CallError {
-        let (resident, kind) = (self.record.resident, self.record.kind);
-        CallError::Misbehaved { what: format!("resident {resident}, kind {kind}: {what}") }
     }
 }
 
-fn earlier(a: Option<CivilDate>, b: Option<CivilDate>) -> Option<CivilDate> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
+fn within(ordinal: u16, table: usize, what: &str) -> Result<(), String> {
+    if usize::from(ordinal) < table { Ok(()) } else { Err(format!("{what} {ordinal} of a table of {table}")) }
+}
+
+fn in_our_time(days: i32, what: &str) -> Result<(), String> {
+    if days == abi::NO_DATE || (CivilDate::MIN.days()..=CivilDate::MAX.days()).contains(&days) {
+        Ok(())
+    } else {
+        Err(format!("`{what}` is no date of our time"))
     }
+}
+
+fn without(days: i32, what: &str) -> Result<(), String> {
+    if days == abi::NO_DATE { Ok(()) } else { Err(format!("has no `{what}`")) }
+}
+
+#[cold]
+fn wrong(what: &str) -> Result<(), String> {
+    Err(what.to_owned())
+}
+
+fn date(days: i32) -> Option<CivilDate> {
+    if days == abi::NO_DATE { None } else { CivilDate::from_days(days).ok() }
 }

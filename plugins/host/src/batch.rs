@@ -1,6 +1,11 @@
 //! From facts to a batch: typed rows in, the columns of the plugin interface out.
+//!
+//! A row costs what its facts cost: columns are laid out for many rows at once with every row empty, and a fact is
+//! written to its place. Who pushes many rows resolves the fields once ([`Plugin::field_index`]) and pushes by place.
+//!
+//! [`Plugin::field_index`]: crate::Plugin::field_index
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use linli_core::assessment::PluginStamp;
@@ -8,18 +13,21 @@ use linli_core::invalid::Invalid;
 use linli_core::resident::FactValue;
 use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
-use linli_plugin_abi::encode::{self, ColumnData, Elements};
+use linli_plugin_abi::encode::{self, ColumnRef, Elements};
 
-use crate::manifest::{CodeValue, FieldType, Manifest};
+use crate::manifest::{Element, FieldType, Manifest, Value};
+
+/// Rows that a column has room for at first.
+const ROWS_AT_FIRST: usize = 16;
 
 /// Rows of one plugin, ready to be assessed or validated.
 #[derive(Debug)]
 pub struct Batch {
     pub(crate) encoded: encode::Batch,
-    /// The civil date of each row.
-    pub(crate) today: Vec<CivilDate>,
-    /// Per row the first day on which a fact begins to count that does not count yet.
-    pub(crate) upcoming: Vec<Option<CivilDate>>,
+    /// The civil date of each row, in days since 1970-01-01.
+    pub(crate) today: Vec<i32>,
+    /// Per row the first day on which a fact begins to count that does not count yet, or `NO_DATE`.
+    pub(crate) upcoming: Vec<i32>,
     pub(crate) stamp: Arc<PluginStamp>,
 }
 
@@ -47,6 +55,21 @@ pub struct RowFact<'a> {
     pub since: Option<CivilDate>,
 }
 
+/// The place of a field in the manifest of the plugin that gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FieldIndex(u16);
+
+/// One fact of a row whose field is known by its place.
+#[derive(Debug, Clone, Copy)]
+pub struct PlacedFact<'a> {
+    /// The field.
+    pub field: FieldIndex,
+    /// The value.
+    pub value: Value<'a>,
+    /// As in [`RowFact`].
+    pub since: Option<CivilDate>,
+}
+
 /// A fact or a parameter that does not fit what the manifest declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -56,53 +79,69 @@ pub struct Problem {
     pub invalid: Invalid,
 }
 
+/// The places of a manifest's fields.
+#[derive(Debug)]
+pub(crate) struct Places(HashMap<Box<str>, FieldIndex>);
+
+impl Places {
+    pub(crate) fn new(manifest: &Manifest) -> Self {
+        let fields = manifest.fields.iter().zip(0_u16..);
+        Self(fields.map(|(field, index)| (field.code.as_str().into(), FieldIndex(index))).collect())
+    }
+
+    pub(crate) fn find(&self, code: &str) -> Option<FieldIndex> {
+        self.0.get(code).copied()
+    }
+}
+
 /// Collects rows for one plugin. Only declared fields get in.
 #[derive(Debug)]
 pub struct BatchBuilder<'p> {
     manifest: &'p Manifest,
+    places: &'p Places,
     stamp: Arc<PluginStamp>,
-    today: Vec<CivilDate>,
-    upcoming: Vec<Option<CivilDate>>,
+    today: Vec<i32>,
+    upcoming: Vec<i32>,
     columns: Vec<Rows>,
-    /// The distinct sets of parameters, in the order of the manifest.
-    sites: Vec<Vec<FactValue>>,
-    /// For each row the set that holds for it.
-    site_of_row: Vec<usize>,
-    scratch: Vec<Option<(Element<'p>, i32)>>,
+    /// Rows that the columns have room for.
+    room: usize,
+    /// Sets of parameters, in the order of the manifest, each with the row from which it holds; never empty.
+    sites: Vec<(usize, Vec<FactValue>)>,
 }
 
-/// A value that fits its column.
-#[derive(Debug, Clone)]
-enum Element<'a> {
-    Bool(bool),
-    Integer(i64),
-    Date(i32),
-    Code(u32),
-    Text(std::borrow::Cow<'a, str>),
-}
-
-/// One column under construction.
+/// One column under construction: `room` rows without a value, some of which were given one.
 #[derive(Debug)]
 struct Rows {
     elements: Elements,
     validity: Vec<u8>,
     since: Vec<i32>,
-    rows: usize,
-    complete: bool,
     dated: bool,
 }
 
 impl<'p> BatchBuilder<'p> {
-    pub(crate) fn new(manifest: &'p Manifest, stamp: Arc<PluginStamp>) -> Self {
+    pub(crate) fn new(manifest: &'p Manifest, places: &'p Places, stamp: Arc<PluginStamp>) -> Self {
+        let defaults = manifest.parameters.iter().map(|parameter| parameter.default.clone()).collect();
         Self {
             columns: manifest.fields.iter().map(|field| Rows::new(field.kind)).collect(),
-            sites: vec![manifest.parameters.iter().map(|parameter| parameter.default.clone()).collect()],
-            scratch: vec![None; manifest.fields.len()],
+            room: 0,
+            sites: vec![(0, defaults)],
             today: Vec::new(),
             upcoming: Vec::new(),
-            site_of_row: Vec::new(),
             manifest,
+            places,
             stamp,
+        }
+    }
+
+    /// Makes room for this many rows in all, so that pushing them moves nothing.
+    pub fn reserve(&mut self, rows: usize) {
+        if rows > self.room {
+            self.room = rows;
+            self.today.reserve(rows.saturating_sub(self.today.len()));
+            self.upcoming.reserve(rows.saturating_sub(self.upcoming.len()));
+            for column in &mut self.columns {
+                column.make_room(rows);
+            }
         }
     }
 
@@ -129,8 +168,11 @@ impl<'p> BatchBuilder<'p> {
             .iter()
             .map(|parameter| given.get(parameter.code.as_str()).unwrap_or(&parameter.default).clone())
             .collect();
-        if self.sites.last() != Some(&set) {
-            self.sites.push(set);
+        let row = self.today.len();
+        match self.sites.last_mut() {
+            Some((_, last)) if *last == set => {}
+            Some((from, last)) if *from == row => *last = set,
+            Some(_) | None => self.sites.push((row, set)),
         }
         Ok(())
     }
@@ -148,75 +190,92 @@ impl<'p> BatchBuilder<'p> {
         today: CivilDate,
         facts: impl IntoIterator<Item = RowFact<'f>>,
     ) -> Result<usize, Vec<Problem>> {
+        let places = self.places;
+        let placed = facts.into_iter().filter_map(|RowFact { field, value, since }| {
+            Some(PlacedFact { field: places.find(field)?, value: value.into(), since })
+        });
+        self.push_placed(today, placed)
+    }
+
+    /// As [`BatchBuilder::push`], with fields that were resolved before.
+    ///
+    /// # Errors
+    /// Every fact that does not fit its field; then no row is added.
+    pub fn push_placed<'f>(
+        &mut self,
+        today: CivilDate,
+        facts: impl IntoIterator<Item = PlacedFact<'f>>,
+    ) -> Result<usize, Vec<Problem>> {
+        let row = self.today.len();
+        if row >= self.room {
+            self.reserve((self.room * 2).max(ROWS_AT_FIRST));
+        }
         let mut problems = Vec::new();
-        let mut upcoming: Option<CivilDate> = None;
-        self.scratch.fill(None);
-        for fact in facts {
-            let declared = self.manifest.fields.iter().position(|field| field.code.as_str() == fact.field);
-            let Some((index, field)) =
-                declared.and_then(|index| Some((index, self.manifest.fields.get(index)?)))
+        let mut upcoming = abi::NO_DATE;
+        for PlacedFact { field: FieldIndex(index), value, since } in facts {
+            let index = usize::from(index);
+            let (Some(field), Some(column)) = (self.manifest.fields.get(index), self.columns.get_mut(index))
             else {
                 continue;
             };
-            if let Some(since) = fact.since.filter(|since| *since > today) {
-                upcoming = Some(upcoming.map_or(since, |earlier| earlier.min(since)));
+            let since = since.map_or(abi::NO_DATE, CivilDate::days);
+            if since > today.days() {
+                upcoming = if upcoming == abi::NO_DATE { since } else { upcoming.min(since) };
                 continue;
             }
-            let since = fact.since.map_or(abi::NO_DATE, CivilDate::days);
-            match (field.check(fact.value), self.scratch.get_mut(index)) {
-                (Ok(()), Some(slot)) => *slot = Some((element(fact.value, &field.values), since)),
-                (Err(invalid), _) => problems.push(Problem { code: fact.field.to_owned(), invalid }),
-                (Ok(()), None) => {}
+            match field.element(value) {
+                Ok(element) => column.set(row, element, since),
+                Err(invalid) => problems.push(Problem { code: field.code.as_str().to_owned(), invalid }),
             }
         }
         if !problems.is_empty() {
+            self.columns.iter_mut().for_each(|column| column.unset(row));
             return Err(problems);
         }
-        for (column, slot) in self.columns.iter_mut().zip(&mut self.scratch) {
-            column.push(slot.take());
-        }
-        self.today.push(today);
+        self.today.push(today.days());
         self.upcoming.push(upcoming);
-        self.site_of_row.push(self.sites.len() - 1);
-        Ok(self.today.len() - 1)
+        Ok(row)
     }
 
     /// The batch.
-    pub fn finish(self) -> Batch {
+    pub fn finish(mut self) -> Batch {
         let rows = self.today.len();
-        let mut columns = Vec::with_capacity(1 + self.columns.len() + self.manifest.parameters.len());
-        columns.push(ColumnData::complete(Elements::Date(self.today.iter().map(|day| day.days()).collect())));
-        columns.extend(self.columns.into_iter().map(Rows::finish));
-        let first = self.site_of_row.first().copied().unwrap_or(self.sites.len() - 1);
-        let one_site = self.site_of_row.iter().all(|site| *site == first);
-        for (index, parameter) in self.manifest.parameters.iter().enumerate() {
-            let mut column = Rows::new(parameter.kind);
-            let wanted: &[usize] = if one_site { &[first] } else { &self.site_of_row };
-            for site in wanted {
-                let value =
-                    self.sites.get(*site).and_then(|set| set.get(index)).unwrap_or(&parameter.default);
-                column.push(Some((element(value, &parameter.values), abi::NO_DATE)));
-            }
-            columns.push(ColumnData { constant: one_site, ..column.finish() });
-        }
+        self.columns.iter_mut().for_each(|column| column.close(rows));
+        let today = Elements::Date(self.today);
+        let parameters = parameters(self.manifest, &self.sites, rows);
+        let one_site = self.sites.len() == 1;
+        let mut columns = Vec::with_capacity(1 + self.columns.len() + parameters.len());
+        columns.push(ColumnRef { elements: &today, validity: None, since: None, constant: false });
+        columns.extend(self.columns.iter().map(|column| column.borrowed(rows, false)));
+        let elements = if one_site { 1 } else { rows };
+        columns.extend(parameters.iter().map(|column| column.borrowed(elements, one_site)));
         let (fields, parameters) = (self.manifest.fields.len() as u32, self.manifest.parameters.len() as u32);
-        let encoded = encode::encode(rows as u32, fields, parameters, &columns)
+        let encoded = encode::encode_in(Vec::new(), rows as u32, fields, parameters, &columns)
             .expect("one element per row in every column, and far below 4 GiB: texts are bounded");
-        Batch { encoded, today: self.today, upcoming: self.upcoming, stamp: self.stamp }
+        let today = if let Elements::Date(today) = today { today } else { Vec::new() };
+        Batch { encoded, today, upcoming: self.upcoming, stamp: self.stamp }
     }
 }
 
-/// A checked value as an element; the code list gives the ordinal.
-fn element<'a>(value: &FactValue, values: &[CodeValue]) -> Element<'a> {
-    match value {
-        FactValue::Bool(yes) => Element::Bool(*yes),
-        FactValue::Integer(number) => Element::Integer(*number),
-        FactValue::Date(date) => Element::Date(date.days()),
-        FactValue::Code(code) => {
-            Element::Code(values.iter().position(|known| known.code == *code).unwrap_or_default() as u32)
+/// The columns of the parameters: one element each for a single set, else one for each row.
+fn parameters(manifest: &Manifest, sites: &[(usize, Vec<FactValue>)], rows: usize) -> Vec<Rows> {
+    let elements = if sites.len() == 1 { 1 } else { rows };
+    let mut columns = Vec::with_capacity(manifest.parameters.len());
+    for (index, parameter) in manifest.parameters.iter().enumerate() {
+        let mut column = Rows::new(parameter.kind);
+        column.make_room(elements);
+        let ends = sites.iter().skip(1).map(|(from, _)| *from).chain([elements]);
+        for ((from, set), end) in sites.iter().zip(ends) {
+            let value = set.get(index).unwrap_or(&parameter.default);
+            // INVARIANT: values of parameters were checked when they were set, defaults when the manifest was read.
+            if let Ok(element) = parameter.element(value) {
+                (*from..end).for_each(|row| column.set(row, element, abi::NO_DATE));
+            }
         }
-        FactValue::Text(text) => Element::Text(text.clone().into()),
+        column.close(elements);
+        columns.push(column);
     }
+    columns
 }
 
 impl Rows {
@@ -228,46 +287,83 @@ impl Rows {
             FieldType::Code => Elements::Code(Vec::new()),
             FieldType::Text => Elements::Text { offsets: vec![0], bytes: Vec::new() },
         };
-        Self { elements, validity: Vec::new(), since: Vec::new(), rows: 0, complete: true, dated: false }
+        Self { elements, validity: Vec::new(), since: Vec::new(), dated: false }
     }
 
-    fn push(&mut self, value: Option<(Element<'_>, i32)>) {
-        let bit = 1_u8 << (self.rows % 8);
-        if self.rows.is_multiple_of(8) {
-            self.validity.push(0);
+    /// Appends rows without a value, up to this many. Texts lie one after the other, so their column follows the rows
+    /// as they come.
+    fn make_room(&mut self, rows: usize) {
+        match &mut self.elements {
+            Elements::Text { offsets, .. } => offsets.reserve((rows + 1).saturating_sub(offsets.len())),
+            elements @ (Elements::Bool(_) | Elements::Integer(_) | Elements::Date(_) | Elements::Code(_)) => {
+                elements.resize(rows);
+            }
         }
-        self.rows += 1;
-        let Some((element, since)) = value else {
-            self.elements.push_absent();
-            self.since.push(abi::NO_DATE);
-            self.complete = false;
-            return;
-        };
-        if let Some(byte) = self.validity.last_mut() {
-            *byte |= bit;
-        }
-        self.since.push(since);
-        self.dated |= since != abi::NO_DATE;
+        self.validity.resize(rows.div_ceil(8), 0);
+        self.since.resize(rows, abi::NO_DATE);
+    }
+
+    /// Exactly this many rows.
+    fn close(&mut self, rows: usize) {
+        self.elements.resize(rows);
+        self.validity.resize(rows.div_ceil(8), 0);
+        self.since.resize(rows, abi::NO_DATE);
+    }
+
+    fn set(&mut self, row: usize, element: Element<'_>, since: i32) {
         match (&mut self.elements, element) {
-            (Elements::Bool(values), Element::Bool(value)) => values.push(u8::from(value)),
-            (Elements::Integer(values), Element::Integer(value)) => values.push(value),
-            (Elements::Date(values), Element::Date(value)) => values.push(value),
-            (Elements::Code(values), Element::Code(value)) => values.push(value),
-            (Elements::Text { offsets, bytes }, Element::Text(value)) => {
-                bytes.extend_from_slice(value.as_bytes());
-                offsets.push(bytes.len() as u32);
+            (Elements::Bool(values), Element::Bool(value)) => put(values, row, u8::from(value)),
+            (Elements::Integer(values), Element::Integer(value)) => put(values, row, value),
+            (Elements::Date(values), Element::Date(value)) => put(values, row, value),
+            (Elements::Code(values), Element::Code(value)) => put(values, row, value),
+            (elements @ Elements::Text { .. }, Element::Text(value)) => {
+                elements.resize(row);
+                if let Elements::Text { offsets, bytes } = elements {
+                    bytes.extend_from_slice(value.as_bytes());
+                    offsets.push(bytes.len() as u32);
+                }
             }
             // INVARIANT: values are checked against the type of their field before they get here.
-            (elements, _) => elements.push_absent(),
+            (Elements::Bool(_), _)
+            | (Elements::Integer(_), _)
+            | (Elements::Date(_), _)
+            | (Elements::Code(_), _)
+            | (Elements::Text { .. }, _) => return,
         }
+        if let Some(byte) = self.validity.get_mut(row / 8) {
+            *byte |= 1 << (row % 8);
+        }
+        put(&mut self.since, row, since);
+        self.dated |= since != abi::NO_DATE;
     }
 
-    fn finish(self) -> ColumnData {
-        ColumnData {
-            elements: self.elements,
-            validity: (!self.complete).then_some(self.validity),
-            since: self.dated.then_some(self.since),
-            constant: false,
+    fn unset(&mut self, row: usize) {
+        match &mut self.elements {
+            Elements::Bool(values) => put(values, row, 0),
+            Elements::Integer(values) => put(values, row, 0),
+            Elements::Date(values) => put(values, row, 0),
+            Elements::Code(values) => put(values, row, 0),
+            elements @ Elements::Text { .. } => elements.resize(row),
         }
+        if let Some(byte) = self.validity.get_mut(row / 8) {
+            *byte &= !(1 << (row % 8));
+        }
+        put(&mut self.since, row, abi::NO_DATE);
+    }
+
+    fn borrowed(&self, rows: usize, constant: bool) -> ColumnRef<'_> {
+        let values: usize = self.validity.iter().map(|byte| byte.count_ones() as usize).sum();
+        ColumnRef {
+            elements: &self.elements,
+            validity: (values != rows).then_some(self.validity.as_slice()),
+            since: self.dated.then_some(self.since.as_slice()),
+            constant,
+        }
+    }
+}
+
+fn put<T>(values: &mut [T], row: usize, value: T) {
+    if let Some(slot) = values.get_mut(row) {
+        *slot = value;
     }
 }

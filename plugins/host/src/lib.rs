@@ -3,7 +3,7 @@
 //! ```text
 //! folder ─ plugin.toml ──▶ Manifest ─┐
 //!        └ lib….so ──▶ Library ──────┴▶ Plugin ──▶ Registry
-//! facts ──▶ BatchBuilder ──▶ Batch ──▶ Plugin::assess ──▶ Vec<Findings>
+//! facts ──▶ BatchBuilder ──▶ Batch ──▶ Plugin::assess ──▶ Answer ──▶ RowFindings
 //! ```
 //!
 //! Invariants:
@@ -30,9 +30,10 @@ mod plugin;
 mod registry;
 mod seat;
 
-pub use batch::{Batch, BatchBuilder, Problem, RowFact};
+pub use answer::{Answer, Member, RowFindings};
+pub use batch::{Batch, BatchBuilder, FieldIndex, PlacedFact, Problem, RowFact};
 pub use breaker::Health;
 pub use error::{CallError, LoadCause, LoadFailure};
-pub use manifest::{Manifest, ManifestError, ManifestErrors};
+pub use manifest::{Manifest, ManifestError, ManifestErrors, Value};
 pub use plugin::{Figures, Limits, Mode, Plugin};
 pub use registry::{Registry, Sources};

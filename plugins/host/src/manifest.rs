@@ -15,6 +15,7 @@ use linli_core::invalid::Invalid;
 use linli_core::resident::{FactValue, FieldClass};
 use linli_core::standard::Standard;
 use linli_core::text::Label;
+use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
 
 /// Largest manifest, in bytes: the bundled ones take a tenth of it.
@@ -266,7 +267,12 @@ impl Field {
     /// # Errors
     /// Why it does not fit.
     pub fn check(&self, value: &FactValue) -> Result<(), Invalid> {
-        check(self.kind, self.range, &self.values, value)
+        element(self.kind, self.range, &self.values, value.into()).map(drop)
+    }
+
+    /// A fact as an element of the field's column.
+    pub(crate) fn element<'v>(&self, value: Value<'v>) -> Result<Element<'v>, Invalid> {
+        element(self.kind, self.range, &self.values, value)
     }
 }
 
@@ -276,29 +282,80 @@ impl Parameter {
     /// # Errors
     /// Why it does not fit.
     pub fn check(&self, value: &FactValue) -> Result<(), Invalid> {
-        check(self.kind, self.range, &self.values, value)
+        self.element(value).map(drop)
+    }
+
+    /// A value as an element of the parameter's column.
+    pub(crate) fn element<'v>(&self, value: &'v FactValue) -> Result<Element<'v>, Invalid> {
+        element(self.kind, self.range, &self.values, value.into())
     }
 }
 
-fn check(
+/// The value of a fact, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A civil date.
+    Date(CivilDate),
+    /// One of the field's values.
+    Code(&'a str),
+    /// A text.
+    Text(&'a str),
+}
+
+impl<'a> From<&'a FactValue> for Value<'a> {
+    fn from(value: &'a FactValue) -> Self {
+        match value {
+            FactValue::Bool(yes) => Self::Bool(*yes),
+            FactValue::Integer(number) => Self::Integer(*number),
+            FactValue::Date(date) => Self::Date(*date),
+            FactValue::Code(code) => Self::Code(code),
+            FactValue::Text(text) => Self::Text(text),
+        }
+    }
+}
+
+/// A value that fits its column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Element<'a> {
+    Bool(bool),
+    Integer(i64),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// The code's ordinal.
+    Code(u32),
+    Text(&'a str),
+}
+
+fn element<'v>(
     kind: FieldType,
     range: Option<(i64, i64)>,
     values: &[CodeValue],
-    value: &FactValue,
-) -> Result<(), Invalid> {
+    value: Value<'v>,
+) -> Result<Element<'v>, Invalid> {
     match (kind, value) {
-        (FieldType::Bool, FactValue::Bool(_)) | (FieldType::Date, FactValue::Date(_)) => Ok(()),
-        (FieldType::Integer, FactValue::Integer(number)) => match range {
-            Some((min, _)) if *number < min => Err(Invalid::TooSmall { min }),
-            Some((_, max)) if *number > max => Err(Invalid::TooLarge { max }),
-            Some(_) | None => Ok(()),
+        (FieldType::Bool, Value::Bool(yes)) => Ok(Element::Bool(yes)),
+        (FieldType::Date, Value::Date(date)) => Ok(Element::Date(date.days())),
+        (FieldType::Integer, Value::Integer(number)) => match range {
+            Some((min, _)) if number < min => Err(Invalid::TooSmall { min }),
+            Some((_, max)) if number > max => Err(Invalid::TooLarge { max }),
+            Some(_) | None => Ok(Element::Integer(number)),
         },
-        (FieldType::Code, FactValue::Code(code)) if values.iter().any(|known| known.code == *code) => Ok(()),
-        (FieldType::Code, FactValue::Code(_)) => Err(Invalid::Unknown),
-        (FieldType::Text, FactValue::Text(text)) if text.chars().count() > TEXT_FACT_CHARS_MAX => {
+        (FieldType::Code, Value::Code(code)) => values
+            .iter()
+            .position(|known| known.code == code)
+            .map(|ordinal| Element::Code(ordinal as u32))
+            .ok_or(Invalid::Unknown),
+        // A text of no more bytes has no more characters.
+        (FieldType::Text, Value::Text(text))
+            if text.len() > TEXT_FACT_CHARS_MAX && text.chars().count() > TEXT_FACT_CHARS_MAX =>
+        {
             Err(Invalid::TooLong { max: TEXT_FACT_CHARS_MAX })
         }
-        (FieldType::Text, FactValue::Text(_)) => Ok(()),
+        (FieldType::Text, Value::Text(text)) => Ok(Element::Text(text)),
         (FieldType::Bool | FieldType::Integer | FieldType::Date | FieldType::Code | FieldType::Text, _) => {
             Err(Invalid::FactType)
         }

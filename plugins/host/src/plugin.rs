@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use linli_core::assessment::{FactIssue, Findings, PluginStamp};
+use linli_core::assessment::{FactIssue, PluginStamp};
 use linli_core::standard::Origin;
 use linli_plugin_abi as abi;
 
-use crate::answer;
-use crate::batch::{Batch, BatchBuilder};
+use crate::answer::{self, Answer, Said};
+use crate::batch::{Batch, BatchBuilder, FieldIndex, Places};
 use crate::breaker::{Breaker, Health};
 use crate::error::CallError;
 use crate::instance::Question;
@@ -42,12 +42,13 @@ pub enum Mode {
     InProcess,
 }
 
-/// Checks records against manifest and batch, and gives the answer of every row.
-type ReadAnswer<T> = fn(&Manifest, &Batch, Vec<abi::Finding>) -> Result<Vec<T>, CallError>;
+/// Checks what was said against manifest and batch, and gives the answer.
+type ReadAnswer<T> = fn(&Arc<Manifest>, Batch, Said) -> Result<T, CallError>;
 
 /// A loaded plugin. Calls block until the answer or the deadline; any number of threads may call.
 pub struct Plugin {
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
+    places: Places,
     stamp: Arc<PluginStamp>,
     path: PathBuf,
     library: &'static Library,
@@ -116,7 +117,8 @@ impl Plugin {
         // Libraries are never unloaded, so their descriptions live for ever too.
         let library: &'static Library = Box::leak(Box::new(library));
         let seat = Seat::InProcess(Pool::new(library, limits));
-        Self { manifest, stamp, path: path.to_owned(), library, seat, tally: Mutex::default() }
+        let (places, manifest) = (Places::new(&manifest), Arc::new(manifest));
+        Self { manifest, places, stamp, path: path.to_owned(), library, seat, tally: Mutex::default() }
     }
 
     /// What it declares.
@@ -158,15 +160,20 @@ impl Plugin {
 
     /// An empty batch for this plugin.
     pub fn batch(&self) -> BatchBuilder<'_> {
-        BatchBuilder::new(&self.manifest, Arc::clone(&self.stamp))
+        BatchBuilder::new(&self.manifest, &self.places, Arc::clone(&self.stamp))
+    }
+
+    /// The place of a field that it declares, for [`BatchBuilder::push_placed`].
+    pub fn field_index(&self, code: &str) -> Option<FieldIndex> {
+        self.places.find(code)
     }
 
     /// What follows from the facts: findings for every row, in row order.
     ///
     /// # Errors
     /// [`CallError`]; then nothing is known about any row of the batch.
-    pub fn assess(&self, batch: Batch, deadline: Duration) -> Result<Vec<Findings>, CallError> {
-        self.call(Question::Assess, batch, deadline, answer::findings)
+    pub fn assess(&self, batch: Batch, deadline: Duration) -> Result<Answer, CallError> {
+        self.call(Question::Assess, batch, deadline, Answer::read)
     }
 
     /// Which facts are not acceptable: issues for every row, in row order.
@@ -197,7 +204,7 @@ impl Plugin {
         batch: Batch,
         deadline: Duration,
         read: ReadAnswer<T>,
-    ) -> Result<Vec<T>, CallError> {
+    ) -> Result<T, CallError> {
         if *batch.stamp != *self.stamp {
             return Err(CallError::WrongPlugin);
         }
@@ -213,11 +220,12 @@ impl Plugin {
             Health::Resting { retry_in } => return Err(CallError::Resting { retry_in }),
             Health::Stopped => return Err(CallError::Stopped),
         }
+        let rows = batch.len();
         let answer = self
             .seat
             .ask(question, batch, deadline)
-            .and_then(|(batch, records)| read(&self.manifest, &batch, records));
-        self.note(started, answer.as_ref().map(Vec::len));
+            .and_then(|(batch, records)| read(&self.manifest, batch, Said { records, manual: Vec::new() }));
+        self.note(started, answer.as_ref().map(|_| rows));
         answer
     }
 

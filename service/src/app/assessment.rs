@@ -14,7 +14,7 @@ use linli_core::membership::{self, Basis, Membership, MembershipChange, Reassess
 use linli_core::resident::{Fact, FactValue, Resident};
 use linli_core::text::Label;
 use linli_core::time::{CivilDate, Instant};
-use linli_plugin_host::{Manifest, Plugin, RowFact};
+use linli_plugin_host::{Answer as Answered, Manifest, Plugin, RowFact};
 use linli_store::{ChangeSet, StoredAssessment};
 
 use super::file::{OpenedFile, current_facts, require_active, touches_file};
@@ -131,7 +131,7 @@ pub(super) struct PluginAnswer {
     plugin: Arc<Plugin>,
     /// When the site last set the plugin's parameters.
     parameters_at: Option<Instant>,
-    findings: Option<Vec<Findings>>,
+    findings: Option<Answered>,
 }
 
 impl App {
@@ -262,7 +262,7 @@ impl App {
             let stamp = answer.plugin.stamp();
             let known = state.assessments.iter().position(|stored| stored.assessment.plugin.id == stamp.id);
             let previous = known.and_then(|known| state.assessments.get(known)).cloned();
-            let Some(findings) = answer.findings.as_ref().and_then(|findings| findings.get(at)) else {
+            let Some(row) = answer.findings.as_ref().and_then(|findings| findings.row(at)) else {
                 state.missing.push(stamp.id.clone());
                 // Its last answer stays in force; upkeep finds it by its day and asks again. Of a file that it never
                 // saw, an empty answer says so.
@@ -288,6 +288,7 @@ impl App {
                 }
                 continue;
             };
+            let findings = row.to_findings();
             let manifest = answer.plugin.manifest();
             let groups: Vec<GroupCode> = manifest.groups.iter().map(|group| group.code.clone()).collect();
             let read: Vec<Fact> =
@@ -317,7 +318,7 @@ impl App {
                     resident: resident.id.clone(),
                     plugin: stamp.clone(),
                     assessed_at: work.now,
-                    findings: findings.clone(),
+                    findings,
                 },
                 stale: false,
                 version: previous.map_or(1, |previous| previous.version + 1),
@@ -547,8 +548,9 @@ async fn call(
     parameters: &BTreeMap<String, FactValue>,
     today: CivilDate,
     rows: &[Row],
-) -> Option<Vec<Findings>> {
+) -> Option<Answered> {
     let mut batch = plugin.batch();
+    batch.reserve(rows.len());
     let id = plugin.stamp().id.as_str();
     if let Err(problems) = batch.parameters(parameters) {
         tracing::error!(

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use linli_plugin_host::{Limits, LoadFailure, Registry, Sources};
+use linli_core::assessment::Findings;
+use linli_plugin_host::{Answer, Limits, LoadFailure, Registry, Sources};
 
 /// The elderly plugin's library and manifest.
 pub(crate) fn elderly() -> (PathBuf, PathBuf) {
@@ -93,6 +94,11 @@ pub(crate) fn loaded_within(name: &str, (library, manifest): (PathBuf, PathBuf),
     let registry = Registry::load(&Sources { folders: vec![folder], development: false, limits });
     assert_eq!(registry.failures(), &[] as &[LoadFailure]);
     registry
+}
+
+/// What an answer says, row by row.
+pub(crate) fn findings(answer: &Answer) -> Vec<Findings> {
+    answer.rows().map(|(_, row)| row.to_findings()).collect()
 }
 
 fn plugins() -> PathBuf {

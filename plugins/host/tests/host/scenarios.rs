@@ -36,7 +36,14 @@ fn the_loaded_plugins_agree_with_their_scenarios() {
         let cases = testing::parse(&table);
         let at_least = if folder.starts_with("examples/") { 10 } else { 25 };
         assert!(cases.len() >= at_least, "{id}: {}", cases.len());
-        let findings = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
+        let answer = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
+        assert_eq!((answer.len(), answer.manual()), (cases.len(), [].as_slice()));
+        let findings = build::findings(&answer);
+        for ((_, row), findings) in answer.rows().zip(&findings) {
+            assert!(
+                row.says(findings) && (findings == &Findings::default() || !row.says(&Findings::default()))
+            );
+        }
         let issues = plugin.validate(batch(plugin, &cases), DEADLINE).unwrap();
         let mut wrong = Vec::new();
         for ((case, findings), issues) in cases.iter().zip(&findings).zip(&issues) {
@@ -72,14 +79,14 @@ fn the_place_in_a_batch_does_not_matter() {
     let registry = build::loaded("places", build::elderly());
     let plugin = registry.plugin("cn.linli.elderly").unwrap();
     let mut cases = testing::parse(include_str!("../../../elderly/scenarios.txt"));
-    let straight = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
+    let straight = build::findings(&plugin.assess(batch(plugin, &cases), DEADLINE).unwrap());
     cases.reverse();
-    let mut turned = plugin.assess(batch(plugin, &cases), DEADLINE).unwrap();
+    let mut turned = build::findings(&plugin.assess(batch(plugin, &cases), DEADLINE).unwrap());
     turned.reverse();
     assert_eq!(straight, turned);
     // Far more residents than a sink has room for at first.
     let many: Vec<Case> = cases.iter().cycle().take(20_000).cloned().collect();
-    let answer = plugin.assess(batch(plugin, &many), DEADLINE).unwrap();
+    let answer = build::findings(&plugin.assess(batch(plugin, &many), DEADLINE).unwrap());
     for (index, findings) in answer.iter().enumerate() {
         assert_eq!(Some(findings), straight.iter().rev().nth(index % cases.len()));
     }
