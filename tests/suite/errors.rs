@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use linli_core::text::Language;
 use linli_proto::v1;
 use linli_service::grpc::status;
 use prost::Message;
@@ -10,7 +9,7 @@ use tonic::{Code, Status};
 
 use crate::harness::client::Client;
 use crate::harness::estate::{elder, identity_number, mask, request_id};
-use crate::harness::server::{Data, Server};
+use crate::harness::server::{Child, Data, Server};
 use crate::harness::{Refusal, refused, until};
 
 /// Holds that every reason of the public enum was produced, each with its code and words.
@@ -188,10 +187,7 @@ async fn every_reason_is_produced() {
     clocks_queues_and_deadlines(&mut produced).await;
     a_plugin_that_is_not_there(&mut produced).await;
 
-    // A process without its root key does not start in this version, so no call can be answered with it.
-    let sealed = |language| status::status(&linli_service::error::Error::Sealed, language, "r1");
-    let answers = (sealed(Language::En), sealed(Language::Zh));
-    produced.note("SERVER_SEALED", Code::Unavailable, false, answers);
+    without_its_root_key(&mut produced).await;
 
     let reasons = (1..).map_while(|number| v1::ErrorReason::try_from(number).ok());
     let all: BTreeSet<String> = reasons.map(|reason| status::reason_name(reason).to_owned()).collect();
@@ -254,6 +250,15 @@ async fn a_plugin_that_is_not_there(produced: &mut Produced) {
         v1::GetPluginParametersRequest { name: "sites/s1/pluginParameters/cn.example.other".to_owned() };
     refused(client.ask(unknown).await, "NOT_FOUND");
     server.stop().await;
+}
+
+async fn without_its_root_key(produced: &mut Produced) {
+    let data = Server::start().await.stop().await;
+    std::fs::remove_file(data.root_key()).unwrap();
+    let server = Child::start(data);
+    let refusals = both!(server.client(), v1::ListSitesRequest::default());
+    produced.note("SERVER_SEALED", Code::Unavailable, false, refusals);
+    server.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -36,6 +36,7 @@ mod record;
 mod repetition;
 mod resident;
 mod roster;
+mod sealed;
 mod site;
 mod upkeep;
 mod weeks;

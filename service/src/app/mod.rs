@@ -21,6 +21,7 @@ pub mod pause;
 pub mod plugin;
 pub mod record;
 pub mod resident;
+pub mod sealed;
 pub mod site;
 pub mod tenure;
 pub mod upkeep;

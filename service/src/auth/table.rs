@@ -7,6 +7,9 @@ use linli_core::resident::FieldClass;
 /// The RPC that assesses a file: the one that the server calls in its own name.
 pub const ASSESS: &str = "linli.v1.ResidentService/AssessResident";
 
+/// The RPC that says what the server is: the one that a sealed server answers, too.
+pub const SERVER_INFO: &str = "linli.v1.AdminService/GetServerInfo";
+
 /// One RPC.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Method {
@@ -51,7 +54,7 @@ const WORK: &[FieldClass] = &[Contact, Care];
 /// Every RPC of `linli.v1`, sorted by path.
 pub const METHODS: &[Method] = &[
     method("linli.v1.AdminService/AdvanceClock", Server, Write, NOTHING),
-    method("linli.v1.AdminService/GetServerInfo", Server, Read, NOTHING),
+    method(SERVER_INFO, Server, Read, NOTHING),
     method("linli.v1.CareRecordService/ConfirmSafety", Site, Write, NOTHING),
     method("linli.v1.CareRecordService/CorrectRecord", Site, Write, RECORDS),
     method("linli.v1.CareRecordService/EvaluateRecord", Site, Write, RECORDS),

@@ -139,9 +139,10 @@ impl From<AssembleError> for Failure {
     fn from(err: AssembleError) -> Self {
         match err {
             AssembleError::Store(_) => Self::Store(err.to_string()),
-            AssembleError::Secret(_) | AssembleError::RootKey(_) | AssembleError::Unprotected(_) => {
-                Self::Usage(err.to_string())
-            }
+            AssembleError::Secret(_)
+            | AssembleError::Sealed(_)
+            | AssembleError::RootKey(_)
+            | AssembleError::Unprotected(_) => Self::Usage(err.to_string()),
             AssembleError::Plugins(_) | AssembleError::Remember(_) | AssembleError::NoRandomness => {
                 Self::Failed(err.to_string())
             }

@@ -6,14 +6,17 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{ConfigFile, Failure, say};
-use crate::config::{Address, Config, Flags};
-use crate::server::assemble::{Assembled, Tokens, assemble};
+use crate::config::{Address, Config, Flags, SecretRef};
+use crate::server::assemble::{AssembleError, Assembled, Credentials, Tokens, assemble_for, sealed_parts};
 use crate::server::process::{self, Signals};
 use crate::server::{self, Bound, StartError, limits};
 use crate::telemetry;
 
 /// How often the store is asked whether its disk has failed.
 const STORE_CHECK: Duration = Duration::from_millis(250);
+
+/// How often a sealed server looks for its root key.
+const KEY_CHECK: Duration = Duration::from_secs(1);
 
 /// Serve the gRPC API.
 #[derive(Debug, Args)]
@@ -61,10 +64,7 @@ impl Serve {
             Signals::new().map_err(|err| Failure::Failed(format!("no signal handlers: {err}")))?;
         limits::print(&config.server);
         let bound = self.bind(&mut config).await?;
-        let assembled = tokio::select! {
-            assembled = assemble(&config) => assembled?,
-            () = signals.end() => return Err(Failure::Failed("ended by a signal before it served".into())),
-        };
+        let Some((bound, assembled)) = open(bound, config, &mut signals).await? else { return Ok(()) };
         let running = bound.start(assembled.parts()).await?;
         announce(running.address(), running.admin_address(), assembled.tokens.as_ref());
         let store_failed = tokio::select! {
@@ -112,6 +112,89 @@ impl Serve {
             }
             _ => bound,
         }
+    }
+}
+
+/// Opens what the configuration names. Without the root key it serves sealed until the key is there; `None`: it was
+/// ended meanwhile.
+async fn open(
+    bound: Bound,
+    mut config: Config,
+    signals: &mut Signals,
+) -> Result<Option<(Bound, Assembled)>, Failure> {
+    let credentials = Credentials::new(&config)?;
+    let opened = tokio::select! {
+        opened = assemble_for(&config, &credentials) => opened,
+        () = signals.end() => return Err(Failure::Failed("ended by a signal before it served".into())),
+    };
+    let why = match opened {
+        Ok(assembled) => return Ok(Some((bound, assembled))),
+        Err(AssembleError::Sealed(why)) => why,
+        Err(error) => return Err(error.into()),
+    };
+    // The same places again once the key is there.
+    config.server.listen = bound.address().clone();
+    config.server.admin_listen = bound.admin_address();
+    let sealed = bound.start(sealed_parts(&config, &credentials)).await?;
+    tracing::error!("running sealed, no file can be read: the root key is not there: {why}");
+    tracing::warn!("{}", how_to_unseal(&config.keys));
+    say("sealed: the root key is not there");
+    announce(sealed.address(), sealed.admin_address(), credentials.tokens.as_ref());
+    let opened = tokio::select! {
+        opened = unsealed(&config, &credentials) => Some(opened),
+        () = signals.end() => None,
+    };
+    let ended = sealed.stop().await;
+    let Some(opened) = opened else {
+        tracing::info!(cut = ended.cut, "stopped");
+        return Ok(None);
+    };
+    let assembled = opened?;
+    tracing::info!("unsealed");
+    Ok(Some((server::bind(&config.server).await?, assembled)))
+}
+
+/// Waits until the root key is there, and opens everything with it. A key that does not fit is said aloud and leaves
+/// the server sealed until its file changes.
+async fn unsealed(config: &Config, credentials: &Credentials) -> Result<Assembled, AssembleError> {
+    let mut tick = tokio::time::interval(KEY_CHECK);
+    let mut tried = None;
+    loop {
+        tick.tick().await;
+        let found = written_at(&config.keys);
+        if found.is_none() || found == tried {
+            continue;
+        }
+        match assemble_for(config, credentials).await {
+            // Gone again, or not yet to be read.
+            Err(AssembleError::Sealed(_)) => {}
+            Err(error @ AssembleError::RootKey(_)) => {
+                tracing::error!("still sealed: {error}");
+                tried = found;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// What an operator does about a missing root key.
+fn how_to_unseal(keys: &SecretRef) -> String {
+    match keys {
+        SecretRef::File(path) => format!(
+            "to unseal: put the root key at `{}`, mode 0600, readable by this process; it goes on by itself",
+            path.display()
+        ),
+        SecretRef::Environment(name) => {
+            format!("to unseal: set the environment variable `{name}` and start again")
+        }
+    }
+}
+
+/// When the file of the root key was written; `None` where there is none.
+fn written_at(keys: &SecretRef) -> Option<std::time::SystemTime> {
+    match keys {
+        SecretRef::File(path) => std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok(),
+        SecretRef::Environment(_) => None,
     }
 }
 

@@ -22,6 +22,7 @@ mod pause;
 mod plugin;
 mod record;
 mod resident;
+mod sealed;
 mod site;
 
 use std::future::Future;
@@ -41,6 +42,7 @@ use linli_core::invalid::Invalid;
 use linli_proto::v1;
 
 pub use linli_proto::FILE_DESCRIPTOR_SET;
+pub use sealed::sealed_routes;
 
 /// Largest message a client may send, in bytes; see `server::limits` for the other limits.
 pub const MESSAGE_MAX_BYTES: usize = 1024 * 1024;

@@ -2,8 +2,10 @@
 //!
 //! Three fixed answers need no HTTP library: one request a connection, read to its empty line, answered, closed.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -13,14 +15,21 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::limits::{ACCEPT_REST, ADMIN_CONNECTIONS, ADMIN_REQUEST_BYTES, ADMIN_TIMEOUT};
+use super::limits::{ACCEPT_REST, ADMIN_CONNECTIONS, ADMIN_REQUEST_BYTES, ADMIN_TIMEOUT, PROBE_TIMEOUT};
 use super::metrics::Metrics;
+
+/// Asks whether what calls depend on answers now.
+pub type Probe = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// What the listener tells; filled in while the server starts.
 #[derive(Default)]
 pub(super) struct State {
     /// Whether calls are answered now.
     pub(super) ready: AtomicBool,
+    /// Whether the process lacks its root key.
+    pub(super) sealed: AtomicBool,
+    /// Whether the store answers, from the moment when there is one.
+    pub(super) probe: OnceLock<Probe>,
     /// The figures, from the moment when there are any.
     pub(super) metrics: OnceLock<Arc<Metrics>>,
 }
@@ -73,7 +82,13 @@ async fn exchange(mut stream: TcpStream, state: &State) -> io::Result<()> {
             return Ok(());
         }
     }
-    let (status, kind, body) = answer(&request, state);
+    // Only who asks for readiness waits for the store.
+    let probe = state.probe.get().filter(|_| path(&request) == b"/readyz");
+    let answers = match probe {
+        Some(probe) => timeout(PROBE_TIMEOUT, probe()).await.unwrap_or(false),
+        None => true,
+    };
+    let (status, kind, body) = answer(&request, state, answers);
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\ncache-control: no-store\r\n\
@@ -86,19 +101,34 @@ async fn exchange(mut stream: TcpStream, state: &State) -> io::Result<()> {
     stream.shutdown().await
 }
 
-/// Status line, content type and body.
-fn answer(request: &[u8], state: &State) -> (&'static str, &'static str, String) {
-    const TEXT: &str = "text/plain; charset=utf-8";
+/// The words of the request's first line.
+fn words(request: &[u8]) -> impl Iterator<Item = &[u8]> {
     let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    line.split(|byte| *byte == b' ')
+}
+
+/// The path that is asked for, without its query.
+fn path(request: &[u8]) -> &[u8] {
+    let path = words(request).nth(1).unwrap_or_default();
+    path.split(|byte| *byte == b'?').next().unwrap_or_default()
+}
+
+/// Status line, content type and body. `store_answers`: what the probe said.
+fn answer(request: &[u8], state: &State, store_answers: bool) -> (&'static str, &'static str, String) {
+    const TEXT: &str = "text/plain; charset=utf-8";
+    const UNAVAILABLE: &str = "503 Service Unavailable";
+    let method = words(request).next().unwrap_or_default();
     if method != b"GET" && method != b"HEAD" {
         return ("405 Method Not Allowed", TEXT, "GET or HEAD only\n".into());
     }
-    match path.split(|byte| *byte == b'?').next().unwrap_or_default() {
+    match path(request) {
         b"/healthz" => ("200 OK", TEXT, "alive\n".into()),
-        b"/readyz" if state.ready.load(Ordering::Acquire) => ("200 OK", TEXT, "ready\n".into()),
-        b"/readyz" => ("503 Service Unavailable", TEXT, "not ready\n".into()),
+        b"/readyz" if state.sealed.load(Ordering::Acquire) => {
+            (UNAVAILABLE, TEXT, "not ready: sealed, the root key is missing\n".into())
+        }
+        b"/readyz" if !state.ready.load(Ordering::Acquire) => (UNAVAILABLE, TEXT, "not ready\n".into()),
+        b"/readyz" if !store_answers => (UNAVAILABLE, TEXT, "not ready: the store does not answer\n".into()),
+        b"/readyz" => ("200 OK", TEXT, "ready\n".into()),
         b"/metrics" => {
             let text = state.metrics.get().map(|metrics| metrics.text()).unwrap_or_default();
             ("200 OK", "text/plain; version=0.0.4; charset=utf-8", text)
@@ -115,7 +145,7 @@ mod tests {
     fn answers() {
         let state = State::default();
         let check = |request: &str, expect: &str| {
-            assert_eq!(answer(request.as_bytes(), &state).0, expect, "{request}");
+            assert_eq!(answer(request.as_bytes(), &state, true).0, expect, "{request}");
         };
         check("GET /healthz HTTP/1.1\r\n\r\n", "200 OK");
         check("HEAD /healthz HTTP/1.1\r\n\r\n", "200 OK");
@@ -126,5 +156,11 @@ mod tests {
         check("GET /secret HTTP/1.1\r\n\r\n", "404 Not Found");
         check("POST /healthz HTTP/1.1\r\n\r\n", "405 Method Not Allowed");
         check("\r\n\r\n", "405 Method Not Allowed");
+        let ready = |state: &State, answers| answer(b"GET /readyz HTTP/1.1\r\n\r\n", state, answers);
+        let away = ready(&state, false);
+        assert!(away.0.starts_with("503") && away.2.contains("store"), "{away:?}");
+        state.sealed.store(true, Ordering::Release);
+        let sealed = ready(&state, true);
+        assert!(sealed.0.starts_with("503") && sealed.2.contains("sealed"), "{sealed:?}");
     }
 }

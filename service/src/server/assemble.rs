@@ -1,4 +1,5 @@
-//! The composition root: opens keys, store and plugins, in this order, and puts the application together.
+//! The composition root: opens keys, store and plugins, in this order, and puts the application together. Without the
+//! root key nothing is opened: [`sealed_parts`] is what a server is made of then.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,9 +11,10 @@ use linli_plugin_host::{Registry, Sources};
 use linli_store::{NoRandomness, OpenError, Random, RootKey, Store, StoreConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Gauge, Gauges, Parts};
+use super::{Gauge, Gauges, Parts, Probe};
 use crate::app::App;
 use crate::app::catalog::Catalogue;
+use crate::app::sealed::Sealed;
 use crate::auth::gate::Gate;
 use crate::auth::policy::Policy;
 use crate::config::{Backend, Config, Plugins, Profile, SecretRef};
@@ -31,6 +33,30 @@ pub struct Assembled {
     upkeep: tokio::task::JoinHandle<()>,
 }
 
+/// Who may come in, for one run of the process.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The development tokens, where they are accepted.
+    pub tokens: Option<Tokens>,
+    gate: Arc<Gate>,
+}
+
+impl Credentials {
+    /// What the configuration accepts.
+    ///
+    /// # Errors
+    /// [`AssembleError::NoRandomness`].
+    pub fn new(config: &Config) -> Result<Self, AssembleError> {
+        if !config.development_token {
+            tracing::warn!("no credentials are accepted: this version knows development tokens only");
+            return Ok(Self { tokens: None, gate: Arc::new(Gate::closed()) });
+        }
+        let tokens = Tokens { member: token()?, outsider: token()? };
+        let gate = Arc::new(Gate::development(&tokens.member, &[&tokens.outsider]));
+        Ok(Self { tokens: Some(tokens), gate })
+    }
+}
+
 /// The tokens of a development server.
 #[derive(Clone)]
 pub struct Tokens {
@@ -46,8 +72,11 @@ pub enum AssembleError {
     /// A secret is missing or open to others.
     #[error("{0}")]
     Secret(String),
-    /// The root key is missing or wrong.
-    #[error("the root key cannot be used: {0}; `linli keys init` makes one where there is none")]
+    /// The root key is not there, or may not be read: a server runs sealed until it is.
+    #[error("the root key is not there: {0}; `linli keys init` makes one where there never was one")]
+    Sealed(String),
+    /// The root key is there and wrong.
+    #[error("the root key cannot be used: {0}")]
     RootKey(OpenError),
     /// The connection to PostgreSQL would not be protected.
     #[error("`store.postgres.{0}` must say `sslmode=verify-full` in the production profile")]
@@ -82,26 +111,22 @@ impl Random for OsRandom {
 /// # Errors
 /// The first thing that cannot be opened, and what to do about it.
 pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
+    assemble_for(config, &Credentials::new(config)?).await
+}
+
+/// As [`assemble`], for credentials that were given out before.
+///
+/// # Errors
+/// As [`assemble`].
+pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<Assembled, AssembleError> {
     let store = open_store(config).await?;
     let plugins = load_plugins(config).await?;
-    let system_clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let simulated = config.simulated_start.map(|start| Arc::new(SimulatedClock::new(start)));
-    let care_clock = match &simulated {
-        Some(clock) => Arc::clone(clock) as Arc<dyn Clock>,
-        None => Arc::clone(&system_clock),
-    };
+    let Clocks { care_clock, simulated, system_clock } = Clocks::new(config);
     let times = (care_clock.now(), system_clock.now());
     let absent_plugins = crate::app::plugin::remember(&store, &plugins, times)
         .await
         .map_err(|error| AssembleError::Remember(format!("{error:?}")))?;
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::new());
-    let (gate, tokens) = if config.development_token {
-        let tokens = Tokens { member: token()?, outsider: token()? };
-        (Gate::development(&tokens.member, &[&tokens.outsider]), Some(tokens))
-    } else {
-        tracing::warn!("no credentials are accepted: this version knows development tokens only");
-        (Gate::closed(), None)
-    };
     let app = App {
         store,
         catalogue: Arc::new(
@@ -121,7 +146,51 @@ pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
     let app = Arc::new(app);
     let keeper = Arc::clone(&app);
     let upkeep = tokio::spawn(async move { keeper.keep_up().await });
-    Ok(Assembled { app, tokens, gate: Arc::new(gate), upkeep })
+    let Credentials { tokens, gate } = credentials.clone();
+    Ok(Assembled { app, tokens, gate, upkeep })
+}
+
+/// What a server is made of that has no root key: it tells what it is, and refuses every other call.
+pub fn sealed_parts(config: &Config, credentials: &Credentials) -> Parts {
+    let Clocks { care_clock, simulated, system_clock } = Clocks::new(config);
+    let sealed = Sealed {
+        policy: Policy::new(),
+        care_clock,
+        clock_simulated: simulated.is_some(),
+        system_clock: Arc::clone(&system_clock),
+        backend: match config.store.backend {
+            Backend::Sqlite { .. } => "sqlite",
+            Backend::Postgres { .. } => "postgresql",
+        },
+    };
+    Parts {
+        routes: crate::grpc::sealed_routes(sealed),
+        descriptors: crate::grpc::FILE_DESCRIPTOR_SET,
+        gate: Arc::clone(&credentials.gate),
+        ids: Arc::new(RandomIds::new()),
+        clock: system_clock,
+        gauges: Arc::new(|| vec![sealed_gauge(true)]),
+        store: None,
+    }
+}
+
+/// The two clocks.
+struct Clocks {
+    care_clock: Arc<dyn Clock>,
+    simulated: Option<Arc<SimulatedClock>>,
+    system_clock: Arc<dyn Clock>,
+}
+
+impl Clocks {
+    fn new(config: &Config) -> Self {
+        let system_clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let simulated = config.simulated_start.map(|start| Arc::new(SimulatedClock::new(start)));
+        let care_clock = match &simulated {
+            Some(clock) => Arc::clone(clock) as Arc<dyn Clock>,
+            None => Arc::clone(&system_clock),
+        };
+        Self { care_clock, simulated, system_clock }
+    }
 }
 
 impl Assembled {
@@ -134,6 +203,7 @@ impl Assembled {
             ids: Arc::clone(&self.app.ids),
             clock: Arc::clone(&self.app.system_clock),
             gauges: gauges(&self.app),
+            store: Some(probe(&self.app)),
         }
     }
 
@@ -150,6 +220,7 @@ impl Assembled {
 /// # Errors
 /// As [`assemble`].
 pub async fn open_store(config: &Config) -> Result<Store, AssembleError> {
+    let root = root_key(config)?;
     let (migrate, profile) = (config.store.migrate, config.server.profile);
     let store = match &config.store.backend {
         Backend::Sqlite { path, readers } => {
@@ -163,32 +234,47 @@ pub async fn open_store(config: &Config) -> Result<Store, AssembleError> {
             migrate,
         },
     };
-    let root = root_key(&config.keys, profile)?;
     Store::open(store, root, Arc::new(OsRandom)).await.map_err(|err| match err {
         OpenError::WrongRootKey => AssembleError::RootKey(err),
         other => AssembleError::Store(other),
     })
 }
 
-/// The root key. In the development profile a missing file is made.
-fn root_key(keys: &SecretRef, profile: Profile) -> Result<RootKey, AssembleError> {
-    match (keys, profile) {
+/// The root key. In the development profile a missing file is made, unless there are data that it would not open.
+fn root_key(config: &Config) -> Result<RootKey, AssembleError> {
+    match (&config.keys, config.server.profile) {
         (SecretRef::Environment(_), _) => {
-            let text = keys.read().map_err(AssembleError::Secret)?;
+            let text = config.keys.read().map_err(AssembleError::Sealed)?;
             RootKey::from_hex(text.expose_secret()).map_err(AssembleError::RootKey)
         }
-        (SecretRef::File(path), Profile::Production) => {
-            RootKey::from_file(path).map_err(AssembleError::RootKey)
-        }
-        (SecretRef::File(path), Profile::Development) => {
-            let is_new = !path.exists();
+        (SecretRef::File(path), Profile::Development) if !path.exists() && !has_data(config) => {
             make_folder_of(path).map_err(AssembleError::RootKey)?;
             let root = RootKey::from_file_or_new(path, &OsRandom).map_err(AssembleError::RootKey)?;
-            if is_new {
-                tracing::info!(path = %path.display(), "made a root key: without it nothing can be read again");
-            }
+            tracing::info!(path = %path.display(), "made a root key: without it nothing can be read again");
             Ok(root)
         }
+        (SecretRef::File(path), Profile::Production | Profile::Development) => RootKey::from_file(path)
+            .map_err(|err| {
+                if is_out_of_reach(&err) {
+                    AssembleError::Sealed(err.to_string())
+                } else {
+                    AssembleError::RootKey(err)
+                }
+            }),
+    }
+}
+
+/// Whether a file is not there, or not for this process to read.
+fn is_out_of_reach(error: &OpenError) -> bool {
+    use std::io::ErrorKind::{NotFound, PermissionDenied};
+    matches!(error, OpenError::File { source, .. } if matches!(source.kind(), NotFound | PermissionDenied))
+}
+
+/// Whether a database lies there already. Of a server nobody knows before the key is there.
+fn has_data(config: &Config) -> bool {
+    match &config.store.backend {
+        Backend::Sqlite { path, .. } => path.exists(),
+        Backend::Postgres { .. } => false,
     }
 }
 
@@ -256,6 +342,25 @@ fn token() -> Result<String, AssembleError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// Whether the store answers.
+fn probe(app: &Arc<App>) -> Probe {
+    let app = Arc::downgrade(app);
+    Arc::new(move || {
+        let app = app.upgrade();
+        Box::pin(async move {
+            match app {
+                Some(app) => app.store.ready().await.is_ok(),
+                None => false,
+            }
+        })
+    })
+}
+
+fn sealed_gauge(sealed: bool) -> Gauge {
+    let help = "1 where the process lacks its root key.";
+    Gauge { name: "linli_sealed", help, value: f64::from(u8::from(sealed)) }
+}
+
 /// What the application's parts tell about themselves.
 fn gauges(app: &Arc<App>) -> Gauges {
     let app = Arc::clone(app);
@@ -263,6 +368,7 @@ fn gauges(app: &Arc<App>) -> Gauges {
         let figure = |name, help, value| Gauge { name, help, value };
         let failures = app.plugins.failures().len();
         vec![
+            sealed_gauge(false),
             figure("linli_plugins_loaded", "Plugins loaded.", as_figure(app.plugins.plugins().len())),
             figure("linli_plugins_failed", "Plugins that could not be loaded.", as_figure(failures)),
             figure(

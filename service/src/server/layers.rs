@@ -8,6 +8,7 @@ mod body;
 mod deadline;
 mod explain;
 mod panic;
+mod seal;
 mod shed;
 mod trace;
 
@@ -39,6 +40,7 @@ pub(super) type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, Infal
 /// What the layers work with.
 pub(super) struct Means {
     pub(super) gate: Arc<Gate>,
+    pub(super) sealed: bool,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
@@ -47,8 +49,8 @@ pub(super) struct Means {
 }
 
 /// Assembles the layers, the outermost first. The order is part of the design:
-/// everything is traced, even a refusal; a panic anywhere below is answered; no refusal waits; only who found a place
-/// is authenticated; what tonic refuses by itself is explained like everything else.
+/// everything is traced, even a refusal; a panic anywhere below is answered; no refusal waits; a sealed server asks
+/// nobody for credentials that it has no use for; only who found a place is authenticated; what tonic refuses by itself is explained like everything else.
 pub(super) fn stack(routes: Routes, means: &Means) -> Stack {
     let metrics = &means.metrics;
     let services = ServiceBuilder::new()
@@ -60,6 +62,7 @@ pub(super) fn stack(routes: Routes, means: &Means) -> Stack {
         .layer(around(panic::CatchPanic { metrics: Arc::clone(metrics) }))
         .layer(around(deadline::Deadline { timeouts: means.timeouts }))
         .layer(around(shed::Shed::new(means.limits.calls)))
+        .layer(around(seal::Seal { sealed: means.sealed }))
         .layer(around(admit::Admit { gate: Arc::clone(&means.gate) }))
         .layer(around(explain::Explain))
         .service(routes.prepare());

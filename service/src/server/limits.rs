@@ -35,6 +35,8 @@ pub const MESSAGE_BYTES: usize = crate::grpc::MESSAGE_MAX_BYTES;
 pub const ADMIN_REQUEST_BYTES: usize = 8 * 1024;
 /// Longest exchange with the admin listener.
 pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long `/readyz` waits for the store: half of what an exchange may take.
+pub const PROBE_TIMEOUT: Duration = Duration::from_millis(2500);
 /// Connections to the admin listener at a time.
 pub const ADMIN_CONNECTIONS: usize = 32;
 /// How long accepting rests when the process is out of file descriptors.

@@ -38,6 +38,11 @@ pub(super) enum Streams {
 /// The packages that need no credentials: they hold no data.
 const OPEN_PACKAGES: &[&str] = &["grpc.health.v1.", "grpc.reflection."];
 
+/// Whether a service needs no credentials.
+pub(super) fn is_open(service: &str) -> bool {
+    OPEN_PACKAGES.iter().any(|package| service.starts_with(package))
+}
+
 impl Methods {
     /// From encoded descriptor sets; one that does not decode adds nothing.
     pub(super) fn new(descriptors: &[&[u8]]) -> Self {
@@ -47,7 +52,7 @@ impl Methods {
         for file in files.flat_map(|set| set.file) {
             for service in &file.service {
                 let service_name = format!("{}.{}", file.package(), service.name());
-                let open = OPEN_PACKAGES.iter().any(|package| service_name.starts_with(package));
+                let open = is_open(&service_name);
                 for method in &service.method {
                     let streams = match (method.client_streaming(), method.server_streaming()) {
                         (_, true) => Streams::Answers,

@@ -32,6 +32,7 @@ use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+pub use admin::Probe;
 pub use metrics::{Gauge, Gauges};
 
 use crate::auth::gate::Gate;
@@ -58,6 +59,9 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Figures of other parts.
     pub gauges: Gauges,
+    /// Whether the store answers; `None`: the root key is not there, no store is open, and every call that needs one
+    /// is refused.
+    pub store: Option<Probe>,
 }
 
 /// Why a server does not start.
@@ -110,7 +114,8 @@ impl Bound {
         self.admin.as_ref().map(|admin| admin.address)
     }
 
-    /// Serves from now on: accepts connections and answers SERVING.
+    /// Serves from now on: accepts connections and answers SERVING. A sealed server (no store) answers NOT_SERVING for
+    /// every service of its own.
     ///
     /// # Errors
     /// [`StartError::Descriptors`].
@@ -130,6 +135,7 @@ impl Bound {
         }
         let means = Means {
             gate: parts.gate,
+            sealed: parts.store.is_none(),
             ids: parts.ids,
             clock: parts.clock,
             metrics: Arc::clone(&metrics),
@@ -147,9 +153,11 @@ impl Bound {
         if let Some(admin) = &admin {
             // Set once: a server starts once.
             let _ = admin.state.metrics.set(Arc::clone(&metrics));
+            admin.state.sealed.store(parts.store.is_none(), Ordering::Release);
+            let _ = parts.store.clone().map(|probe| admin.state.probe.set(probe));
         }
         let status = Readiness { health, metrics, admin };
-        status.set(true).await;
+        status.set(if parts.store.is_some() { Answers::Everything } else { Answers::HealthOnly }).await;
         let task = tokio::spawn(accept(listener, Arc::new(serving), places, phases));
         Ok(Running { address, status, phase, task, timeouts: settings.timeouts })
     }
@@ -185,7 +193,7 @@ impl Running {
     /// Ends in two phases: answers NOT_SERVING and waits for the notice to be seen; then accepts nobody, asks every
     /// connection to end and cuts those that have not by the deadline.
     pub async fn stop(self) -> Ended {
-        self.status.set(false).await;
+        self.status.set(Answers::Nothing).await;
         sleep(self.timeouts.notice).await;
         self.phase.send_replace(Phase::Draining);
         let mut task = self.task;
@@ -211,6 +219,17 @@ enum Phase {
     Closed,
 }
 
+/// What the server says that it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    /// Every call.
+    Everything,
+    /// Health and reflection: the process is sealed.
+    HealthOnly,
+    /// Nothing new: it ends.
+    Nothing,
+}
+
 /// Whether the server says that it serves, by gRPC health and by `/readyz`.
 struct Readiness {
     health: HealthReporter,
@@ -219,13 +238,18 @@ struct Readiness {
 }
 
 impl Readiness {
-    async fn set(&self, ready: bool) {
-        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+    async fn set(&self, answers: Answers) {
         for service in std::iter::once("").chain(self.metrics.methods.services()) {
+            let serves = match answers {
+                Answers::Everything => true,
+                Answers::HealthOnly => methods::is_open(service),
+                Answers::Nothing => false,
+            };
+            let status = if serves { ServingStatus::Serving } else { ServingStatus::NotServing };
             self.health.set_service_status(service, status).await;
         }
         if let Some(admin) = &self.admin {
-            admin.state.ready.store(ready, Ordering::Release);
+            admin.state.ready.store(answers == Answers::Everything, Ordering::Release);
         }
     }
 }

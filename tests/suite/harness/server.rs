@@ -106,6 +106,11 @@ impl Data {
         self.folder.path()
     }
 
+    /// The file of the root key.
+    pub fn root_key(&self) -> PathBuf {
+        self.folder().join("root.key")
+    }
+
     /// The SQLite file; its neighbours have its name with something appended.
     pub fn database(&self) -> PathBuf {
         self.folder().join("linli.db")
@@ -177,7 +182,16 @@ impl Server {
 
     /// The page of figures.
     pub fn metrics(&self) -> String {
-        http(&self.running.admin_address().expect("tests serve figures").to_string(), "/metrics")
+        page(&self.admin(), "/metrics")
+    }
+
+    /// What the admin listener answers for `/readyz`, head and body.
+    pub fn readiness(&self) -> String {
+        http(&self.admin(), "/readyz").expect("the listener answers")
+    }
+
+    fn admin(&self) -> String {
+        self.running.admin_address().expect("tests serve figures").to_string()
     }
 
     fn tokens(&self) -> &linli_service::server::assemble::Tokens {
@@ -309,7 +323,12 @@ impl Child {
 
     /// The page of figures.
     pub fn metrics(&self) -> String {
-        http(&self.admin, "/metrics")
+        page(&self.admin, "/metrics")
+    }
+
+    /// What the admin listener answers for a path, head and body; `None` while nobody listens.
+    pub fn http(&self, path: &str) -> Option<String> {
+        http(&self.admin, path)
     }
 
     /// Everything that it wrote so far, to both streams.
@@ -357,13 +376,19 @@ fn read(from: impl Read + Send + 'static, to: &Arc<Output>) {
     });
 }
 
-/// The body of a page of the admin listener.
-fn http(address: &str, path: &str) -> String {
+/// What an address answers for a path; `None` where nobody does.
+fn http(address: &str, path: &str) -> Option<String> {
     use std::io::Write;
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: linli\r\nConnection: close\r\n\r\n").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: linli\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// The body of a page of the admin listener.
+fn page(address: &str, path: &str) -> String {
+    let answer = http(address, path).expect("the listener answers");
     let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     body.to_owned()

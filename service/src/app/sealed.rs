@@ -1,0 +1,47 @@
+//! A server without its root key: it says what it is, and that is all it does.
+
+use std::sync::Arc;
+
+use linli_core::time::Clock;
+
+use super::admin::ServerInfo;
+use crate::auth::Call;
+use crate::auth::policy::{Facts, Policy};
+use crate::error::Result;
+
+/// What a process knows of itself before anything is opened.
+#[derive(Clone)]
+pub struct Sealed {
+    /// Who may do what.
+    pub policy: Policy,
+    /// The clock of the domain.
+    pub care_clock: Arc<dyn Clock>,
+    /// Whether it is simulated.
+    pub clock_simulated: bool,
+    /// The machine's clock.
+    pub system_clock: Arc<dyn Clock>,
+    /// `sqlite` or `postgresql`.
+    pub backend: &'static str,
+}
+
+impl Sealed {
+    /// What this server is. Nothing is opened, so the schema is not known and no plugin is loaded; a denial cannot be
+    /// audited either, and there is nothing that it could protect.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Denied`].
+    pub fn server_info(&self, call: &Call) -> Result<ServerInfo> {
+        self.policy.decide(call, Facts { site: None, epoch: 0 })?;
+        Ok(ServerInfo {
+            care_time: self.care_clock.now(),
+            system_time: self.system_clock.now(),
+            clock_simulated: self.clock_simulated,
+            backend: self.backend,
+            schema_version: String::new(),
+            calendar_years: linli_core::calendar::known_years().collect(),
+            sealed: true,
+            plugins_ready: 0,
+            plugins_unwell: 0,
+        })
+    }
+}
