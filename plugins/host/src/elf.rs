@@ -17,7 +17,11 @@ impl Refusal {
 }
 
 const PROGRAM_LOAD: u32 = 1;
+const SECTION_DYNAMIC: u32 = 6;
 const SECTION_DYNSYM: u32 = 11;
+const DYNAMIC_NEEDED: u64 = 1;
+const DYNAMIC_FLAGS: u64 = 30;
+const FLAG_STATIC_TLS: u64 = 0x10;
 const TYPE_SHARED: u16 = 3;
 
 /// Checks that `file` is a whole shared library for this machine.
@@ -64,29 +68,68 @@ pub(crate) fn check(file: &[u8]) -> Result<(), Refusal> {
 
 /// Whether the library exports a symbol of this name; the file must have passed [`check`].
 pub(crate) fn exports(file: &[u8], name: &str) -> bool {
-    let Some(header) = Header::read(file) else { return false };
+    symbols(file).exported.iter().any(|exported| exported == name)
+}
+
+/// What a library gives to others and takes from them.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    /// Names that it defines, sorted.
+    pub(crate) exported: Vec<String>,
+    /// Names that it uses, sorted.
+    pub(crate) imported: Vec<String>,
+    /// Libraries that it needs, in its order.
+    pub(crate) needed: Vec<String>,
+    /// Whether it is linked for static thread-local storage, of which a process has little.
+    pub(crate) static_tls: bool,
+}
+
+/// Reads the tables for the dynamic linker; the file must have passed [`check`].
+pub(crate) fn symbols(file: &[u8]) -> Symbols {
+    let mut found = Symbols::default();
+    let Some(header) = Header::read(file) else { return found };
     let section = |index: u64| slice(file, header.sections_off + index * u64::from(header.section_size), 64);
     for index in 0..u64::from(header.sections) {
-        let Some(table) = section(index).filter(|s| u32_at(s, 4) == Some(SECTION_DYNSYM)) else { continue };
-        let Some(names) =
-            u32_at(table, 40).and_then(|link| section(u64::from(link))).and_then(|s| body(file, s))
-        else {
-            continue;
-        };
-        let Some(symbols) = body(file, table) else { continue };
-        let found = symbols.chunks_exact(24).any(|symbol| {
-            let defined = u16_at(symbol, 6).is_some_and(|section| section != 0);
-            let text = u32_at(symbol, 0).and_then(|at| names.get(at as usize..));
-            defined
-                && text.is_some_and(|t| {
-                    t.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
-                })
-        });
-        if found {
-            return true;
+        let Some(table) = section(index) else { continue };
+        let linked = || u32_at(table, 40).and_then(|link| body(file, section(u64::from(link))?));
+        match u32_at(table, 4) {
+            Some(SECTION_DYNSYM) => {
+                let (Some(symbols), Some(names)) = (body(file, table), linked()) else { continue };
+                for symbol in symbols.chunks_exact(24) {
+                    let name =
+                        u32_at(symbol, 0).and_then(|at| text(names, u64::from(at))).unwrap_or_default();
+                    let defined = u16_at(symbol, 6).is_some_and(|section| section != 0);
+                    let list = if defined { &mut found.exported } else { &mut found.imported };
+                    if !name.is_empty() {
+                        list.push(name);
+                    }
+                }
+            }
+            Some(SECTION_DYNAMIC) => {
+                let (Some(entries), Some(names)) = (body(file, table), linked()) else { continue };
+                for entry in entries.chunks_exact(16) {
+                    let value = u64_at(entry, 8).unwrap_or_default();
+                    match u64_at(entry, 0) {
+                        Some(DYNAMIC_NEEDED) => found.needed.extend(text(names, value)),
+                        Some(DYNAMIC_FLAGS) => found.static_tls |= value & FLAG_STATIC_TLS != 0,
+                        Some(_) | None => {}
+                    }
+                }
+            }
+            Some(_) | None => {}
         }
     }
-    false
+    for list in [&mut found.exported, &mut found.imported] {
+        list.sort();
+        list.dedup();
+    }
+    found
+}
+
+fn text(names: &[u8], at: u64) -> Option<String> {
+    let rest = names.get(usize::try_from(at).ok()?..)?;
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    Some(String::from_utf8_lossy(rest.get(..end)?).into_owned())
 }
 
 struct Header {

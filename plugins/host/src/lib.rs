@@ -29,6 +29,7 @@ pub mod manifest;
 mod plugin;
 mod registry;
 mod seat;
+pub mod tools;
 
 pub use answer::{Answer, Member, RowFindings};
 pub use batch::{Batch, BatchBuilder, FieldIndex, PlacedFact, Problem, RowFact};

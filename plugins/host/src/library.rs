@@ -30,6 +30,7 @@ const ENTRY: &CStr = c"linli_plugin_entry_v1";
 /// A linked library whose entry was checked. Never unloaded.
 #[derive(Debug)]
 pub(crate) struct Library {
+    pub(crate) entry: abi::EntryFn,
     pub(crate) plugin: &'static abi::Plugin,
     /// The plugin's id once its manifest was read; for the log.
     pub(crate) name: String,
@@ -92,7 +93,7 @@ pub(crate) fn link(memory: OwnedFd) -> Result<Library, Refusal> {
     let plugin = unsafe { entry(abi::ABI_MAJOR, abi::ABI_MINOR) };
     let plugin = checked(plugin)?;
     let (manifest, build_info) = described(plugin)?;
-    Ok(Library { plugin, name: String::new(), manifest, build_info })
+    Ok(Library { entry, plugin, name: String::new(), manifest, build_info })
 }
 
 fn sealed(file: &[u8]) -> std::io::Result<OwnedFd> {

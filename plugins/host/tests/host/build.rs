@@ -37,24 +37,40 @@ pub(crate) fn faulty() -> (PathBuf, PathBuf) {
 
 /// The C plugin of `liar.c`, compiled with definitions such as `-DMAJOR=2`, with a manifest inside.
 pub(crate) fn liar(name: &str, definitions: &[&str], manifest: &str) -> PathBuf {
-    let folder = scratch(&format!("liar-{name}"));
+    compile("liar.c", &scratch(&format!("liar-{name}")), manifest, definitions)
+}
+
+/// Compiles a plugin in C with a manifest inside; its library in the folder.
+pub(crate) fn compile(
+    source: &str,
+    folder: &Path,
+    manifest: &str,
+    definitions: &[impl AsRef<std::ffi::OsStr>],
+) -> PathBuf {
     let bytes: Vec<String> = manifest.bytes().map(|byte| byte.to_string()).collect();
     let embedded = format!("static const unsigned char MANIFEST[] = {{{}}};\n", bytes.join(","));
     fs::write(folder.join("manifest.h"), embedded).unwrap();
-    let library = folder.join("libliar.so");
+    let library = folder.join("libplugin.so");
     let status = Command::new("cc")
         .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-I"])
-        .arg(&folder)
+        .arg(folder)
         .arg("-I")
         .arg(plugins().join("abi/include"))
         .args(definitions)
         .arg("-o")
         .arg(&library)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host/liar.c"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/host").join(source))
         .status()
         .expect("`cc` runs: a C compiler is needed for the tests");
-    assert!(status.success(), "liar.c compiles with {definitions:?}");
+    assert!(status.success(), "{source} compiles");
     library
+}
+
+/// An example of the host, which is a program.
+pub(crate) fn example(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| cargo(&["-p", "linli-plugin-host", "--example", name]));
+    profile().join("examples").join(name)
 }
 
 /// The manifest of the C plugin.

@@ -5,6 +5,7 @@
 
 mod build;
 mod calls;
+mod check;
 mod load;
 mod manifest;
 mod scenarios;

@@ -1,0 +1,11 @@
+//! Tools for those who write, check and install plugins: what `linli plugin` does, usable without the service.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`check`] | holds a plugin to every rule of the header, each in a process of its own |
+//! | [`scenario`] | runs a table of cases through a loaded plugin |
+//! | [`place`] | where manifest and library of a plugin are |
+
+pub mod check;
+pub mod place;
+pub mod scenario;
