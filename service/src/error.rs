@@ -4,6 +4,7 @@
 //! reason of the public enum; the internal half of [`Error::Internal`] never leaves the process.
 
 use linli_core::invalid::Invalid;
+use linli_core::text::Label;
 
 /// One field of a request that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,13 @@ pub enum Error {
     CalendarYearMissing(i32),
     /// A plugin that the answer needs cannot be called now.
     PluginUnavailable(String),
+    /// What lies in a plugin's folder cannot be loaded: why, and what to do.
+    PluginRefused(Label),
+    /// Another library lies in the plugin's folder than the one that was previewed.
+    PluginChanged,
+    /// By this version of a plugin less or something else would be owed: the groups and standards that the request
+    /// must name.
+    PluginDropsDuties(Vec<String>),
     /// Time can only be moved on a simulated clock.
     ClockNotSimulated,
     /// The message is larger than the server takes.

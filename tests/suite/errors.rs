@@ -11,6 +11,7 @@ use crate::harness::client::Client;
 use crate::harness::estate::{elder, identity_number, mask, request_id};
 use crate::harness::server::{Child, Data, Server};
 use crate::harness::{Refusal, refused, until};
+use crate::plugin_upgrade::Build;
 
 /// Holds that every reason of the public enum was produced, each with its code and words.
 #[derive(Default)]
@@ -249,6 +250,28 @@ async fn a_plugin_that_is_not_there(produced: &mut Produced) {
     let unknown =
         v1::GetPluginParametersRequest { name: "sites/s1/pluginParameters/cn.example.other".to_owned() };
     refused(client.ask(unknown).await, "NOT_FOUND");
+
+    let load = |name: &str, digest: &str| v1::LoadPluginRequest {
+        name: name.to_owned(),
+        digest: digest.to_owned(),
+        ..Default::default()
+    };
+    let other = "0".repeat(64);
+    let refusals = both!(client, load("plugins/cn.example.absent", &other));
+    produced.note("PLUGIN_REFUSED", Code::FailedPrecondition, false, refusals);
+    let refusals = both!(client, load("plugins/cn.linli.elderly", &other));
+    produced.note("PLUGIN_CHANGED", Code::Aborted, false, refusals);
+    server.stop().await;
+
+    let data = Data::installed();
+    let server = Server::on(data.clone()).await;
+    let client = server.client();
+    Build::installed(&data).version("0.2.0", "80", "1").put(&data);
+    let name = "plugins/cn.linli.elderly";
+    let seen = client.ask(v1::PreviewPluginRequest { name: name.to_owned(), ..Default::default() });
+    let digest = seen.await.unwrap().candidate.unwrap().digest;
+    let refusals = both!(client, load(name, &digest));
+    produced.note("PLUGIN_DROPS_DUTIES", Code::FailedPrecondition, false, refusals);
     server.stop().await;
 }
 

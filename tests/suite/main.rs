@@ -31,6 +31,7 @@ mod import;
 mod interop;
 mod obligation;
 mod plugin;
+mod plugin_upgrade;
 mod privacy;
 mod record;
 mod repetition;

@@ -217,26 +217,8 @@ impl App {
     ) -> Result<Vec<PluginAnswer>> {
         let parameters = self.store.plugin_parameters(site).await?;
         let mut answers = Vec::new();
-        for plugin in self.plugins.plugins() {
-            let set: BTreeMap<String, FactValue> = parameters
-                .iter()
-                .filter(|set| set.plugin == plugin.stamp().id)
-                .flat_map(|set| {
-                    set.values.iter().map(|(code, value)| (code.as_str().to_owned(), value.clone()))
-                })
-                // A parameter that a newer version of the plugin no longer accepts falls back to its default.
-                .filter(|(code, value)| {
-                    plugin.manifest().parameter(code).is_some_and(|known| known.check(value).is_ok())
-                })
-                .collect();
-            answers.push(PluginAnswer {
-                plugin: Arc::clone(plugin),
-                parameters_at: parameters
-                    .iter()
-                    .find(|s| s.plugin == plugin.stamp().id)
-                    .map(|s| s.updated_at),
-                findings: call(plugin, &set, today, rows).await,
-            });
+        for plugin in self.deployed().registry.plugins() {
+            answers.push(ask_one(plugin, &parameters, today, rows).await);
         }
         Ok(answers)
     }
@@ -262,7 +244,7 @@ impl App {
             let stamp = answer.plugin.stamp();
             let known = state.assessments.iter().position(|stored| stored.assessment.plugin.id == stamp.id);
             let previous = known.and_then(|known| state.assessments.get(known)).cloned();
-            let Some(row) = answer.findings.as_ref().and_then(|findings| findings.row(at)) else {
+            let Some(findings) = answer.about(at) else {
                 state.missing.push(stamp.id.clone());
                 // Its last answer stays in force; upkeep finds it by its day and asks again. Of a file that it never
                 // saw, an empty answer says so.
@@ -288,7 +270,6 @@ impl App {
                 }
                 continue;
             };
-            let findings = row.to_findings();
             let manifest = answer.plugin.manifest();
             let groups: Vec<GroupCode> = manifest.groups.iter().map(|group| group.code.clone()).collect();
             let read: Vec<Fact> =
@@ -327,7 +308,8 @@ impl App {
             replace(&mut state.assessments, stored);
         }
         // What a plugin said that is away stays in force, and is known to be old.
-        for absent in &self.absent_plugins {
+        let asked = |id: &PluginId| answers.iter().any(|answer| answer.plugin.stamp().id == *id);
+        for absent in self.deployed().absent.iter().filter(|absent| !asked(&absent.id)) {
             state.missing.push(absent.id.clone());
             let said =
                 state.assessments.iter().find(|stored| stored.assessment.plugin.id == absent.id).cloned();
@@ -434,18 +416,20 @@ impl App {
 
     /// The words of a rule's reason for a group.
     pub(super) fn coded_reason(&self, group: &GroupCode, reason: &ReasonCode) -> Option<Coded> {
-        let manifest = self.manifests().find(|manifest| manifest.group(group.as_str()).is_some())?;
+        let deployed = self.deployed();
+        let manifest = deployed.manifests().find(|manifest| manifest.group(group.as_str()).is_some())?;
         reason_of(manifest, reason)
     }
 
     /// The tags of a day with their words.
     pub(super) fn coded_tags(&self, state: &FileState, today: CivilDate) -> Vec<Coded> {
         let Some(attention) = state.attention_on(today) else { return Vec::new() };
+        let deployed = self.deployed();
         attention
             .tags
             .iter()
             .map(|tag| {
-                let found = self.manifests().find_map(|manifest| {
+                let found = deployed.manifests().find_map(|manifest| {
                     manifest.tag(tag.as_str()).map(|known| (known.title.clone(), manifest.id.clone()))
                 });
                 let (text, plugin) = found.unzip();
@@ -458,6 +442,7 @@ impl App {
     /// The cautions of the last answers with their words, each once.
     pub(super) fn coded_cautions(&self, state: &FileState) -> Vec<Coded> {
         let mut cautions: Vec<Coded> = Vec::new();
+        let deployed = self.deployed();
         for stored in &state.assessments {
             let id = &stored.assessment.plugin.id;
             for found in &stored.assessment.findings.cautions {
@@ -465,7 +450,7 @@ impl App {
                 if cautions.iter().any(|caution| caution.code == code) {
                     continue;
                 }
-                let manifest = self.manifests().find(|manifest| manifest.id == *id);
+                let manifest = deployed.manifests().find(|manifest| manifest.id == *id);
                 let known = manifest.and_then(|manifest| manifest.caution(code));
                 let text = known.map_or_else(|| Label::new(code, code), |caution| caution.text.clone());
                 cautions.push(Coded { code: code.to_owned(), text, plugin: Some(id.clone()) });
@@ -483,8 +468,9 @@ impl App {
         today: CivilDate,
     ) -> AssessmentView {
         let tier = state.found_tier().unwrap_or(Tier::General);
+        let deployed = self.deployed();
         let reasons = state.assessments.iter().flat_map(|stored| {
-            let manifest = self.manifests().find(|manifest| manifest.id == stored.assessment.plugin.id);
+            let manifest = deployed.manifests().find(|manifest| manifest.id == stored.assessment.plugin.id);
             let asked = stored.assessment.findings.tiers.iter().filter(move |found| found.tier == tier);
             asked.filter_map(move |found| reason_of(manifest?, &found.reason))
         });
@@ -513,7 +499,7 @@ impl App {
     async fn issues(&self, site: &SiteId, row: &Row, today: CivilDate) -> Result<Vec<(FieldCode, Coded)>> {
         let mut issues = Vec::new();
         let parameters = self.store.plugin_parameters(site).await?;
-        for plugin in self.plugins.plugins() {
+        for plugin in self.deployed().registry.plugins() {
             let set = parameters.iter().find(|set| set.plugin == plugin.stamp().id);
             let set =
                 set.map(|set| set.values.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone())).collect());
@@ -533,6 +519,37 @@ impl App {
             }
         }
         Ok(issues)
+    }
+}
+
+impl PluginAnswer {
+    /// What it says about the file at a place of the batch; `None`: nothing.
+    pub(super) fn about(&self, at: usize) -> Option<Findings> {
+        let row = self.findings.as_ref().and_then(|findings| findings.row(at))?;
+        Some(row.to_findings())
+    }
+}
+
+/// Asks one plugin about files of a site, by what the site has set.
+pub(super) async fn ask_one(
+    plugin: &Arc<Plugin>,
+    parameters: &[linli_store::PluginParameters],
+    today: CivilDate,
+    rows: &[Row],
+) -> PluginAnswer {
+    let set = parameters.iter().find(|set| set.plugin == plugin.stamp().id);
+    let values: BTreeMap<String, FactValue> = set
+        .iter()
+        .flat_map(|set| set.values.iter().map(|(code, value)| (code.as_str().to_owned(), value.clone())))
+        // A parameter that a newer version of the plugin no longer accepts falls back to its default.
+        .filter(|(code, value)| {
+            plugin.manifest().parameter(code).is_some_and(|known| known.check(value).is_ok())
+        })
+        .collect();
+    PluginAnswer {
+        plugin: Arc::clone(plugin),
+        parameters_at: set.map(|set| set.updated_at),
+        findings: call(plugin, &values, today, rows).await,
     }
 }
 

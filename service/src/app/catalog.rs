@@ -1,6 +1,7 @@
 //! What is promised to whom: the built-in catalogue and the groups and standards of the loaded plugins, in one view.
 //!
-//! The [`Catalogue`] is built once at start and shared by assessment, obligations and reports.
+//! The [`Catalogue`] is built at start and when a plugin is loaded or taken away, and shared by assessment, obligations
+//! and reports.
 
 use std::sync::Arc;
 
@@ -117,7 +118,7 @@ impl App {
     /// [`Error::NotFound`], [`Error::Denied`].
     pub async fn care_group(&self, call: &Call, code: &GroupCode) -> Result<Arc<CareGroup>> {
         self.begin(call, None).await?;
-        self.catalogue.group(code).cloned().ok_or(Error::NotFound(Thing::CareGroup))
+        self.deployed().catalogue.group(code).cloned().ok_or(Error::NotFound(Thing::CareGroup))
     }
 
     /// The care groups, by code.
@@ -126,7 +127,9 @@ impl App {
     /// [`Error::Denied`].
     pub async fn care_groups(&self, call: &Call, page: PageRequest) -> Result<Page<Arc<CareGroup>>> {
         self.begin(call, None).await?;
-        Ok(Page::of_sorted(self.catalogue.groups().iter().cloned(), &page, |group| group.code.as_str()))
+        Ok(Page::of_sorted(self.deployed().catalogue.groups().iter().cloned(), &page, |group| {
+            group.code.as_str()
+        }))
     }
 
     /// One standard, in the version in force today.
@@ -135,7 +138,8 @@ impl App {
     /// [`Error::NotFound`], [`Error::Denied`].
     pub async fn standard(&self, call: &Call, code: &StandardCode) -> Result<Arc<Standard>> {
         self.begin(call, None).await?;
-        let mut in_force = self.catalogue.in_force(self.catalogue_day()).into_iter();
+        let catalogue = &self.deployed().catalogue;
+        let mut in_force = catalogue.in_force(self.catalogue_day()).into_iter();
         let found = in_force.find(|standard| standard.code == *code);
         found.cloned().ok_or(Error::NotFound(Thing::Standard))
     }
@@ -151,10 +155,11 @@ impl App {
         page: PageRequest,
     ) -> Result<Page<Arc<Standard>>> {
         self.begin(call, None).await?;
-        if filter.group.as_ref().is_some_and(|group| self.catalogue.group(group).is_none()) {
+        let catalogue = &self.deployed().catalogue;
+        if filter.group.as_ref().is_some_and(|group| catalogue.group(group).is_none()) {
             return Err(invalid("care_group", Invalid::Unknown));
         }
-        let in_force = self.catalogue.in_force(self.catalogue_day()).into_iter().cloned();
+        let in_force = catalogue.in_force(self.catalogue_day()).into_iter().cloned();
         let wanted = in_force.filter(|standard| filter.holds(standard));
         Ok(Page::of_sorted(wanted, &page, |standard| standard.code.as_str()))
     }

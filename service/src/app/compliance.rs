@@ -71,7 +71,8 @@ impl App {
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::CalendarYearMissing`], [`Error::Denied`].
     pub async fn compliance_report(&self, call: &Call, wanted: &ReportRequest) -> Result<Report> {
         let work = self.begin(call, Some(&wanted.site)).await?;
-        let unknown = wanted.standards.iter().enumerate().filter(|(_, code)| !self.catalogue.knows(code));
+        let catalogue = &self.deployed().catalogue;
+        let unknown = wanted.standards.iter().enumerate().filter(|(_, code)| !catalogue.knows(code));
         let violations: Vec<Violation> = unknown
             .map(|(at, _)| Violation { field: format!("standards[{at}]"), why: Invalid::Unknown })
             .collect();

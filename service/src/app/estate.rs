@@ -125,7 +125,7 @@ impl<'a> Estate<'a> {
         let today = site.zone.date_of(now);
         // A site cannot define occasions yet: a standard around one of those has no day here.
         let known: Vec<_> =
-            app.catalogue.standards().iter().filter(|s| !has_site_occasion(s)).cloned().collect();
+            app.deployed().catalogue.standards().iter().filter(|s| !has_site_occasion(s)).cloned().collect();
         let timelines = Timeline::of_site(&known, &site.id);
         let first = range.start().min(today).plus_days(-LOOK_BACK_DAYS);
         let care = CareRange { from: site.zone.start_of(first), to: Instant::MAX };

@@ -252,8 +252,9 @@ impl App {
     /// Facts whose field no plugin declares, whose value the schema does not accept, or that begin in the future.
     fn check_facts(&self, facts: &[NewFact], today: CivilDate) -> Vec<Violation> {
         let mut violations = Vec::new();
+        let deployed = self.deployed();
         for (at, fact) in facts.iter().enumerate() {
-            match (self.field(&fact.field), &fact.value) {
+            match (deployed.field(&fact.field), &fact.value) {
                 (None, _) => {
                     violations.push(violation(format!("resident.facts[{at}].field"), Invalid::Unknown))
                 }
@@ -274,7 +275,7 @@ impl App {
 
     /// The class under which a fact is sealed: what its plugin's schema says, else the most sensitive one.
     pub(super) fn class_of(&self, field: &FieldCode) -> FieldClass {
-        self.field(field).map_or(FieldClass::Health, |field| field.class)
+        self.deployed().field(field).map_or(FieldClass::Health, |field| field.class)
     }
 
     /// Today in a site other than the call's.

@@ -434,7 +434,7 @@ impl App {
         today: CivilDate,
     ) -> Result<()> {
         for group in &row.groups {
-            if self.catalogue.group(group).is_none() {
+            if self.deployed().catalogue.group(group).is_none() {
                 return Err(Error::Invalid(vec![violation("care_groups", Invalid::Unknown)]));
             }
             if state.is_member(group, today) {

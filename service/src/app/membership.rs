@@ -91,7 +91,7 @@ impl App {
         // Nobody gets missed weeks for what nobody knew: it begins no earlier than it is recorded.
         let start = true_from.max(today);
         let mut violations = Vec::new();
-        if self.catalogue.group(&declaration.group).is_none() {
+        if self.deployed().catalogue.group(&declaration.group).is_none() {
             violations.push(violation("group", Invalid::Unknown));
         }
         if true_from > today {

@@ -29,7 +29,6 @@ pub mod upkeep;
 use std::sync::Arc;
 
 use linli_core::time::{Clock, Instant};
-use linli_plugin_host::{Manifest, Registry};
 use linli_store::Store;
 
 use crate::auth::policy::Policy;
@@ -39,14 +38,8 @@ use crate::time::{IdSource, SimulatedClock};
 pub struct App {
     /// The store.
     pub store: Store,
-    /// The rule plugins.
-    pub plugins: Arc<Registry>,
-    /// Ids of the plugins that the configuration requires.
-    pub required_plugins: Vec<String>,
-    /// What plugins declare that were loaded once and are not now: their groups and standards stay in force.
-    pub absent_plugins: Vec<Manifest>,
-    /// The built-in standards and those of the plugins.
-    pub catalogue: Arc<catalog::Catalogue>,
+    /// The rule plugins and what is promised with them; [`App::deployed`] looks at it.
+    pub plugins: plugin::Live,
     /// The clock of the domain.
     pub care_clock: Arc<dyn Clock>,
     /// The same clock, where it is simulated and may be advanced.

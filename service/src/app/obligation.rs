@@ -127,7 +127,8 @@ impl App {
             let coded =
                 membership.reason.as_ref().and_then(|reason| self.coded_reason(&membership.group, reason));
             let coded = coded.unwrap_or_else(|| {
-                let title = self.catalogue.group(&membership.group).map(|group| group.title.clone());
+                let title =
+                    self.deployed().catalogue.group(&membership.group).map(|group| group.title.clone());
                 let group = membership.group.as_str();
                 let title = title.unwrap_or_else(|| Label::new(group, group));
                 let basis = membership.basis;

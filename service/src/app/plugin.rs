@@ -1,16 +1,28 @@
 //! The plugins of this server: those that were loaded, those that could not be, and those that should be there.
+//!
+//! | module | what |
+//! |---|---|
+//! | `deployed` | the plugins as they are now, replaced as a whole |
+//! | `upgrade` | another version beside the loaded one: what would differ, moving over, taking away |
+//! | `difference` | what two versions say about one resident |
+
+mod deployed;
+mod difference;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use linli_core::id::{FieldCode, PluginId};
-use linli_core::standard::Origin;
+use linli_core::id::PluginId;
 use linli_core::text::Label;
 use linli_core::time::Instant;
-use linli_plugin_host::manifest::Field;
 use linli_plugin_host::{Figures, Health, LoadCause, LoadFailure, Manifest, Plugin, Registry};
 use linli_store::{AuditDraft, ChangeSet, Decision, FieldClasses, PluginManifest, Scope, Store};
+
+pub use deployed::{Deployed, Live};
+pub use difference::{Picture, ResidentDifference};
+pub use upgrade::{Codes, Load, Preview, SiteDifference};
 
 use super::{App, Page, PageRequest};
 use crate::auth::Call;
@@ -27,6 +39,8 @@ pub struct KnownPlugin {
     pub problem: Option<Label>,
     /// The plugin and its figures, where it was loaded.
     pub loaded: Option<(Arc<Plugin>, Figures)>,
+    /// What it declared when it was last loaded, where it is away.
+    pub declared: Option<Manifest>,
 }
 
 /// How a plugin is.
@@ -38,8 +52,10 @@ pub enum PluginState {
     Failing,
     /// Found and not loaded.
     Refused,
-    /// Required by the configuration and not found.
+    /// Required by the configuration, or loaded before, and not found.
     Missing,
+    /// Taken away since the start: its standards stay in force, nobody is assessed by it anew.
+    Drained,
 }
 
 impl App {
@@ -64,18 +80,8 @@ impl App {
         Ok(Page::of_sorted(self.known_plugins(), &page, |plugin| plugin.id.as_str()))
     }
 
-    /// What plugins declare, those that are away included.
-    pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
-        self.plugins.plugins().iter().map(|plugin| plugin.manifest()).chain(&self.absent_plugins)
-    }
-
-    /// The field with this code, as the first plugin declares it.
-    pub(super) fn field(&self, code: &FieldCode) -> Option<&Field> {
-        self.manifests().find_map(|manifest| manifest.field(code.as_str()))
-    }
-
     pub(super) fn known_plugins(&self) -> Vec<KnownPlugin> {
-        known(&self.plugins, &self.required_plugins)
+        known(&self.deployed(), &self.plugins.required)
     }
 }
 
@@ -123,14 +129,9 @@ pub async fn remember(
 /// A manifest as it was; one that this version no longer reads is left out, and the log says so.
 fn as_declared(kept: &PluginManifest) -> Option<Manifest> {
     match Manifest::parse(&kept.manifest) {
-        Ok(mut manifest) => {
-            for standard in &mut manifest.standards {
-                if let Origin::Plugin { digest, .. } = &mut standard.origin {
-                    digest.clone_from(&kept.digest);
-                }
-            }
+        Ok(manifest) => {
             tracing::warn!(plugin = %kept.plugin, "not loaded: its groups and standards stay, nobody is assessed by it");
-            Some(manifest)
+            Some(deployed::declared(manifest, &kept.digest))
         }
         Err(_) => {
             tracing::error!(plugin = %kept.plugin, "not loaded, and its remembered manifest cannot be read: its standards are gone");
@@ -139,30 +140,59 @@ fn as_declared(kept: &PluginManifest) -> Option<Manifest> {
     }
 }
 
-/// The plugins of a registry and those that are required, by id, each id once.
-fn known(registry: &Registry, required: &[String]) -> Vec<KnownPlugin> {
+/// The plugins that are there, those that could not be loaded, those that are away and those that are required, by id,
+/// each id once.
+fn known(deployed: &Deployed, required: &[String]) -> Vec<KnownPlugin> {
     let mut known: BTreeMap<String, KnownPlugin> = BTreeMap::new();
-    for plugin in registry.plugins() {
+    for plugin in deployed.registry.plugins() {
         let entry = loaded(plugin);
         known.insert(entry.id.clone(), entry);
     }
-    for failure in registry.failures() {
+    for failure in deployed.registry.failures() {
         let entry = refused(failure, |id| known.contains_key(id));
         known.insert(entry.id.clone(), entry);
+    }
+    for manifest in &deployed.absent {
+        let entry = away(manifest, deployed.drained.contains(&manifest.id));
+        known
+            .entry(entry.id.clone())
+            .and_modify(|known| known.declared.clone_from(&entry.declared))
+            .or_insert(entry);
     }
     for id in required {
         known.entry(id.clone()).or_insert_with(|| KnownPlugin {
             id: id.clone(),
             state: PluginState::Missing,
             problem: Some(Label::new(
-                "配置要求此插件,但未找到。请将插件放入配置的插件目录并重新启动",
+                "配置要求此插件,但未找到。请将插件放入配置的插件目录,再用 LoadPlugin 加载或重新启动",
                 "the configuration requires it and no such plugin was found; put it into a configured folder of \
-                 plugins and restart",
+                 plugins, then load it with LoadPlugin or restart",
             )),
             loaded: None,
+            declared: None,
         });
     }
     known.into_values().collect()
+}
+
+fn away(manifest: &Manifest, is_drained: bool) -> KnownPlugin {
+    let (state, problem) = if is_drained {
+        let text = Label::new(
+            "已撤下:其服务标准继续有效,不再用它评估。LoadPlugin 可重新加载;若不移走其目录,重新启动后会再次加载",
+            "taken away: its standards stay in force and nobody is assessed by it; LoadPlugin loads it again, and so \
+             does a restart unless its folder is removed",
+        );
+        (PluginState::Drained, text)
+    } else {
+        let text = Label::new(
+            "曾经加载,现未找到:其服务标准继续有效,不再用它评估。请放回插件目录,再用 LoadPlugin 加载或重新启动",
+            "it was loaded before and is not found: its standards stay in force and nobody is assessed by it; put it \
+             back into a configured folder, then load it with LoadPlugin or restart",
+        );
+        (PluginState::Missing, text)
+    };
+    let id = manifest.id.as_str().to_owned();
+    KnownPlugin { id, state, problem: Some(problem), loaded: None, declared: Some(manifest.clone()) }
 }
 
 fn loaded(plugin: &Arc<Plugin>) -> KnownPlugin {
@@ -179,15 +209,23 @@ fn loaded(plugin: &Arc<Plugin>) -> KnownPlugin {
             (PluginState::Failing, Some(Label::new(zh, en)))
         }
         Health::Stopped => {
-            let zh = format!("多次调用未返回,已停用;原评估继续有效。请更换插件并重新启动。最近的错误:{last}");
+            let zh = format!(
+                "多次调用未返回,已停用;原评估继续有效。请更换插件后用 LoadPlugin 加载。最近的错误:{last}"
+            );
             let en = format!(
-                "calls never returned and it was given up; earlier assessments stay in force; replace it and restart; last error: {last}"
+                "calls never returned and it was given up; earlier assessments stay in force; replace it and load it with LoadPlugin; last error: {last}"
             );
             (PluginState::Failing, Some(Label::new(zh, en)))
         }
     };
     let id = plugin.stamp().id.as_str().to_owned();
-    KnownPlugin { id, state, problem: problem.map(shortened), loaded: Some((Arc::clone(plugin), figures)) }
+    KnownPlugin {
+        id,
+        state,
+        problem: problem.map(shortened),
+        loaded: Some((Arc::clone(plugin), figures)),
+        declared: None,
+    }
 }
 
 fn refused(failure: &LoadFailure, taken: impl Fn(&str) -> bool) -> KnownPlugin {
@@ -197,10 +235,14 @@ fn refused(failure: &LoadFailure, taken: impl Fn(&str) -> bool) -> KnownPlugin {
         let mut names = std::iter::once(base.clone()).chain((2..).map(|n: u32| format!("{base}-{n}")));
         names.find(|name| !taken(name)).unwrap_or(base)
     });
+    let problem = Some(problem_of(failure));
+    KnownPlugin { id, state: PluginState::Refused, problem, loaded: None, declared: None }
+}
+
+/// Why a plugin could not be loaded, and what to do.
+fn problem_of(failure: &LoadFailure) -> Label {
     let zh = format!("{}({})", cause_zh(failure.cause), failure.reason);
-    let en = format!("{}; {}", failure.reason, failure.help);
-    let problem = Some(shortened(Label::new(zh, en)));
-    KnownPlugin { id, state: PluginState::Refused, problem, loaded: None }
+    shortened(Label::new(zh, format!("{}; {}", failure.reason, failure.help)))
 }
 
 /// A name of a plugin's shape for a file whose plugin is not known: the library's name, or that of its folder.
@@ -277,7 +319,10 @@ mod tests {
             ids.push(entry.id);
         }
         assert_eq!(ids, ["x", "x-2", "cn.y", "liby"]);
-        let missing = known(&Registry::default(), &["cn.linli.elderly".to_owned()]);
+        let missing = known(
+            &Deployed::new(Registry::default(), Vec::new(), Vec::new()),
+            &["cn.linli.elderly".to_owned()],
+        );
         let states: Vec<_> = missing.iter().map(|plugin| (plugin.id.as_str(), plugin.state)).collect();
         assert_eq!(states, [("cn.linli.elderly", PluginState::Missing)]);
     }

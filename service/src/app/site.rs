@@ -567,7 +567,9 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let plugin = self.plugins.plugin(update.id.as_str()).ok_or_else(|| self.no_plugin(&update.id))?;
+        let deployed = self.deployed();
+        let plugin =
+            deployed.registry.plugin(update.id.as_str()).ok_or_else(|| self.no_plugin(&update.id))?;
         let mut violations = Vec::new();
         for (at, (code, value)) in update.change.iter().enumerate() {
             let problem = match (plugin.manifest().parameter(code.as_str()), value) {
@@ -676,7 +678,8 @@ impl App {
         plugin: &PluginId,
         stored: Option<StoredParameters>,
     ) -> Result<Parameters> {
-        let known = self.plugins.plugin(plugin.as_str()).ok_or_else(|| self.no_plugin(plugin))?;
+        let deployed = self.deployed();
+        let known = deployed.registry.plugin(plugin.as_str()).ok_or_else(|| self.no_plugin(plugin))?;
         let set = stored.as_ref().map(|stored| &stored.values);
         let in_force = |parameter: &Parameter| {
             let set = set.and_then(|values| values.get(&parameter.code));

@@ -52,6 +52,12 @@ impl Upkeep {
         self.wake.notify_one();
     }
 
+    /// The plugins changed: every file is to be compared.
+    pub(super) fn mark_all(&self) {
+        *self.marked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.wake.notify_one();
+    }
+
     /// Time has moved: a round is due now.
     pub(super) fn wake(&self) {
         self.wake.notify_one();
@@ -107,7 +113,7 @@ impl App {
             }
             assessed += 1;
         }
-        if compare && !self.plugins.plugins().is_empty() {
+        if compare && !self.deployed().registry.plugins().is_empty() {
             assessed += self.compare_site(site).await?;
         }
         Ok(assessed)
@@ -141,7 +147,7 @@ impl App {
 
     /// Whether every plugin of now has answered by the parameters of now.
     fn is_current(&self, state: &FileState, parameters: &[linli_store::PluginParameters]) -> bool {
-        self.plugins.plugins().iter().all(|plugin| {
+        self.deployed().registry.plugins().iter().all(|plugin| {
             let stamp = plugin.stamp();
             let set = parameters.iter().find(|set| set.plugin == stamp.id);
             state.assessments.iter().any(|stored| {

@@ -1,5 +1,7 @@
 //! The frame of every use case: decide, remember who and why, commit with an audit entry.
 
+use std::sync::Arc;
+
 use linli_core::id::SiteId;
 use linli_core::resident::FieldClass;
 use linli_core::time::{CivilDate, Instant, SiteZone};
@@ -9,6 +11,7 @@ use linli_store::{
 };
 use secrecy::{ExposeSecret, SecretSlice};
 
+use super::plugin::Deployed;
 use super::{Answer, App, Repeat};
 use crate::auth::Call;
 use crate::auth::policy::{Facts, Permit};
@@ -22,6 +25,8 @@ pub(super) struct Work<'a> {
     scope: Scope,
     zone: SiteZone,
     purpose: String,
+    /// The plugins when the call began: who replaces them waits for those who began before.
+    _deployed: Arc<Deployed>,
     /// The care clock's reading for the whole use case.
     pub(super) now: Instant,
 }
@@ -59,13 +64,14 @@ impl App {
         let epoch = self.store.authz_epoch(&scope).await?.unwrap_or_default();
         let facts = Facts { site, epoch: u64::try_from(epoch).unwrap_or_default() };
         let now = self.now();
+        let deployed = self.deployed();
         match self.policy.decide(call, facts) {
             // Only somebody who may act there learns that there is no such site.
             Ok(_) if site.is_some() && known.is_none() => Err(Error::NotFound(Thing::Site)),
             Ok(permit) => {
                 let zone = known.map_or(SiteZone::SHANGHAI, |site| site.zone);
                 let purpose = self.purpose(call, &scope).await?;
-                Ok(Work { app: self, call, permit, scope, zone, purpose, now })
+                Ok(Work { app: self, call, permit, scope, zone, purpose, _deployed: deployed, now })
             }
             Err(denied) => {
                 let resource = site.map(crate::name::site).unwrap_or_default();

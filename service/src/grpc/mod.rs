@@ -195,8 +195,8 @@ macro_rules! repeatable {
 repeatable! {
     AddPostHolderRequest AdvanceClockRequest ApplyChangeRequest AssessResidentRequest ConfirmExitRequest
     ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
-    CreatePostRequest CreateResidentRequest CreateSiteRequest DeclareMembershipRequest EndPauseRequest
-    EndPostHolderRequest EvaluateRecordRequest PauseRequest RecordDeathRequest RecordMoveInRequest
+    CreatePostRequest CreateResidentRequest CreateSiteRequest DeclareMembershipRequest DrainPluginRequest EndPauseRequest
+    EndPostHolderRequest EvaluateRecordRequest LoadPluginRequest PauseRequest RecordDeathRequest RecordMoveInRequest
     RecordMoveOutRequest RecordRoundRequest RecordServiceRequest ReportChangeRequest SetPluginParametersRequest
     UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
 }

@@ -1,16 +1,23 @@
 //! `PluginService`.
 
+use linli_core::invalid::Invalid;
 use linli_plugin_host::manifest::{Field, FieldType, Parameter};
 use linli_plugin_host::{Figures, Mode};
 use linli_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::Face;
-use super::convert::{Shows, ToWire, label};
+use super::check::Check;
+use super::convert::{Listed, Shows, ToWire, label};
 use super::page::Binding;
 use super::request::{next, one, wanted};
-use crate::app::plugin::{KnownPlugin, PluginState};
+use crate::app::plugin::{
+    Codes, KnownPlugin, Load, PluginState, Preview, ResidentDifference, SiteDifference,
+};
 use crate::name;
+
+/// Most codes that a load may accept.
+const ACCEPT_MAX: usize = 500;
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
 
@@ -39,6 +46,136 @@ impl v1::plugin_service_server::PluginService for Face {
         })
         .await
     }
+
+    async fn preview_plugin(
+        &self,
+        request: Request<v1::PreviewPluginRequest>,
+    ) -> Answer<v1::PreviewPluginResponse> {
+        self.read(request, |app, call, message| async move {
+            let mut check = Check::new();
+            let id = check.take("name", name::parse_plugin(&message.name));
+            let sites = check.take("parent", parent(&message.parent));
+            let (id, sites) = check.finish(id.zip(sites))?;
+            app.preview_plugin(&call, &id, &sites).await.map(|preview| preview.to_wire())
+        })
+        .await
+    }
+
+    async fn list_plugin_differences(
+        &self,
+        request: Request<v1::ListPluginDifferencesRequest>,
+    ) -> Answer<v1::ListPluginDifferencesResponse> {
+        self.read(request, |app, call, message| async move {
+            let mut check = Check::new();
+            let id = check.take("name", name::parse_plugin(&message.name));
+            let digest = check.take("digest", digest(&message.digest));
+            let sites = check.take("parent", parent(&message.parent));
+            let ((id, digest), sites) = check.finish(id.zip(digest).zip(sites))?;
+            let query = [message.name.as_bytes(), digest.as_bytes(), message.parent.as_bytes()];
+            let binding = Binding::new(&call, &query);
+            let wanted = wanted(&binding, message.page_size, &message.page_token)?;
+            let page = app.plugin_differences(&call, (&id, &digest), &sites, wanted).await?;
+            Ok(v1::ListPluginDifferencesResponse {
+                differences: page.items.iter().map(ToWire::to_wire).collect(),
+                next_page_token: next(&binding, page.next),
+            })
+        })
+        .await
+    }
+
+    async fn load_plugin(&self, request: Request<v1::LoadPluginRequest>) -> Answer<v1::Plugin> {
+        self.write(request, |app, call, repeat, message| async move {
+            let mut check = Check::new();
+            let id = check.take("name", name::parse_plugin(&message.name));
+            let digest = check.take("digest", digest(&message.digest));
+            if message.accept.len() > ACCEPT_MAX {
+                check.refuse("accept", Invalid::TooMany { max: ACCEPT_MAX });
+            }
+            let (plugin, digest) = check.finish(id.zip(digest))?;
+            let load = Load { plugin, digest, accept: message.accept.into_iter().collect() };
+            app.load_plugin(&call, repeat, load).await
+        })
+        .await
+    }
+
+    async fn drain_plugin(&self, request: Request<v1::DrainPluginRequest>) -> Answer<v1::Plugin> {
+        self.write(request, |app, call, repeat, message| async move {
+            let id = one("name", name::parse_plugin(&message.name))?;
+            app.drain_plugin(&call, repeat, &id).await
+        })
+        .await
+    }
+}
+
+/// The sites of a comparison; all of them where none is named.
+fn parent(text: &str) -> std::result::Result<name::Sites, Invalid> {
+    if text.is_empty() { Ok(name::Sites::All) } else { name::parse_sites(text) }
+}
+
+/// A digest: 64 hexadecimal digits.
+fn digest(text: &str) -> std::result::Result<String, Invalid> {
+    let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match text {
+        "" => Err(Invalid::Missing),
+        _ if is_digest => Ok(text.to_lowercase()),
+        _ => Err(Invalid::Code),
+    }
+}
+
+impl Shows<Preview> for v1::PreviewPluginResponse {
+    fn shows(preview: &Preview) -> Self {
+        Self {
+            loaded: preview.loaded.as_ref().map(ToWire::to_wire),
+            candidate: Some(preview.candidate.to_wire()),
+            groups: Some(preview.groups.to_wire()),
+            standards: Some(preview.standards.to_wire()),
+            fields: Some(preview.fields.to_wire()),
+            parameters: Some(preview.parameters.to_wire()),
+            to_accept: preview.to_accept.clone(),
+            sites: preview.sites.iter().map(ToWire::to_wire).collect(),
+        }
+    }
+}
+
+impl Shows<Codes> for v1::PluginCodes {
+    fn shows(codes: &Codes) -> Self {
+        Self { added: codes.added.clone(), dropped: codes.dropped.clone(), changed: codes.changed.clone() }
+    }
+}
+
+impl Shows<SiteDifference> for v1::PluginSiteDifference {
+    fn shows(count: &SiteDifference) -> Self {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        Self {
+            site: name::site(&count.site),
+            files: number(count.files),
+            differing: number(count.differing),
+            gain_groups: number(count.gain_groups),
+            lose_groups: number(count.lose_groups),
+            tier_rises: number(count.tier_rises),
+            tier_falls: number(count.tier_falls),
+            gain_standards: number(count.gain_standards),
+            lose_standards: number(count.lose_standards),
+            unanswered: number(count.unanswered),
+        }
+    }
+}
+
+impl Shows<ResidentDifference> for v1::PluginDifference {
+    fn shows(found: &ResidentDifference) -> Self {
+        let ResidentDifference { site, resident, before, after } = found;
+        Self {
+            resident: name::resident(site, resident),
+            gained_groups: after.groups.difference(&before.groups).map(name::care_group).collect(),
+            lost_groups: before.groups.difference(&after.groups).map(name::care_group).collect(),
+            tier_before: before.tier.number(),
+            tier_after: after.tier.number(),
+            gained_tags: after.tags.difference(&before.tags).map(|tag| tag.as_str().to_owned()).collect(),
+            lost_tags: before.tags.difference(&after.tags).map(|tag| tag.as_str().to_owned()).collect(),
+            gained_standards: after.standards.difference(&before.standards).map(name::standard).collect(),
+            lost_standards: before.standards.difference(&after.standards).map(name::standard).collect(),
+        }
+    }
 }
 
 impl Shows<KnownPlugin> for v1::Plugin {
@@ -50,27 +187,26 @@ impl Shows<KnownPlugin> for v1::Plugin {
             ..Self::default()
         };
         if let Some((plugin, figures)) = &known.loaded {
-            let (manifest, stamp) = (plugin.manifest(), plugin.stamp());
+            let stamp = plugin.stamp();
             let (major, minor) = plugin.abi();
+            message.stamp = Some(stamp.to_wire());
+            message.abi_version = format!("{major}.{minor}");
+            message.mode = mode(plugin.mode()).into();
+            message.figures = Some(figures.to_wire());
+        }
+        let loaded = known.loaded.as_ref().map(|(plugin, _)| plugin.manifest());
+        if let Some(manifest) = loaded.or(known.declared.as_ref()) {
             message.title = label(&manifest.name);
-            message.stamp = Some(v1::PluginStamp {
-                plugin: name::plugin(&stamp.id),
-                version: stamp.version.clone(),
-                digest: stamp.digest.clone(),
-            });
             message.vendor = manifest.vendor.clone();
             message.licence = manifest.licence.clone();
-            message.abi_version = format!("{major}.{minor}");
             message.interfaces =
                 manifest.interfaces.iter().map(|interface| interface.id().to_owned()).collect();
-            message.mode = mode(plugin.mode()).into();
             message.groups = manifest.groups.iter().map(|group| group.code.as_str().to_owned()).collect();
             message.standards =
                 manifest.standards.iter().map(|standard| standard.code.as_str().to_owned()).collect();
             let ends_at_once = |item: &Field| manifest.ends_at_once.contains(&item.code);
             message.fields = manifest.fields.iter().map(|item| field(item, ends_at_once(item))).collect();
             message.parameters = manifest.parameters.iter().map(parameter).collect();
-            message.figures = Some(figures.to_wire());
         }
         message
     }
@@ -98,6 +234,7 @@ fn state(state: PluginState) -> v1::PluginState {
         PluginState::Failing => v1::PluginState::Failing,
         PluginState::Refused => v1::PluginState::Refused,
         PluginState::Missing => v1::PluginState::Missing,
+        PluginState::Drained => v1::PluginState::Drained,
     }
 }
 

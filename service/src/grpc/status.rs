@@ -152,6 +152,28 @@ fn describe(error: &Error) -> (Code, ErrorReason, Label) {
                 format!("plugin `{plugin}` cannot be called now; earlier assessments stay in force"),
             ),
         ),
+        Error::PluginRefused(problem) => (Code::FailedPrecondition, R::PluginRefused, problem.clone()),
+        Error::PluginChanged => (
+            Code::Aborted,
+            R::PluginChanged,
+            label(
+                "插件目录中的库文件与预览的不同,请重新预览",
+                "another library lies in the plugin's folder than the one you saw: preview it again",
+            ),
+        ),
+        Error::PluginDropsDuties(codes) => {
+            let codes = codes.join(", ");
+            (
+                Code::FailedPrecondition,
+                R::PluginDropsDuties,
+                Label::new(
+                    format!("此版本会减少或改变以下群体或服务标准,确认后请列入 `accept`:{codes}"),
+                    format!(
+                        "this version owes less or something else; name what you accept in `accept`: {codes}"
+                    ),
+                ),
+            )
+        }
         Error::StoreUnavailable => {
             (Code::Unavailable, R::StoreUnavailable, label("数据库暂不可用", "the database does not answer"))
         }
@@ -236,6 +258,7 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
     match error {
         Error::CalendarYearMissing(year) => pair("year", year.to_string()),
         Error::PluginUnavailable(plugin) => pair("plugin", plugin.clone()),
+        Error::PluginDropsDuties(codes) => pair("codes", codes.join(",")),
         Error::Invalid(_)
         | Error::PageToken
         | Error::NotFound(_)
@@ -247,6 +270,8 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
         | Error::EtagMismatch
         | Error::RequestIdReused
         | Error::State(_)
+        | Error::PluginRefused(_)
+        | Error::PluginChanged
         | Error::ClockNotSimulated
         | Error::MessageTooLarge
         | Error::Overloaded
@@ -272,6 +297,9 @@ fn retrying_helps(error: &Error) -> bool {
         | Error::RequestIdReused
         | Error::State(_)
         | Error::CalendarYearMissing(_)
+        | Error::PluginRefused(_)
+        | Error::PluginChanged
+        | Error::PluginDropsDuties(_)
         | Error::ClockNotSimulated
         | Error::MessageTooLarge
         | Error::DeadlineExceeded

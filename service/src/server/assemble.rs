@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Gauge, Gauges, Parts, Probe};
 use crate::app::App;
-use crate::app::catalog::Catalogue;
+use crate::app::plugin::Live;
 use crate::app::sealed::Sealed;
 use crate::auth::gate::Gate;
 use crate::auth::policy::Policy;
@@ -129,12 +129,7 @@ pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::new());
     let app = App {
         store,
-        catalogue: Arc::new(
-            Catalogue::new(linli_core::catalogue::standards(), &plugins).and(&absent_plugins),
-        ),
-        plugins,
-        required_plugins: config.plugins.required.clone(),
-        absent_plugins,
+        plugins: Live::new(plugins, absent_plugins, sources(config), config.plugins.required.clone()),
         care_clock,
         simulated,
         system_clock,
@@ -301,14 +296,14 @@ pub(crate) fn make_folder_of(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Loads the plugins; what could not be loaded has been logged.
-async fn load_plugins(config: &Config) -> Result<Arc<Registry>, AssembleError> {
+async fn load_plugins(config: &Config) -> Result<Registry, AssembleError> {
     let sources = sources(config);
     let loaded = tokio::task::spawn_blocking(move || Registry::load(&sources)).await;
     let registry = loaded.map_err(|_| AssembleError::Plugins("loading the plugins panicked".into()))?;
     let Plugins { required, start_without_required, .. } = &config.plugins;
     let missing: Vec<_> = required.iter().filter(|id| registry.plugin(id).is_none()).collect();
     if missing.is_empty() {
-        return Ok(Arc::new(registry));
+        return Ok(registry);
     }
     let mut text = String::new();
     for id in missing {
@@ -319,7 +314,7 @@ async fn load_plugins(config: &Config) -> Result<Arc<Registry>, AssembleError> {
     }
     if *start_without_required {
         tracing::error!("starting all the same, nobody is assessed by what is missing: {}", text.trim_end());
-        return Ok(Arc::new(registry));
+        return Ok(registry);
     }
     text.push_str(
         "`plugins.folders` says where to look; `plugins.start_without_required` starts all the same",
@@ -366,10 +361,11 @@ fn gauges(app: &Arc<App>) -> Gauges {
     let app = Arc::clone(app);
     Arc::new(move || {
         let figure = |name, help, value| Gauge { name, help, value };
-        let failures = app.plugins.failures().len();
+        let deployed = app.deployed();
+        let failures = deployed.registry.failures().len();
         vec![
             sealed_gauge(false),
-            figure("linli_plugins_loaded", "Plugins loaded.", as_figure(app.plugins.plugins().len())),
+            figure("linli_plugins_loaded", "Plugins loaded.", as_figure(deployed.registry.plugins().len())),
             figure("linli_plugins_failed", "Plugins that could not be loaded.", as_figure(failures)),
             figure(
                 "linli_store_failed",

@@ -62,8 +62,12 @@ rpcs! {
         ListWorklist ListWorklistRequest => ListWorklistResponse,
     }
     PluginService {
+        DrainPlugin DrainPluginRequest => Plugin,
         GetPlugin GetPluginRequest => Plugin,
+        ListPluginDifferences ListPluginDifferencesRequest => ListPluginDifferencesResponse,
         ListPlugins ListPluginsRequest => ListPluginsResponse,
+        LoadPlugin LoadPluginRequest => Plugin,
+        PreviewPlugin PreviewPluginRequest => PreviewPluginResponse,
     }
     ResidentService {
         ApplyChange ApplyChangeRequest => ApplyChangeResponse,

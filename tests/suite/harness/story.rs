@@ -318,6 +318,7 @@ async fn server(t: &mut Teller<'_>) {
     t.ask(v1::ListStandardsRequest::default()).await;
     t.ask(v1::GetPluginRequest { name: "plugins/cn.linli.elderly".to_owned() }).await;
     t.ask(v1::ListPluginsRequest::default()).await;
+    plugins(t).await;
     t.ask(v1::GetServerInfoRequest::default()).await;
     let minute = prost_types::Duration { seconds: 60, nanos: 0 };
     t.ask(v1::AdvanceClockRequest {
@@ -325,6 +326,21 @@ async fn server(t: &mut Teller<'_>) {
         ..Default::default()
     })
     .await;
+}
+
+/// A plugin: looked at, taken away, loaded again.
+async fn plugins(t: &mut Teller<'_>) {
+    let name = "plugins/cn.linli.military".to_owned();
+    let seen = t.ask(v1::PreviewPluginRequest { name: name.clone(), ..Default::default() }).await;
+    let digest = seen.candidate.unwrap().digest;
+    t.ask(v1::ListPluginDifferencesRequest {
+        name: name.clone(),
+        digest: digest.clone(),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::DrainPluginRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::LoadPluginRequest { name, digest, ..Default::default() }).await;
 }
 
 /// A second file, whose membership is declared and ended.

@@ -80,7 +80,7 @@ impl App {
         let mut cursor = page.after.as_deref().map(Cursor::parse).transpose()?;
         let mut in_scope =
             InScope::new(self, call, sites, cursor.as_ref().map(|cursor| &cursor.site)).await?;
-        if filter.standard.as_ref().is_some_and(|code| !self.catalogue.knows(code)) {
+        if filter.standard.as_ref().is_some_and(|code| !self.deployed().catalogue.knows(code)) {
             return Err(invalid("standard", Invalid::Unknown));
         }
         let mut found = Found { views: Vec::new(), size: page.size, batches: 0, last: None };

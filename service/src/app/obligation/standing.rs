@@ -86,7 +86,7 @@ impl App {
         let contact = opener.open_option(file.contact.as_ref())?;
         let stale = assessments.iter().any(|stored| stored.stale || stored.assessment.is_stale(today));
         let unanswered =
-            self.plugins.plugins().iter().any(|plugin| {
+            self.deployed().registry.plugins().iter().any(|plugin| {
                 !assessments.iter().any(|stored| stored.assessment.plugin.id == plugin.stamp().id)
             });
         Ok(StandingView {
