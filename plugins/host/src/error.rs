@@ -58,6 +58,10 @@ pub enum LoadCause {
     Unsupported,
     /// It claims an id, group, standard or field that an earlier plugin has.
     Duplicate,
+    /// It needs a process of its own, and the program for that cannot be started.
+    NoRunner,
+    /// Its process ended, or did not answer, while it was loaded.
+    Ended,
 }
 
 impl LoadCause {
@@ -75,6 +79,8 @@ impl LoadCause {
             Self::ManifestMismatch => "manifest_mismatch",
             Self::Unsupported => "unsupported",
             Self::Duplicate => "duplicate",
+            Self::NoRunner => "no_runner",
+            Self::Ended => "ended",
         }
     }
 }
@@ -108,6 +114,24 @@ pub enum CallError {
     Hung {
         /// The deadline of the call.
         deadline: Duration,
+    },
+    /// The call did not return; the plugin's process was ended.
+    #[error("the plugin did not return within {} and ignored the request to stop; its process was ended", ms(.deadline))]
+    Overran {
+        /// The deadline of the call.
+        deadline: Duration,
+    },
+    /// The plugin's process ended during the call.
+    #[error("the plugin's process ended during the call: {how}")]
+    Crashed {
+        /// Its exit code or signal.
+        how: String,
+    },
+    /// The plugin has no process: it cannot be started, or must not be so soon after it ended.
+    #[error("the plugin has no process: {message}")]
+    NoProcess {
+        /// Why.
+        message: String,
     },
     /// The plugin says that it failed.
     #[error("the plugin failed with status {status}: {message}")]

@@ -1,6 +1,7 @@
 //! One instance of a plugin and one call on it: everything unsafe about calling is here.
 
 use std::ffi::c_void;
+use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 
@@ -13,7 +14,7 @@ use crate::library::{Library, copied};
 /// Longest text taken from a plugin, in bytes.
 const MESSAGE_BYTES_MAX: usize = 500;
 /// Records behind the sink that must stay as they are: a plugin that writes beyond `cap` is noticed there.
-const GUARD: usize = 4;
+pub(crate) const GUARD: usize = 4;
 const GUARD_RECORD: abi::Finding = abi::Finding {
     resident: 0xA5A5_A5A5,
     kind: 0xA5,
@@ -39,8 +40,32 @@ pub(crate) enum Question {
 pub(crate) struct CallSettings<'a> {
     pub(crate) cancel: &'a AtomicU32,
     pub(crate) budget_ms: u32,
-    /// Largest number of records that the sink grows to.
-    pub(crate) records_max: u32,
+}
+
+/// An encoded batch where it lies.
+pub(crate) struct Encoded<'a> {
+    header: *const abi::BatchHeader,
+    rows: u32,
+    lies: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Encoded<'a> {
+    /// # Safety
+    /// A whole batch lies there, and nothing writes to it, for as long as `'a`.
+    pub(crate) unsafe fn at(header: *const abi::BatchHeader) -> Self {
+        // SAFETY: the caller's promise.
+        Self { header, rows: unsafe { (*header).rows }, lies: PhantomData }
+    }
+
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
+}
+
+impl<'a> From<&'a encode::Batch> for Encoded<'a> {
+    fn from(batch: &'a encode::Batch) -> Self {
+        Self { header: batch.as_ptr(), rows: batch.rows(), lies: PhantomData }
+    }
 }
 
 /// An instance. It lives and dies on one host thread.
@@ -100,13 +125,15 @@ impl Instance {
         (covered && rules.assess.is_some() && rules.validate.is_some()).then_some(rules)
     }
 
-    /// Asks a question about a batch. The records are whole but not yet checked against the manifest.
+    /// Asks a question about a batch: so many records lie in the room then, whole but not yet checked against the
+    /// manifest.
     pub(crate) fn ask(
         &mut self,
         question: Question,
-        batch: &encode::Batch,
+        batch: &Encoded<'_>,
+        room: &mut Room,
         settings: &CallSettings<'_>,
-    ) -> Result<Vec<abi::Finding>, CallError> {
+    ) -> Result<u32, CallError> {
         let function = match question {
             Question::Assess => self.rules.assess,
             Question::Validate => self.rules.validate,
@@ -114,29 +141,23 @@ impl Instance {
         let function = function.ok_or_else(lacking)?;
         let mut errors = String::new();
         let call = call(settings.cancel, settings.budget_ms, &mut errors);
-        let room = batch.rows().saturating_mul(4).clamp(16, settings.records_max.max(16));
-        let mut memory =
-            Memory { records: guarded(room), cap: room, max: settings.records_max.max(room), broken: false };
         let mut sink = abi::Sink {
             struct_size: size_of::<abi::Sink>() as u32,
             item_size: size_of::<abi::Finding>() as u32,
-            ctx: (&raw mut memory).cast(),
-            items: memory.records.as_mut_ptr(),
-            cap: room,
+            ctx: ptr::from_mut(room).cast(),
+            items: room.items,
+            cap: room.cap,
             len: 0,
             grow: Some(grow),
         };
         // SAFETY: all pointers are valid for the call; only this thread uses the instance.
-        let status = unsafe { function(self.raw, &raw const call, batch.as_ptr(), &raw mut sink) };
+        let status = unsafe { function(self.raw, &raw const call, batch.header, &raw mut sink) };
         check(status, &errors)?;
-        let intact =
-            sink.items == memory.records.as_mut_ptr() && sink.cap == memory.cap && sink.len <= memory.cap;
-        if !intact || memory.overrun() {
+        let intact = sink.items == room.items && sink.cap == room.cap && sink.len <= room.cap;
+        if !intact || room.overrun() {
             return Err(CallError::Misbehaved { what: "it wrote beyond the sink".to_owned() });
         }
-        let mut records = memory.records;
-        records.truncate(sink.len as usize);
-        Ok(records)
+        Ok(sink.len)
     }
 }
 
@@ -150,20 +171,83 @@ impl Drop for Instance {
 }
 
 /// The memory behind a sink: `cap` records and a guard.
-struct Memory {
-    records: Vec<abi::Finding>,
+pub(crate) struct Room {
+    items: *mut abi::Finding,
     cap: u32,
     max: u32,
+    /// The memory, where it is the room's own; it grows by moving.
+    own: Option<Vec<abi::Finding>>,
     broken: bool,
 }
 
-impl Memory {
+impl Room {
+    /// Room of its own for the answer about so many rows, growing up to a number of records.
+    pub(crate) fn new(rows: u32, records_max: u32) -> Self {
+        let (cap, max) = Self::bounds(rows, records_max);
+        let mut own = guarded(cap);
+        Self { items: own.as_mut_ptr(), cap, max, own: Some(own), broken: false }
+    }
+
+    /// Room in memory that has space for so many records; it grows in place.
+    ///
+    /// # Safety
+    /// The memory is valid for reads and writes for as long as the room, at least as long as its guard, and only the
+    /// plugin uses it meanwhile.
+    pub(crate) unsafe fn lent(items: *mut abi::Finding, slots: usize, rows: u32, records_max: u32) -> Self {
+        let slots = u32::try_from(slots.saturating_sub(GUARD)).unwrap_or(u32::MAX);
+        let (cap, max) = Self::bounds(rows, records_max.min(slots));
+        let room = Self { items, cap: cap.min(slots), max: max.min(slots), own: None, broken: false };
+        room.set_guard();
+        room
+    }
+
+    fn bounds(rows: u32, records_max: u32) -> (u32, u32) {
+        let cap = rows.saturating_mul(4).clamp(16, records_max.max(16));
+        (cap, records_max.max(cap))
+    }
+
+    /// The first records, out of a room of its own.
+    pub(crate) fn into_records(self, count: u32) -> Vec<abi::Finding> {
+        let mut records = self.own.unwrap_or_default();
+        records.truncate(count as usize);
+        records
+    }
+
+    fn guard(&self) -> impl Iterator<Item = *mut abi::Finding> {
+        let first = self.items.wrapping_add(self.cap as usize);
+        (0..GUARD).map(move |place| first.wrapping_add(place))
+    }
+
+    fn set_guard(&self) {
+        for place in self.guard() {
+            // SAFETY: the memory is longer than `cap` by the guard.
+            unsafe { place.write(GUARD_RECORD) };
+        }
+    }
+
     fn overrun(&self) -> bool {
-        self.broken
-            || self
-                .records
-                .get(self.cap as usize..)
-                .is_none_or(|guard| guard.iter().any(|r| *r != GUARD_RECORD))
+        // SAFETY: the memory is longer than `cap` by the guard.
+        self.broken || self.guard().any(|place| unsafe { place.read() } != GUARD_RECORD)
+    }
+
+    /// Makes room for at least so many records, unless that is beyond the bound.
+    fn grow(&mut self, at_least: u32) -> bool {
+        self.broken |= self.overrun();
+        let wanted = at_least.max(self.cap.saturating_mul(2)).min(self.max);
+        if wanted < at_least || wanted <= self.cap {
+            return false;
+        }
+        if let Some(own) = &mut self.own {
+            let mut records = guarded(wanted);
+            for (new, old) in records.iter_mut().zip(own.iter().take(self.cap as usize)) {
+                *new = *old;
+            }
+            *own = records;
+            self.items = own.as_mut_ptr();
+        }
+        self.cap = wanted;
+        self.set_guard();
+        true
     }
 }
 
@@ -172,21 +256,12 @@ fn guarded(cap: u32) -> Vec<abi::Finding> {
 }
 
 unsafe extern "C" fn grow(sink: *mut abi::Sink, at_least: u32) -> abi::Status {
-    // SAFETY: a plugin calls this during its call with the sink it was given, whose `ctx` is our memory.
-    let (sink, memory) = unsafe { (&mut *sink, &mut *(*sink).ctx.cast::<Memory>()) };
-    memory.broken |= memory.overrun();
-    let wanted = at_least.max(memory.cap.saturating_mul(2)).min(memory.max);
-    if wanted < at_least || wanted <= memory.cap {
+    // SAFETY: a plugin calls this during its call with the sink it was given, whose `ctx` is our room.
+    let (sink, room) = unsafe { (&mut *sink, &mut *(*sink).ctx.cast::<Room>()) };
+    if !room.grow(at_least) {
         return abi::E_FULL;
     }
-    let mut records = guarded(wanted);
-    for (new, old) in records.iter_mut().zip(memory.records.iter().take(memory.cap as usize)) {
-        *new = *old;
-    }
-    memory.records = records;
-    memory.cap = wanted;
-    sink.items = memory.records.as_mut_ptr();
-    sink.cap = wanted;
+    (sink.items, sink.cap) = (room.items, room.cap);
     abi::OK
 }
 
@@ -209,13 +284,7 @@ unsafe extern "C" fn error(call: *const abi::Call, message: abi::Str) {
 unsafe extern "C" fn log(ctx: *mut c_void, level: u32, message: abi::Str) {
     // SAFETY: `ctx` is the library, which lives for ever; the message is borrowed text.
     let (library, message) = unsafe { (&*ctx.cast::<Library>(), text(message)) };
-    let plugin = &library.name;
-    match level {
-        abi::LOG_ERROR => tracing::error!(%plugin, "{message}"),
-        abi::LOG_WARN => tracing::warn!(%plugin, "{message}"),
-        abi::LOG_INFO => tracing::info!(%plugin, "{message}"),
-        _ => tracing::debug!(%plugin, "{message}"),
-    }
+    (library.log)(library, level, &message);
 }
 
 unsafe extern "C" fn no_interface(_: *mut c_void, _: abi::Str) -> *const c_void {

@@ -10,24 +10,29 @@
 //! * A load error is a value ([`LoadFailure`]) that says which file, what it has, what is accepted and what to do.
 //! * A plugin gets the fields it declares and nothing else; it answers with ordinals into its manifest.
 //! * Every answer is checked before anything believes it: a misbehaving plugin is a [`CallError`], never a wrong duty.
-//! * Calls run on threads of the host that own batch, sink and instance: a call that hangs fails at its deadline, its
-//!   thread is given up with its memory, and its answer is never read.
+//! * In this process, calls run on threads of the host that own batch, sink and instance: a call that hangs fails at its
+//!   deadline, its thread is given up with its memory, and its answer is never read.
+//! * In a process of its own, a plugin can end, hang or write what it likes: the call fails, or the one resident over whom
+//!   it ends is found, and everybody else is answered about. The host never links such a library.
 //! * A library is never unloaded. What was hashed is what was loaded: one descriptor, sealed in memory.
 //!
-//! Absent on purpose: signatures and trust, plugins in a process of their own (`Seat` is where that goes).
+//! Absent on purpose: signatures and trust.
 
-#![allow(unsafe_code)] // `library` and `instance` speak the C interface; nothing else needs it
+#![allow(unsafe_code)] // `library` and `instance` speak the C interface, `child::memory` and `runner` the system's; nothing else needs it
 
 mod answer;
 mod batch;
 mod breaker;
+mod child;
 mod elf;
 mod error;
 mod instance;
 mod library;
 pub mod manifest;
+mod place;
 mod plugin;
 mod registry;
+pub mod runner;
 mod seat;
 pub mod tools;
 
@@ -38,3 +43,4 @@ pub use error::{CallError, LoadCause, LoadFailure};
 pub use manifest::{Manifest, ManifestError, ManifestErrors, Value};
 pub use plugin::{Figures, Limits, Mode, Plugin};
 pub use registry::{Registry, Sources};
+pub use runner::Confinement;

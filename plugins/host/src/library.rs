@@ -37,6 +37,8 @@ pub(crate) struct Library {
     /// The manifest that it carries.
     pub(crate) manifest: String,
     pub(crate) build_info: String,
+    /// Where its lines for the log go: plugin, level, text.
+    pub(crate) log: fn(&Library, u32, &str),
 }
 
 /// A copy of a library's file in memory that nobody can change any more.
@@ -93,7 +95,22 @@ pub(crate) fn link(memory: OwnedFd) -> Result<Library, Refusal> {
     let plugin = unsafe { entry(abi::ABI_MAJOR, abi::ABI_MINOR) };
     let plugin = checked(plugin)?;
     let (manifest, build_info) = described(plugin)?;
-    Ok(Library { entry, plugin, name: String::new(), manifest, build_info })
+    Ok(Library { entry, plugin, name: String::new(), manifest, build_info, log: trace })
+}
+
+/// Writes a line to this process's own log.
+fn trace(library: &Library, level: u32, text: &str) {
+    logged(&library.name, level, text);
+}
+
+/// A plugin's line in the log.
+pub(crate) fn logged(plugin: &str, level: u32, text: &str) {
+    match level {
+        abi::LOG_ERROR => tracing::error!(%plugin, "{text}"),
+        abi::LOG_WARN => tracing::warn!(%plugin, "{text}"),
+        abi::LOG_INFO => tracing::info!(%plugin, "{text}"),
+        _ => tracing::debug!(%plugin, "{text}"),
+    }
 }
 
 fn sealed(file: &[u8]) -> std::io::Result<OwnedFd> {

@@ -13,9 +13,9 @@ use crate::batch::{Batch, BatchBuilder, FieldIndex, Places};
 use crate::breaker::{Breaker, Health};
 use crate::error::CallError;
 use crate::instance::Question;
-use crate::library::Library;
 use crate::manifest::Manifest;
-use crate::seat::{Pool, Seat};
+use crate::runner::Confinement;
+use crate::seat::Seat;
 
 /// Bounds on what plugins may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +26,19 @@ pub struct Limits {
     pub findings_per_resident: u32,
     /// How long a call may take to notice that it was told to stop at its deadline; afterwards its thread is given up.
     pub stop_grace: Duration,
+    /// Address space of a process that runs a plugin, in bytes: what it takes beyond fails, there.
+    pub address_space: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         // Rules take microseconds a batch: two threads keep one slow batch from holding up a single file.
-        Self { workers: 2, findings_per_resident: 64, stop_grace: Duration::from_millis(25) }
+        Self {
+            workers: 2,
+            findings_per_resident: 64,
+            stop_grace: Duration::from_millis(25),
+            address_space: 4 << 30,
+        }
     }
 }
 
@@ -40,6 +47,19 @@ impl Default for Limits {
 pub enum Mode {
     /// In the host's process.
     InProcess,
+    /// In processes of its own.
+    Child,
+}
+
+/// What a library says about itself once it is loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct About {
+    pub(crate) build_info: String,
+    pub(crate) abi: (u32, u32),
+    /// `P_*`.
+    pub(crate) flags: u32,
+    /// How far its process is confined; `None`: it has none.
+    pub(crate) confinement: Option<Confinement>,
 }
 
 /// Checks what was said against manifest and batch, and gives the answer.
@@ -51,7 +71,8 @@ pub struct Plugin {
     places: Places,
     stamp: Arc<PluginStamp>,
     path: PathBuf,
-    library: &'static Library,
+    about: About,
+    limits: Limits,
     seat: Seat,
     tally: Mutex<Tally>,
 }
@@ -70,6 +91,8 @@ struct Counts {
     failures: u64,
     panics: u64,
     hangs: u64,
+    crashes: u64,
+    manual: u64,
     last_error: Option<String>,
 }
 
@@ -88,6 +111,10 @@ pub struct Figures {
     pub panics: u64,
     /// Of these, calls that did not return.
     pub hangs: u64,
+    /// How often its process ended during a call, those included that the search for one resident cost.
+    pub crashes: u64,
+    /// Residents about whom it could not be asked, because its process ends over them.
+    pub manual: u64,
     /// Threads that such calls hold at present.
     pub lost_threads: usize,
     /// The last failure, without personal data.
@@ -100,8 +127,9 @@ impl Plugin {
     pub(crate) fn new(
         mut manifest: Manifest,
         path: &Path,
-        mut library: Library,
         digest: String,
+        about: About,
+        seat: Seat,
         limits: &Limits,
     ) -> Self {
         let stamp =
@@ -113,12 +141,9 @@ impl Plugin {
                 digest: stamp.digest.clone(),
             };
         }
-        library.name = manifest.id.as_str().to_owned();
-        // Libraries are never unloaded, so their descriptions live for ever too.
-        let library: &'static Library = Box::leak(Box::new(library));
-        let seat = Seat::InProcess(Pool::new(library, limits));
         let (places, manifest) = (Places::new(&manifest), Arc::new(manifest));
-        Self { manifest, places, stamp, path: path.to_owned(), library, seat, tally: Mutex::default() }
+        let (path, limits, tally) = (path.to_owned(), limits.clone(), Mutex::default());
+        Self { manifest, places, stamp, path, about, limits, seat, tally }
     }
 
     /// What it declares.
@@ -138,24 +163,27 @@ impl Plugin {
 
     /// What it was built with, for messages.
     pub fn build_info(&self) -> &str {
-        &self.library.build_info
+        &self.about.build_info
     }
 
     /// Major and minor of the plugin interface that it was built for.
     pub fn abi(&self) -> (u32, u32) {
-        (self.library.plugin.abi_major, self.library.plugin.abi_minor)
+        self.about.abi
     }
 
-    /// Where it runs.
+    /// Where it runs now. A plugin in the host's process moves out of it once a call does not return, and stays out.
     pub fn mode(&self) -> Mode {
-        match self.seat {
-            Seat::InProcess(_) => Mode::InProcess,
-        }
+        self.seat.mode()
+    }
+
+    /// How far its process is confined, as it said when it was loaded; `None`: it was loaded in the host's process.
+    pub fn confinement(&self) -> Option<Confinement> {
+        self.about.confinement
     }
 
     /// Whether the library starts threads of its own.
     pub fn starts_threads(&self) -> bool {
-        self.library.plugin.flags & abi::P_THREADS != 0
+        self.about.flags & abi::P_THREADS != 0
     }
 
     /// An empty batch for this plugin.
@@ -187,15 +215,28 @@ impl Plugin {
     /// How it fares.
     pub fn figures(&self) -> Figures {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        let Counts { calls, residents, busy, failures, panics, hangs, last_error } = tally.figures.clone();
-        let health = tally.breaker.health(Instant::now(), self.seat.lost());
+        let counts = tally.figures.clone();
+        let Counts { calls, residents, busy, failures, panics, hangs, crashes, manual, last_error } = counts;
+        let health = tally.breaker.health(Instant::now(), self.seat.in_the_way());
         let lost_threads = self.seat.lost();
-        Figures { calls, residents, busy, failures, panics, hangs, lost_threads, last_error, health }
+        Figures {
+            calls,
+            residents,
+            busy,
+            failures,
+            panics,
+            hangs,
+            crashes,
+            manual,
+            lost_threads,
+            last_error,
+            health,
+        }
     }
 
     /// Calls it again after faults, at the operator's word.
     pub fn reset(&self) {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).breaker.reset(self.seat.lost());
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).breaker.reset(self.seat.in_the_way());
     }
 
     fn call<T>(
@@ -214,29 +255,38 @@ impl Plugin {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .breaker
-            .health(started, self.seat.lost())
+            .health(started, self.seat.in_the_way())
         {
             Health::Ready => {}
             Health::Resting { retry_in } => return Err(CallError::Resting { retry_in }),
             Health::Stopped => return Err(CallError::Stopped),
         }
         let rows = batch.len();
-        let answer = self
-            .seat
-            .ask(question, batch, deadline)
-            .and_then(|(batch, records)| read(&self.manifest, batch, Said { records, manual: Vec::new() }));
-        self.note(started, answer.as_ref().map(|_| rows));
+        let answered = self.seat.ask(question, batch, deadline);
+        let (ends, manual) =
+            answered.as_ref().map_or((0, 0), |answered| (answered.ends, answered.said.manual.len()));
+        let answer = answered.and_then(|answered| read(&self.manifest, answered.batch, answered.said));
+        self.note(started, (ends, manual), answer.as_ref().map(|_| rows - manual));
         answer
     }
 
-    fn note(&self, started: Instant, answer: Result<usize, &CallError>) {
+    fn note(&self, started: Instant, (ends, manual): (u32, usize), answer: Result<usize, &CallError>) {
         let now = Instant::now();
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.figures.calls += 1;
+        tally.figures.crashes += u64::from(ends);
+        tally.figures.manual += manual as u64;
         let error = match answer {
             Ok(rows) => {
                 tally.figures.residents += rows as u64;
                 tally.figures.busy += now.saturating_duration_since(started);
+                if ends > 0 {
+                    // However often it ended while the resident was looked for.
+                    tally.breaker.fault(now);
+                    let error = format!("the plugin's process ended over {manual} residents of a call");
+                    tracing::warn!(plugin = %self.manifest.id, ends, "{error}");
+                    tally.figures.last_error = Some(error);
+                }
                 return;
             }
             Err(error) => error,
@@ -247,7 +297,19 @@ impl Plugin {
         match error {
             CallError::Hung { .. } => {
                 tally.figures.hangs += 1;
-                tally.breaker.hang(now);
+                if self.seat.move_out(&self.limits) {
+                    tracing::warn!(plugin = %self.manifest.id, "from now on the plugin runs in a process of its own");
+                } else {
+                    tally.breaker.hang(now);
+                }
+            }
+            CallError::Overran { .. } => {
+                tally.figures.hangs += 1;
+                tally.breaker.fault(now);
+            }
+            CallError::Crashed { .. } => {
+                tally.figures.crashes += u64::from(ends == 0);
+                tally.breaker.fault(now);
             }
             CallError::Panicked { .. } => {
                 tally.figures.panics += 1;
@@ -260,6 +322,7 @@ impl Plugin {
             | CallError::Resting { .. }
             | CallError::Stopped
             | CallError::WrongPlugin
+            | CallError::NoProcess { .. }
             | CallError::NoThread { .. } => {}
         }
     }

@@ -13,6 +13,7 @@ use crate::elf::{self, Refusal};
 use crate::error::{LoadCause, LoadFailure};
 use crate::library;
 use crate::manifest::{Field, Interface, Isolation, Manifest};
+use crate::place::Place;
 use crate::plugin::{Limits, Plugin};
 
 /// Name of the manifest in a plugin's folder.
@@ -30,11 +31,16 @@ pub struct Sources {
     pub development: bool,
     /// Bounds on what they may use.
     pub limits: Limits,
+    /// Where the operator wants plugins to run, by id. Without a word here, those of the development build run in this
+    /// process and all others in one of their own. A plugin that asks for a process of its own always gets one.
+    pub isolation: BTreeMap<String, Isolation>,
+    /// The program in which plugins run that have a process of their own; `None`: `linli-runner` beside this program.
+    pub runner: Option<PathBuf>,
 }
 
 /// What a scan is for.
 struct Wanted<'a> {
-    limits: &'a Limits,
+    sources: &'a Sources,
     /// The one plugin that is looked for; `None`: all of them.
     only: Option<&'a str>,
     /// Loaded already: taken again where the library is the same.
@@ -54,7 +60,7 @@ impl Registry {
     /// Of two plugins that claim one id, group or standard, the first in the order of the sources stays.
     pub fn load(sources: &Sources) -> Self {
         let mut registry = Self::default();
-        registry.scan_all(sources, &Wanted { limits: &sources.limits, only: None, known: &[] });
+        registry.scan_all(sources, &Wanted { sources, only: None, known: &[] });
         for failure in &registry.failures {
             tracing::warn!("{failure}");
         }
@@ -74,7 +80,7 @@ impl Registry {
     ) -> Result<Arc<Plugin>, LoadFailure> {
         let mut found = self.without(id);
         found.failures.clear();
-        found.scan_all(sources, &Wanted { limits: &sources.limits, only: Some(id), known });
+        found.scan_all(sources, &Wanted { sources, only: Some(id), known });
         if let Some(plugin) = found.plugin(id) {
             return Ok(Arc::clone(plugin));
         }
@@ -261,7 +267,7 @@ impl Registry {
         wanted: &Wanted<'_>,
     ) -> Result<(), Refusal> {
         let file = library::read(path)?;
-        let sealed = library::seal(&file)?;
+        let sealed = Arc::new(library::seal(&file)?);
         if let Some(known) = wanted.known_as(&sealed.digest) {
             match &beside {
                 Some(manifest) if manifest.text != known.manifest().text => {
@@ -275,24 +281,30 @@ impl Registry {
             }
             return Ok(());
         }
-        let memory = sealed.memory.try_clone().map_err(|error| {
-            let reason = format!("its copy in memory cannot be opened: {error}");
-            Refusal::new(LoadCause::Unreadable, reason, "allow the service more open files")
-        })?;
-        let library = library::link(memory)?;
+        // What lies beside the program in cargo's folder was built with it.
+        let own_build = beside.is_none();
+        let name = beside.as_ref().map(|manifest| manifest.id.as_str().to_owned());
+        let place = Place { sources: wanted.sources, sealed: &sealed, own_build };
+        let wish = beside.as_ref().map_or(Isolation::InProcess, |manifest| place.isolation(manifest, 0));
+        let opened = match wish {
+            Isolation::InProcess => place.link()?,
+            Isolation::Child => place.start(name.unwrap_or_default())?,
+        };
         let manifest = match beside {
-            Some(manifest) if manifest.text == library.manifest => manifest,
-            Some(manifest) => return Err(mismatch(&manifest.text, &library.manifest)),
-            None => parse(&library.manifest)?,
+            Some(manifest) if manifest.text == opened.manifest => manifest,
+            Some(manifest) => return Err(mismatch(&manifest.text, &opened.manifest)),
+            None => parse(&opened.manifest)?,
         };
         if wanted.only.is_some_and(|only| only != manifest.id.as_str()) {
             return Ok(());
         }
-        supported(&manifest, library.plugin.flags)?;
+        supported(&manifest)?;
         self.unclaimed(&manifest)?;
-        let plugin = Plugin::new(manifest, path, library, sealed.digest, wanted.limits);
+        let (seat, about) = place.seat(&manifest, opened)?;
+        let digest = sealed.digest.clone();
+        let plugin = Plugin::new(manifest, path, digest, about, seat, &wanted.sources.limits);
         tracing::info!(plugin = %plugin.stamp().id, version = %plugin.stamp().version, digest = %plugin.stamp().digest,
-            path = %path.display(), "plugin loaded");
+            mode = ?plugin.mode(), path = %path.display(), "plugin loaded");
         self.plugins.push(Arc::new(plugin));
         Ok(())
     }
@@ -359,14 +371,14 @@ impl<'a> Wanted<'a> {
     }
 }
 
-fn parse(text: &str) -> Result<Manifest, Refusal> {
+pub(crate) fn parse(text: &str) -> Result<Manifest, Refusal> {
     Manifest::parse(text).map_err(|errors| {
         let reason = format!("its manifest has {} errors: {errors}", errors.0.len());
         Refusal::new(LoadCause::Manifest, reason, "correct the manifest; all of its errors are listed")
     })
 }
 
-fn supported(manifest: &Manifest, flags: u32) -> Result<(), Refusal> {
+fn supported(manifest: &Manifest) -> Result<(), Refusal> {
     let (major, minor) = manifest.abi;
     if major != abi::ABI_MAJOR || minor > abi::ABI_MINOR {
         let reason = format!(
@@ -376,14 +388,6 @@ fn supported(manifest: &Manifest, flags: u32) -> Result<(), Refusal> {
             abi::ABI_MINOR
         );
         return Err(Refusal::new(LoadCause::WrongAbi, reason, "use a version of Linli that speaks it"));
-    }
-    if manifest.isolation == Isolation::Child || flags & abi::P_ISOLATED_ONLY != 0 {
-        let reason = "it asks for a process of its own, which this version does not offer";
-        return Err(Refusal::new(
-            LoadCause::Unsupported,
-            reason,
-            "set `isolation = \"in_process\"` if you trust it so far",
-        ));
     }
     if !manifest.interfaces.contains(&Interface::Rules) {
         let reason = format!("it does not implement `{}`, the only interface of this version", abi::IF_RULES);

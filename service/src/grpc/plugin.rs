@@ -241,6 +241,7 @@ fn state(state: PluginState) -> v1::PluginState {
 fn mode(mode: Mode) -> v1::PluginMode {
     match mode {
         Mode::InProcess => v1::PluginMode::InProcess,
+        Mode::Child => v1::PluginMode::Child,
     }
 }
 

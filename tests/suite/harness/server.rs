@@ -62,14 +62,16 @@ impl Data {
         Some(Self { _cluster: Some(cluster), toml, ..data })
     }
 
-    /// An empty SQLite store of a server that is installed as an operator would: the program lies apart from cargo's
+    /// An empty SQLite store of a server that is installed as an operator would: its programs lie apart from cargo's
     /// folder, and the elderly plugin, which is required, in a folder of its own ([`Data::plugin`]).
     pub fn installed() -> Self {
         let data = Self::sqlite();
         let program = data.folder().join("linli");
-        let built = built::program("linli");
-        if std::fs::hard_link(&built, &program).is_err() {
-            std::fs::copy(&built, &program).unwrap();
+        for name in ["linli", "linli-runner"] {
+            let (built, installed) = (built::program(name), data.folder().join(name));
+            if std::fs::hard_link(&built, &installed).is_err() {
+                std::fs::copy(&built, &installed).unwrap();
+            }
         }
         let plugin = data.plugin();
         std::fs::create_dir_all(&plugin).unwrap();

@@ -1,21 +1,42 @@
 //! Where a plugin runs. Every seat takes the same question and gives the same answer: batch bytes in, records out.
 
+mod child;
+mod hunt;
 mod pool;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use linli_plugin_abi as abi;
-
+pub(crate) use child::Children;
 pub(crate) use pool::Pool;
 
+use crate::answer::Said;
 use crate::batch::Batch;
+use crate::child::Home;
 use crate::error::CallError;
 use crate::instance::Question;
+use crate::plugin::{Limits, Mode};
 
 /// Where a plugin runs.
 pub(crate) enum Seat {
     /// On threads of this process.
-    InProcess(Pool),
+    InProcess {
+        pool: Pool,
+        /// Where it goes once a call does not return; `None`: nowhere.
+        refuge: Option<Home>,
+        /// Where it went. There is no way back.
+        moved: OnceLock<Children>,
+    },
+    /// In processes of its own.
+    Child(Children),
+}
+
+/// What came of a call, unchecked.
+pub(crate) struct Answered {
+    pub(crate) batch: Batch,
+    pub(crate) said: Said,
+    /// How often the plugin's process ended on the way.
+    pub(crate) ends: u32,
 }
 
 impl Seat {
@@ -24,16 +45,50 @@ impl Seat {
         question: Question,
         batch: Batch,
         deadline: Duration,
-    ) -> Result<(Batch, Vec<abi::Finding>), CallError> {
-        match self {
-            Self::InProcess(pool) => pool.ask(question, batch, deadline),
+    ) -> Result<Answered, CallError> {
+        match (self, self.children()) {
+            (_, Some(children)) => children.ask(question, batch, deadline),
+            (Self::InProcess { pool, .. }, None) => {
+                let (batch, records) = pool.ask(question, batch, deadline)?;
+                Ok(Answered { batch, said: Said { records, manual: Vec::new() }, ends: 0 })
+            }
+            (Self::Child(children), None) => children.ask(question, batch, deadline),
         }
     }
 
-    /// Threads that are lost at present to calls that did not return.
+    pub(crate) fn mode(&self) -> Mode {
+        if self.children().is_some() { Mode::Child } else { Mode::InProcess }
+    }
+
+    /// Moves a plugin whose call did not return into processes of its own. Says whether it is there.
+    pub(crate) fn move_out(&self, limits: &Limits) -> bool {
+        match self {
+            Self::InProcess { refuge: Some(home), moved, .. } => {
+                moved.get_or_init(|| Children::new(home.clone(), limits, None));
+                true
+            }
+            Self::InProcess { refuge: None, .. } => false,
+            Self::Child(_) => true,
+        }
+    }
+
+    /// Threads of this process that are lost at present to calls that did not return.
     pub(crate) fn lost(&self) -> usize {
         match self {
-            Self::InProcess(pool) => pool.lost(),
+            Self::InProcess { pool, .. } => pool.lost(),
+            Self::Child(_) => 0,
+        }
+    }
+
+    /// As many of them as keep the plugin from being called: none once it has moved.
+    pub(crate) fn in_the_way(&self) -> usize {
+        if self.children().is_some() { 0 } else { self.lost() }
+    }
+
+    fn children(&self) -> Option<&Children> {
+        match self {
+            Self::InProcess { moved, .. } => moved.get(),
+            Self::Child(children) => Some(children),
         }
     }
 }

@@ -12,7 +12,7 @@ use linli_plugin_abi as abi;
 
 use crate::batch::Batch;
 use crate::error::CallError;
-use crate::instance::{CallSettings, Instance, Question};
+use crate::instance::{CallSettings, Encoded, Instance, Question, Room};
 use crate::library::Library;
 use crate::plugin::Limits;
 
@@ -164,19 +164,17 @@ fn work(
 ) {
     let mut instance: Option<Instance> = None;
     while let Ok(job) = inbox.recv() {
-        let settings = CallSettings {
-            cancel: &job.cancel,
-            budget_ms: job.budget_ms,
-            records_max: job.batch.encoded.rows().saturating_mul(findings_per_resident),
-        };
+        let settings = CallSettings { cancel: &job.cancel, budget_ms: job.budget_ms };
+        let batch = Encoded::from(&job.batch.encoded);
+        let mut room = Room::new(batch.rows(), batch.rows().saturating_mul(findings_per_resident));
         let answer = match instance.take().map_or_else(|| Instance::create(library), Ok) {
             Ok(mut live) => {
-                let answer = live.ask(job.question, &job.batch.encoded, &settings);
+                let answer = live.ask(job.question, &batch, &mut room, &settings);
                 // An instance that failed is not used again.
                 if answer.is_ok() {
                     instance = Some(live);
                 }
-                answer
+                answer.map(|records| room.into_records(records))
             }
             Err(error) => Err(error),
         };

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use linli_core::assessment::Findings;
-use linli_plugin_host::{Answer, Limits, LoadFailure, Registry, Sources};
+use linli_plugin_host::manifest::Isolation;
+use linli_plugin_host::{Answer, Limits, LoadFailure, Manifest, Mode, Registry, Sources};
 
 /// The elderly plugin's library and manifest.
 pub(crate) fn elderly() -> (PathBuf, PathBuf) {
@@ -52,7 +53,7 @@ pub(crate) fn compile(
     fs::write(folder.join("manifest.h"), embedded).unwrap();
     let library = folder.join("libplugin.so");
     let status = Command::new("cc")
-        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-I"])
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O1", "-pthread", "-shared", "-fPIC", "-I"])
         .arg(folder)
         .arg("-I")
         .arg(plugins().join("abi/include"))
@@ -95,19 +96,71 @@ pub(crate) fn folder(name: &str, plugins: &[(&str, &[u8], &str)]) -> PathBuf {
     folder
 }
 
+/// Both places where a plugin may run.
+pub(crate) const MODES: [Mode; 2] = [Mode::InProcess, Mode::Child];
+
+/// Makes two tests of each function: one with the plugin in this process, one with it in a process of its own.
+macro_rules! in_both_modes {
+    ($($name:ident),* $(,)?) => {
+        mod in_process {
+            $(#[test] fn $name() { super::$name(linli_plugin_host::Mode::InProcess) })*
+        }
+        mod child {
+            $(#[test] fn $name() { super::$name(linli_plugin_host::Mode::Child) })*
+        }
+    };
+}
+pub(crate) use in_both_modes;
+
+/// The sources of a folder whose plugins all run in one place.
+pub(crate) fn sources(folder: PathBuf, mode: Mode) -> Sources {
+    let isolation = match mode {
+        Mode::InProcess => Isolation::InProcess,
+        Mode::Child => Isolation::Child,
+    };
+    let id = |text: &str| Some(Manifest::parse(text).ok()?.id.as_str().to_owned());
+    let isolation = fs::read_dir(&folder)
+        .unwrap()
+        .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("plugin.toml")).ok())
+        .filter_map(|text| Some((id(&text)?, isolation)))
+        .collect();
+    Sources { folders: vec![folder], isolation, ..Sources::default() }
+}
+
+/// Loads a folder whose plugins all run in one place.
+pub(crate) fn load_in(mode: Mode, folder: PathBuf) -> Registry {
+    Registry::load(&sources(folder, mode))
+}
+
+/// Loads a folder whose plugins run in this process.
 pub(crate) fn load(folder: PathBuf) -> Registry {
-    Registry::load(&Sources { folders: vec![folder], ..Sources::default() })
+    load_in(Mode::InProcess, folder)
+}
+
+/// Loads one plugin that must load, in this process.
+pub(crate) fn loaded(name: &str, plugin: (PathBuf, PathBuf)) -> Registry {
+    loaded_in(Mode::InProcess, name, plugin)
 }
 
 /// Loads one plugin that must load.
-pub(crate) fn loaded(name: &str, plugin: (PathBuf, PathBuf)) -> Registry {
-    loaded_within(name, plugin, Limits::default())
+pub(crate) fn loaded_in(mode: Mode, name: &str, plugin: (PathBuf, PathBuf)) -> Registry {
+    loaded_as(name, plugin, |folder| sources(folder, mode))
 }
 
-pub(crate) fn loaded_within(name: &str, (library, manifest): (PathBuf, PathBuf), limits: Limits) -> Registry {
+/// Loads one plugin that must load, in this process, with nowhere to go when a call does not return.
+pub(crate) fn loaded_within(name: &str, plugin: (PathBuf, PathBuf), limits: Limits) -> Registry {
+    let nowhere = Some("/nowhere/linli-runner".into());
+    loaded_as(name, plugin, |folder| Sources { limits, runner: nowhere, ..sources(folder, Mode::InProcess) })
+}
+
+pub(crate) fn loaded_as(
+    name: &str,
+    (library, manifest): (PathBuf, PathBuf),
+    sources: impl FnOnce(PathBuf) -> Sources,
+) -> Registry {
     let manifest = fs::read_to_string(manifest).unwrap();
     let folder = folder(name, &[("only", &fs::read(library).unwrap(), &manifest)]);
-    let registry = Registry::load(&Sources { folders: vec![folder], development: false, limits });
+    let registry = Registry::load(&sources(folder));
     assert_eq!(registry.failures(), &[] as &[LoadFailure]);
     registry
 }

@@ -9,7 +9,7 @@ use linli_core::assessment::Findings;
 use linli_core::invalid::Invalid;
 use linli_core::resident::FactValue;
 use linli_core::time::CivilDate;
-use linli_plugin_host::{Batch, CallError, Health, Limits, Plugin, Problem, RowFact};
+use linli_plugin_host::{Batch, CallError, Health, Limits, Mode, Plugin, Problem, RowFact, Sources};
 
 use crate::build;
 
@@ -25,12 +25,13 @@ fn today() -> CivilDate {
 
 // ---- the liar: every statement a plugin can make, right and wrong ----
 
-fn liar(name: &str) -> Arc<Plugin> {
+fn liar(mode: Mode, name: &str) -> Arc<Plugin> {
+    let name = format!("{mode:?}-{name}");
     let library = build::liar(&format!("calls-{name}"), &[], build::LIAR);
-    let registry = build::load(build::folder(
-        &format!("calls-{name}"),
-        &[("liar", &std::fs::read(library).unwrap(), build::LIAR)],
-    ));
+    let registry = build::load_in(
+        mode,
+        build::folder(&format!("calls-{name}"), &[("liar", &std::fs::read(library).unwrap(), build::LIAR)]),
+    );
     Arc::clone(registry.plugin("cn.example.liar").expect("the liar loads"))
 }
 
@@ -46,9 +47,8 @@ fn rows(plugin: &Plugin, rows: &[&[(&str, i64)]]) -> Batch {
     batch.finish()
 }
 
-#[test]
-fn every_statement_is_checked() {
-    let plugin = liar("checked");
+fn every_statement_is_checked(mode: Mode) {
+    let plugin = liar(mode, "checked");
     let (yesterday, tomorrow) = (i64::from(today().days()) - 1, i64::from(today().days()) + 1);
     let check = |facts: &[(&str, i64)], words: &str| {
         let answer = plugin.assess(rows(&plugin, &[&[], facts]), DEADLINE);
@@ -94,9 +94,8 @@ fn every_statement_is_checked() {
     );
 }
 
-#[test]
-fn right_statements_become_findings_in_the_words_of_the_manifest() {
-    let plugin = liar("right");
+fn right_statements_become_findings_in_the_words_of_the_manifest(mode: Mode) {
+    let plugin = liar(mode, "right");
     let tomorrow = i64::from(today().days()) + 1;
     let answer = plugin
         .assess(
@@ -144,9 +143,8 @@ fn right_statements_become_findings_in_the_words_of_the_manifest() {
     assert!(matches!(wrong, Err(CallError::Misbehaved { .. })), "{wrong:?}");
 }
 
-#[test]
-fn a_failure_is_told_in_the_plugins_words() {
-    let plugin = liar("failure");
+fn a_failure_is_told_in_the_plugins_words(mode: Mode) {
+    let plugin = liar(mode, "failure");
     let ask = |kind| plugin.assess(rows(&plugin, &[&[("kind", kind)]]), DEADLINE).unwrap_err();
     assert_eq!(ask(204), CallError::Failed { status: 100, message: "the table is empty".into() });
     assert_eq!(ask(203), CallError::Failed { status: 100, message: "it gave no message".into() });
@@ -154,11 +152,11 @@ fn a_failure_is_told_in_the_plugins_words() {
     assert_eq!((plugin.figures().calls, plugin.figures().failures, plugin.figures().residents), (2, 2, 0));
 }
 
-#[test]
-fn an_instance_that_cannot_be_made_fails_the_call() {
+fn an_instance_that_cannot_be_made_fails_the_call(mode: Mode) {
     let check = |name: &str, definition: &str, words: &str| {
+        let name = &format!("{mode:?}-{name}");
         let library = std::fs::read(build::liar(name, &[definition], build::LIAR)).unwrap();
-        let registry = build::load(build::folder(name, &[("liar", &library, build::LIAR)]));
+        let registry = build::load_in(mode, build::folder(name, &[("liar", &library, build::LIAR)]));
         let plugin = registry.plugin("cn.example.liar").unwrap();
         let error = plugin.assess(rows(plugin, &[&[]]), DEADLINE).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
@@ -167,9 +165,8 @@ fn an_instance_that_cannot_be_made_fails_the_call() {
     check("no-rules", "-DNO_RULES", "does not implement `linli.rules/1`");
 }
 
-#[test]
-fn one_batch_serves_sites_with_different_parameters() {
-    let plugin = liar("sites");
+fn one_batch_serves_sites_with_different_parameters(mode: Mode) {
+    let plugin = liar(mode, "sites");
     let facts = [("kind", FactValue::Integer(1)), ("reason", FactValue::Integer(0))];
     let mut batch = plugin.batch();
     for offset in [0, 1, 0] {
@@ -185,25 +182,23 @@ fn one_batch_serves_sites_with_different_parameters() {
     assert_eq!(groups, ["first", "second", "first"]);
 }
 
-#[test]
-fn an_empty_batch_has_an_empty_answer() {
-    let plugin = liar("empty");
+fn an_empty_batch_has_an_empty_answer(mode: Mode) {
+    let plugin = liar(mode, "empty");
     let answer = plugin.assess(plugin.batch().finish(), DEADLINE).unwrap();
     assert!(answer.is_empty() && answer.row(0).is_none());
 }
 
-#[test]
-fn a_batch_is_for_the_plugin_that_made_it() {
-    let (first, second) = (liar("first"), build::loaded("second", build::faulty()));
+fn a_batch_is_for_the_plugin_that_made_it(mode: Mode) {
+    let (first, second) =
+        (liar(mode, "first"), build::loaded_in(mode, &format!("{mode:?}-second"), build::faulty()));
     let batch = rows(&first, &[&[]]);
     assert_eq!(second.plugins()[0].assess(batch, DEADLINE), Err(CallError::WrongPlugin));
 }
 
 // ---- facts on the way in ----
 
-#[test]
-fn only_declared_facts_that_count_get_in() {
-    let registry = build::loaded("facts", build::elderly());
+fn only_declared_facts_that_count_get_in(mode: Mode) {
+    let registry = build::loaded_in(mode, &format!("{mode:?}-facts"), build::elderly());
     let plugin = registry.plugin("cn.linli.elderly").unwrap();
     let birth = FactValue::Date(day("1940-01-01"));
     let (yes, name) = (FactValue::Bool(true), FactValue::Text("someone".into()));
@@ -255,8 +250,8 @@ fn facts_and_parameters_that_do_not_fit_are_all_named() {
 
 // ---- the faulty plugin: panics and hangs ----
 
-fn faulty(name: &str) -> Arc<Plugin> {
-    Arc::clone(&build::loaded(name, build::faulty()).plugins()[0])
+fn faulty(mode: Mode, name: &str) -> Arc<Plugin> {
+    Arc::clone(&build::loaded_in(mode, &format!("{mode:?}-{name}"), build::faulty()).plugins()[0])
 }
 
 fn acts(plugin: &Plugin, acts: &[&str]) -> Batch {
@@ -279,9 +274,8 @@ fn works(plugin: &Plugin) {
     assert_eq!(answer[0].memberships[0].since, Some(day("2026-02-01")));
 }
 
-#[test]
-fn a_panic_fails_its_batch_and_nothing_else() {
-    let plugin = faulty("panic");
+fn a_panic_fails_its_batch_and_nothing_else(mode: Mode) {
+    let plugin = faulty(mode, "panic");
     works(&plugin);
     for _ in 0..3 {
         let error = plugin.assess(acts(&plugin, &["member", "panic", "member"]), DEADLINE).unwrap_err();
@@ -298,9 +292,8 @@ fn a_panic_fails_its_batch_and_nothing_else() {
     assert_eq!(figures.health, Health::Ready);
 }
 
-#[test]
-fn five_panics_let_the_plugin_rest_until_it_is_reset() {
-    let plugin = faulty("rest");
+fn five_panics_let_the_plugin_rest_until_it_is_reset(mode: Mode) {
+    let plugin = faulty(mode, "rest");
     for _ in 0..5 {
         plugin.assess(acts(&plugin, &["panic"]), DEADLINE).unwrap_err();
     }
@@ -313,18 +306,19 @@ fn five_panics_let_the_plugin_rest_until_it_is_reset() {
 
 #[test]
 fn a_hang_fails_at_the_deadline_and_costs_one_thread() {
-    let plugin = faulty("hang");
+    let registry = build::loaded_within("hang", build::faulty(), Limits::default());
+    let plugin = &registry.plugins()[0];
     for lost in 1..=3 {
         let (deadline, started) = (Duration::from_millis(100), Instant::now());
-        let hung = plugin.assess(acts(&plugin, &["hang"]), deadline);
+        let hung = plugin.assess(acts(plugin, &["hang"]), deadline);
         assert_eq!(hung, Err(CallError::Hung { deadline }));
         assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
         assert_eq!((plugin.figures().hangs, plugin.figures().lost_threads), (lost, lost as usize));
-        let next = plugin.assess(acts(&plugin, &["member"]), DEADLINE);
+        let next = plugin.assess(acts(plugin, &["member"]), DEADLINE);
         assert!(matches!(next, Err(CallError::Resting { .. })), "{next:?}");
         if lost < 3 {
             plugin.reset();
-            works(&plugin);
+            works(plugin);
         }
     }
 }
@@ -351,11 +345,12 @@ fn three_threads_lost_at_one_time_stop_the_plugin_until_it_is_reset() {
     works(plugin);
 }
 
-#[test]
-fn a_slow_batch_stops_when_told_and_costs_nothing() {
+fn a_slow_batch_stops_when_told_and_costs_nothing(mode: Mode) {
     // 64 residents take 320 ms or more before the flag is looked at again; the grace is far longer.
     let limits = Limits { stop_grace: Duration::from_secs(60), ..Limits::default() };
-    let registry = build::loaded_within("slow", build::faulty(), limits);
+    let name = format!("{mode:?}-slow");
+    let registry =
+        build::loaded_as(&name, build::faulty(), |folder| Sources { limits, ..build::sources(folder, mode) });
     let (plugin, deadline) = (&registry.plugins()[0], Duration::from_millis(30));
     let error = plugin.assess(acts(plugin, &vec!["wait"; 2_000]), deadline).unwrap_err();
     assert_eq!(error, CallError::TimedOut { deadline });
@@ -382,9 +377,8 @@ fn a_call_that_returns_late_gives_its_thread_back() {
     works(plugin);
 }
 
-#[test]
-fn too_much_and_the_same_twice_are_refused() {
-    let plugin = faulty("much");
+fn too_much_and_the_same_twice_are_refused(mode: Mode) {
+    let plugin = faulty(mode, "much");
     let check = |act: &str, words: &str| {
         let error = plugin.assess(acts(&plugin, &["member", act]), DEADLINE).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
@@ -394,9 +388,8 @@ fn too_much_and_the_same_twice_are_refused() {
     check("twice", "said twice");
 }
 
-#[test]
-fn many_threads_may_call_at_once() {
-    let plugin = faulty("many");
+fn many_threads_may_call_at_once(mode: Mode) {
+    let plugin = faulty(mode, "many");
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| (0..50).for_each(|_| works(&plugin)));
@@ -407,23 +400,37 @@ fn many_threads_may_call_at_once() {
 
 #[test]
 fn callers_wait_for_a_thread_no_longer_than_their_deadline() {
-    let plugin = faulty("busy");
+    let registry = build::loaded_within("busy", build::faulty(), Limits::default());
+    let plugin = &registry.plugins()[0];
     let deadline = Duration::from_millis(400);
     thread::scope(|scope| {
         // Both threads of the plugin hang; a third call with a short deadline finds none.
         let hung: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| plugin.assess(acts(&plugin, &["hang"]), deadline).unwrap_err()))
+            .map(|_| scope.spawn(|| plugin.assess(acts(plugin, &["hang"]), deadline).unwrap_err()))
             .collect();
         thread::sleep(Duration::from_millis(100));
         let short = Duration::from_millis(20);
-        assert_eq!(
-            plugin.assess(acts(&plugin, &["member"]), short),
-            Err(CallError::Busy { deadline: short })
-        );
+        assert_eq!(plugin.assess(acts(plugin, &["member"]), short), Err(CallError::Busy { deadline: short }));
         for call in hung {
             assert_eq!(call.join().unwrap(), CallError::Hung { deadline });
         }
     });
     plugin.reset();
-    works(&plugin);
+    works(plugin);
 }
+
+build::in_both_modes!(
+    every_statement_is_checked,
+    right_statements_become_findings_in_the_words_of_the_manifest,
+    a_failure_is_told_in_the_plugins_words,
+    an_instance_that_cannot_be_made_fails_the_call,
+    one_batch_serves_sites_with_different_parameters,
+    an_empty_batch_has_an_empty_answer,
+    a_batch_is_for_the_plugin_that_made_it,
+    only_declared_facts_that_count_get_in,
+    a_panic_fails_its_batch_and_nothing_else,
+    five_panics_let_the_plugin_rest_until_it_is_reset,
+    a_slow_batch_stops_when_told_and_costs_nothing,
+    too_much_and_the_same_twice_are_refused,
+    many_threads_may_call_at_once,
+);

@@ -3,15 +3,16 @@
 use std::fs;
 
 use linli_core::standard::Origin;
+use linli_plugin_host::manifest::Isolation;
 use linli_plugin_host::{LoadCause, LoadFailure, Mode, Registry, Sources};
 
 use crate::build;
 
-#[test]
-fn the_elderly_plugin_loads_with_everything_it_declares() {
-    let registry = build::loaded("elderly", build::elderly());
+fn the_elderly_plugin_loads_with_everything_it_declares(mode: Mode) {
+    let registry = build::loaded_in(mode, &format!("{mode:?}-elderly"), build::elderly());
     let plugin = registry.plugin("cn.linli.elderly").unwrap();
-    assert_eq!(plugin.mode(), Mode::InProcess);
+    assert_eq!(plugin.mode(), mode);
+    assert_eq!(plugin.confinement().is_some(), mode == Mode::Child);
     assert_eq!(plugin.abi(), (1, 0));
     assert!(plugin.build_info().starts_with("linli-plugin-sdk "), "{}", plugin.build_info());
     assert_eq!(plugin.stamp().digest.len(), 64);
@@ -43,9 +44,14 @@ fn a_development_build_finds_the_plugins_beside_the_program() {
     assert!(registry.plugin("cn.linli.elderly").is_some());
 }
 
-#[test]
-fn a_plugin_written_in_c_loads() {
-    let registry = build::load(build::folder("c", &[("liar", &compiled("c", &[]), build::LIAR)]));
+fn a_plugin_written_in_c_loads(mode: Mode) {
+    let registry = build::load_in(
+        mode,
+        build::folder(
+            &format!("{mode:?}-c"),
+            &[("liar", &compiled(&format!("{mode:?}-c"), &[]), build::LIAR)],
+        ),
+    );
     assert_eq!(registry.failures(), &[] as &[LoadFailure]);
     assert_eq!(registry.plugin("cn.example.liar").unwrap().build_info(), "cc");
 }
@@ -100,29 +106,46 @@ fn the_library_for_this_machine_is_found_in_its_sub_folder() {
 }
 
 #[test]
-fn a_library_that_lies_about_itself_is_refused() {
-    let check = |name: &str, definitions: &[&str], cause, words: &[&str]| {
-        refused(name, &compiled(name, definitions), build::LIAR, cause, words);
+fn where_a_plugin_runs_is_the_operators_and_its_own_to_say() {
+    let wishing = build::LIAR.replacen("\"in_process\"", "\"child\"", 1);
+    let check = |name: &str, definitions: &[&str], manifest: &str, operator: Option<Isolation>, expected| {
+        let name = format!("place-{name}");
+        let library = fs::read(build::liar(&name, definitions, manifest)).unwrap();
+        let isolation =
+            operator.map(|operator| ("cn.example.liar".to_owned(), operator)).into_iter().collect();
+        let folders = vec![build::folder(&name, &[("liar", &library, manifest)])];
+        let registry = Registry::load(&Sources { folders, isolation, ..Sources::default() });
+        assert_eq!(registry.failures(), &[] as &[LoadFailure], "{name}");
+        assert_eq!(registry.plugins()[0].mode(), expected, "{name}");
     };
-    check("magic", &["-DMAGIC=0x1234"], LoadCause::WrongAbi, &["magic number 0x0000000000001234"]);
-    check(
-        "major",
-        &["-DMAJOR=2"],
-        LoadCause::WrongAbi,
-        &["it speaks plugin ABI 2.0; this host speaks 1.0 to 1.0"],
-    );
-    check("size", &["-DSIZE=48"], LoadCause::WrongAbi, &["its entry has 48 bytes", "at least 56"]);
-    check("description", &["-DDESCRIPTION_SIZE=8"], LoadCause::WrongAbi, &["its description has 8 bytes"]);
-    check("flags", &["-DFLAGS=64"], LoadCause::WrongAbi, &["flags 0x40, which are unknown"]);
-    check("no-plugin", &["-DNO_PLUGIN"], LoadCause::WrongAbi, &["it does not support this host"]);
-    check("isolated", &["-DFLAGS=1"], LoadCause::Unsupported, &["a process of its own"]);
-    check(
-        "no-entry",
-        &["-DENTRY=some_function"],
-        LoadCause::NotAPlugin,
-        &["does not export `linli_plugin_entry_v1`"],
-    );
-    check("undefined", &["-DUNDEFINED"], LoadCause::Linker, &["no_library_has_this"]);
+    let (here, own) = (Some(Isolation::InProcess), Some(Isolation::Child));
+    check("nobody", &[], build::LIAR, None, Mode::Child);
+    check("operator-here", &[], build::LIAR, here, Mode::InProcess);
+    check("operator-own", &[], build::LIAR, own, Mode::Child);
+    check("manifest", &[], &wishing, here, Mode::Child);
+    check("library", &["-DFLAGS=1"], build::LIAR, here, Mode::Child);
+}
+
+#[test]
+fn without_the_runner_only_those_are_refused_that_need_it() {
+    let folder = build::folder("no-runner", &[("liar", &compiled("no-runner", &[]), build::LIAR)]);
+    let runner = Some(folder.join("linli-runner"));
+    for mode in build::MODES {
+        let sources = Sources { runner: runner.clone(), ..build::sources(folder.clone(), mode) };
+        let registry = Registry::load(&sources);
+        assert_eq!(registry.plugins().len(), usize::from(mode == Mode::InProcess));
+        if let [failure] = registry.failures() {
+            assert_eq!(failure.cause, LoadCause::NoRunner);
+            let told = failure.to_string();
+            assert!(told.contains("linli-runner") && told.contains("beside the program"), "{told}");
+        }
+    }
+    // Another program in its place says nothing that can be understood.
+    let runner = Some("/bin/true".into());
+    let registry = Registry::load(&Sources { runner, ..build::sources(folder, Mode::Child) });
+    let failure = &registry.failures()[0];
+    assert_eq!(failure.cause, LoadCause::Ended);
+    assert!(failure.reason.contains("exit code 0"), "{failure}");
 }
 
 #[test]
@@ -209,7 +232,6 @@ fn a_manifest_may_ask_for_what_this_version_lacks_and_is_refused() {
     };
     check("newer", "abi = \"1.0\"", "abi = \"1.7\"", LoadCause::WrongAbi, &["asks for plugin ABI 1.7"]);
     check("older", "abi = \"1.0\"", "abi = \"0.9\"", LoadCause::WrongAbi, &["asks for plugin ABI 0.9"]);
-    check("child", "\"in_process\"", "\"child\"", LoadCause::Unsupported, &["a process of its own"]);
     check("connector", "linli.rules/1", "linli.connector/1", LoadCause::Unsupported, &["linli.rules/1"]);
     check(
         "broken",
@@ -265,19 +287,25 @@ department = "customer_service"
 pausable = true
 "#;
 
-fn compiled(name: &str, definitions: &[&str]) -> Vec<u8> {
+pub(crate) fn compiled(name: &str, definitions: &[&str]) -> Vec<u8> {
     fs::read(build::liar(name, definitions, build::LIAR)).unwrap()
 }
 
-fn refused(name: &str, library: &[u8], manifest: &str, cause: LoadCause, words: &[&str]) {
-    let registry = build::load(build::folder(&format!("refused-{name}"), &[("bad", library, manifest)]));
-    assert_eq!(registry.plugins().len(), 0, "{name} is refused");
-    let [failure] = registry.failures() else { panic!("{name}: {:?}", registry.failures()) };
-    let told = failure.to_string();
-    assert_eq!(failure.cause, cause, "{told}");
-    assert!(!failure.help.is_empty(), "{told}");
-    assert!(told.contains("bad"), "the message names the file: {told}");
-    for word in words {
-        assert!(told.contains(word), "`{word}` in: {told}");
+/// Both in this process and in one of its own, with the same words.
+pub(crate) fn refused(name: &str, library: &[u8], manifest: &str, cause: LoadCause, words: &[&str]) {
+    let folder = build::folder(&format!("refused-{name}"), &[("bad", library, manifest)]);
+    for mode in build::MODES {
+        let registry = build::load_in(mode, folder.clone());
+        assert_eq!(registry.plugins().len(), 0, "{name} is refused");
+        let [failure] = registry.failures() else { panic!("{name}: {:?}", registry.failures()) };
+        let told = failure.to_string();
+        assert_eq!(failure.cause, cause, "{told}");
+        assert!(!failure.help.is_empty(), "{told}");
+        assert!(told.contains("bad"), "the message names the file: {told}");
+        for word in words {
+            assert!(told.contains(word), "`{word}` in: {told}");
+        }
     }
 }
+
+build::in_both_modes!(the_elderly_plugin_loads_with_everything_it_declares, a_plugin_written_in_c_loads);

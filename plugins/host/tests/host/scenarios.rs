@@ -8,7 +8,7 @@ use linli_core::assessment::{FactIssue, Findings};
 use linli_core::resident::FactValue;
 use linli_core::time::CivilDate;
 use linli_plugin_host::manifest::{Field, FieldType};
-use linli_plugin_host::{Batch, LoadFailure, Plugin, RowFact};
+use linli_plugin_host::{Batch, LoadFailure, Mode, Plugin, RowFact};
 use linli_plugin_sdk::testing::{self, Case};
 
 use crate::build;
@@ -26,12 +26,11 @@ const GROUPS: &[(&str, &str, &str)] = &[
     ("chronic-illness", "examples/chronic-illness", "cn.example.chronic-illness"),
 ];
 
-#[test]
-fn the_loaded_plugins_agree_with_their_scenarios() {
+fn the_loaded_plugins_agree_with_their_scenarios(mode: Mode) {
     for (package, folder, id) in GROUPS {
         let (library, manifest) = build::group(package, folder);
         let table = fs::read_to_string(manifest.with_file_name("scenarios.txt")).unwrap();
-        let registry = build::loaded(&format!("scenarios-{package}"), (library, manifest));
+        let registry = build::loaded_in(mode, &format!("{mode:?}-scenarios-{package}"), (library, manifest));
         let plugin = registry.plugin(id).unwrap();
         let cases = testing::parse(&table);
         let at_least = if folder.starts_with("examples/") { 10 } else { 25 };
@@ -58,8 +57,7 @@ fn the_loaded_plugins_agree_with_their_scenarios() {
     }
 }
 
-#[test]
-fn the_plugins_load_side_by_side() {
+fn the_plugins_load_side_by_side(mode: Mode) {
     let mut parts = Vec::new();
     for (package, folder, _) in GROUPS {
         let (library, manifest) = build::group(package, folder);
@@ -69,14 +67,13 @@ fn the_plugins_load_side_by_side() {
         .iter()
         .map(|(name, library, manifest)| (*name, library.as_slice(), manifest.as_str()))
         .collect();
-    let registry = build::load(build::folder("together", &parts));
+    let registry = build::load_in(mode, build::folder(&format!("{mode:?}-together"), &parts));
     assert_eq!(registry.failures(), &[] as &[LoadFailure]);
     assert_eq!(registry.plugins().len(), GROUPS.len());
 }
 
-#[test]
-fn the_place_in_a_batch_does_not_matter() {
-    let registry = build::loaded("places", build::elderly());
+fn the_place_in_a_batch_does_not_matter(mode: Mode) {
+    let registry = build::loaded_in(mode, &format!("{mode:?}-places"), build::elderly());
     let plugin = registry.plugin("cn.linli.elderly").unwrap();
     let mut cases = testing::parse(include_str!("../../../elderly/scenarios.txt"));
     let straight = build::findings(&plugin.assess(batch(plugin, &cases), DEADLINE).unwrap());
@@ -150,3 +147,9 @@ fn value(kind: FieldType, text: &str) -> FactValue {
 fn date(text: &str) -> CivilDate {
     CivilDate::from_days(linli_plugin_sdk::Date::parse(text).unwrap().days()).unwrap()
 }
+
+build::in_both_modes!(
+    the_loaded_plugins_agree_with_their_scenarios,
+    the_plugins_load_side_by_side,
+    the_place_in_a_batch_does_not_matter
+);

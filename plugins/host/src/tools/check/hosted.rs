@@ -10,9 +10,9 @@ use linli_plugin_abi as abi;
 
 use super::people::{self, Cell, Numbers, Person, Values};
 use super::{Case, Stop};
-use crate::manifest::Manifest;
+use crate::manifest::Isolation;
 use crate::tools::scenario;
-use crate::{Batch, Limits, Plugin, RowFact, library};
+use crate::{Batch, Plugin, RowFact, Sources, place};
 
 /// How long a call may take: far more than any rules need.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -34,11 +34,8 @@ pub(super) fn scenarios(case: &Case) -> Result<(), Stop> {
 
 /// The plugin on threads of this process.
 fn load(case: &Case) -> Result<Plugin, Stop> {
-    let file = library::read(&case.library).map_err(|refusal| refusal.reason)?;
-    let sealed = library::seal(&file).map_err(|refusal| refusal.reason)?;
-    let library = library::link(sealed.memory).map_err(|refusal| refusal.reason)?;
-    let manifest = Manifest::parse(&library.manifest).map_err(|errors| errors.to_string())?;
-    Ok(Plugin::new(manifest, &case.library, library, sealed.digest, &Limits::default()))
+    place::open(&case.library, Isolation::InProcess, &Sources::default())
+        .map_err(|refusal| refusal.reason.into())
 }
 
 /// What the plugin finds about made-up residents.
