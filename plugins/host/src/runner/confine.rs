@@ -48,7 +48,7 @@ pub(super) fn before_loading(address_space: u64) -> Confinement {
         limits: limits.map(limit).iter().all(|done| *done),
         no_new_privs: rustix::thread::set_no_new_privs(true).is_ok(),
         landlock: files(&LIBRARIES).ok().as_ref().and_then(landlock_abi),
-        seccomp: system_calls(&[COMPUTING, LOADING].concat()).is_ok(),
+        seccomp: threads_by_clone().and_then(|()| system_calls(&[COMPUTING, LOADING].concat())).is_ok(),
     }
 }
 
@@ -187,8 +187,12 @@ fn system_calls(allowed: &[i64]) -> seccompiler::Result<()> {
         rules.insert(libc::SYS_prctl, vec![name]);
     }
     let denied = SeccompAction::Errno(libc::EPERM.cast_unsigned());
-    apply(SeccompFilter::new(rules, denied, SeccompAction::Allow, here()?)?)?;
-    // Its flags lie in memory, where no filter sees them; the C library then uses `clone`.
+    apply(SeccompFilter::new(rules, denied, SeccompAction::Allow, here()?)?)
+}
+
+/// Lets `clone3` answer that there is no such call: its flags lie in memory, where no filter sees them, and the C library
+/// uses `clone` then.
+fn threads_by_clone() -> seccompiler::Result<()> {
     let unknown = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
     let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     apply(SeccompFilter::new(clone3, SeccompAction::Allow, unknown, here()?)?)
