@@ -176,11 +176,6 @@ impl Batch {
     pub fn rows(&self) -> u32 {
         self.rows
     }
-
-    /// Its memory, for another batch.
-    pub fn into_memory(self) -> Vec<u64> {
-        self.words
-    }
 }
 
 /// Why columns are not a batch.
@@ -215,15 +210,14 @@ impl std::error::Error for EncodeError {}
 /// [`EncodeError`] where the columns do not fit the counts or each other.
 pub fn encode(rows: u32, fields: u32, parameters: u32, columns: &[ColumnData]) -> Result<Batch, EncodeError> {
     let columns: Vec<ColumnRef<'_>> = columns.iter().map(ColumnData::borrowed).collect();
-    encode_in(Vec::new(), rows, fields, parameters, &columns)
+    encode_borrowed(rows, fields, parameters, &columns)
 }
 
-/// As [`encode`], into memory that served another batch.
+/// As [`encode`], for columns whose arrays are somebody else's.
 ///
 /// # Errors
 /// [`EncodeError`] where the columns do not fit the counts or each other.
-pub fn encode_in(
-    mut words: Vec<u64>,
+pub fn encode_borrowed(
     rows: u32,
     fields: u32,
     parameters: u32,
@@ -268,8 +262,7 @@ pub fn encode_in(
         reserved: 0,
     };
     let len = total_size as usize;
-    words.clear();
-    words.resize(len.div_ceil(8), 0);
+    let mut words = vec![0_u64; len.div_ceil(8)];
     let out = plain_mut(&mut words);
     put(out, 0, plain(core::slice::from_ref(&header)));
     put(out, columns_off, plain(&table));

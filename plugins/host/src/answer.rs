@@ -112,34 +112,46 @@ pub struct Member<'a> {
     pub until: Option<CivilDate>,
 }
 
+/// One thing that was said about a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statement<'a> {
+    /// The resident belongs to a group.
+    Member(Member<'a>),
+    /// A tier is asked for; the highest binds.
+    Tier(Tier, &'a ReasonCode),
+    /// A tag.
+    Tag(&'a TagCode, &'a ReasonCode),
+    /// A caution for whoever makes contact.
+    Caution(&'a CautionCode, &'a ReasonCode),
+    /// The first day on which the answer may differ though no fact changed; the earliest counts.
+    Expires(CivilDate),
+}
+
 impl<'a> RowFindings<'a> {
+    /// Everything that was said, in one pass: memberships, tiers, tags, cautions, expiries.
+    pub fn statements(&self) -> impl Iterator<Item = Statement<'a>> + use<'a> {
+        let Self { manifest, records, .. } = *self;
+        // Every ordinal was looked up when the record was checked.
+        records.iter().filter_map(move |record| statement(manifest, record))
+    }
+
     /// Groups the resident belongs to.
     pub fn memberships(&self) -> impl Iterator<Item = Member<'a>> + use<'a> {
-        let groups = &self.manifest.groups;
-        self.of(abi::F_MEMBERSHIP, move |ordinal| groups.get(ordinal)).map(|(group, reason, record)| Member {
-            group: &group.code,
-            reason,
-            since: date(record.since),
-            until: date(record.until),
+        self.statements().filter_map(|said| match said {
+            Statement::Member(member) => Some(member),
+            Statement::Tier(..) | Statement::Tag(..) | Statement::Caution(..) | Statement::Expires(_) => None,
         })
     }
 
-    /// Tiers asked for; the highest binds.
-    pub fn tiers(&self) -> impl Iterator<Item = (Tier, &'a ReasonCode)> + use<'a> {
-        self.of(abi::F_TIER, |ordinal| Tier::ALL.get(ordinal)).map(|(tier, reason, _)| (*tier, reason))
-    }
-
-    /// Tags.
-    pub fn tags(&self) -> impl Iterator<Item = (&'a TagCode, &'a ReasonCode)> + use<'a> {
-        let tags = &self.manifest.tags;
-        self.of(abi::F_TAG, move |ordinal| tags.get(ordinal)).map(|(tag, reason, _)| (&tag.code, reason))
-    }
-
-    /// Cautions for whoever makes contact.
-    pub fn cautions(&self) -> impl Iterator<Item = (&'a CautionCode, &'a ReasonCode)> + use<'a> {
-        let cautions = &self.manifest.cautions;
-        self.of(abi::F_CAUTION, move |ordinal| cautions.get(ordinal))
-            .map(|(caution, reason, _)| (&caution.code, reason))
+    /// The highest tier that is asked for.
+    pub fn tier(&self) -> Option<Tier> {
+        let tier = |said| match said {
+            Statement::Tier(tier, _) => Some(tier),
+            Statement::Member(_) | Statement::Tag(..) | Statement::Caution(..) | Statement::Expires(_) => {
+                None
+            }
+        };
+        self.statements().filter_map(tier).max()
     }
 
     /// The first day on which the answer may differ though no fact changed.
@@ -149,63 +161,64 @@ impl<'a> RowFindings<'a> {
         days.filter(|days| *days != abi::NO_DATE).min().and_then(date)
     }
 
-    /// How many statements the plugin made about it.
-    pub fn statements(&self) -> usize {
-        self.records.len()
-    }
-
     /// Whether it says exactly what these findings say.
     pub fn says(&self, findings: &Findings) -> bool {
-        let memberships =
-            findings.memberships.iter().map(|FoundMembership { group, reason, since, until }| Member {
-                group,
-                reason,
-                since: *since,
-                until: *until,
-            });
-        self.valid_until() == findings.valid_until
-            && self.memberships().eq(memberships)
-            && self.tiers().eq(findings.tiers.iter().map(|found| (found.tier, &found.reason)))
-            && self.tags().eq(findings.tags.iter().map(|found| (&found.tag, &found.reason)))
-            && self.cautions().eq(findings.cautions.iter().map(|found| (&found.caution, &found.reason)))
+        let Findings { memberships, tiers, tags, cautions, valid_until } = findings;
+        let expected = memberships
+            .iter()
+            .map(|FoundMembership { group, reason, since, until }| {
+                Statement::Member(Member { group, reason, since: *since, until: *until })
+            })
+            .chain(tiers.iter().map(|found| Statement::Tier(found.tier, &found.reason)))
+            .chain(tags.iter().map(|found| Statement::Tag(&found.tag, &found.reason)))
+            .chain(cautions.iter().map(|found| Statement::Caution(&found.caution, &found.reason)));
+        let lasting = self.statements().filter(|said| !matches!(said, Statement::Expires(_)));
+        self.valid_until() == *valid_until && lasting.eq(expected)
     }
 
     /// As a value of its own.
     pub fn to_findings(&self) -> Findings {
-        Findings {
-            memberships: self
-                .memberships()
-                .map(|Member { group, reason, since, until }| FoundMembership {
-                    group: group.clone(),
-                    reason: reason.clone(),
-                    since,
-                    until,
-                })
-                .collect(),
-            tiers: self.tiers().map(|(tier, reason)| FoundTier { tier, reason: reason.clone() }).collect(),
-            tags: self
-                .tags()
-                .map(|(tag, reason)| FoundTag { tag: tag.clone(), reason: reason.clone() })
-                .collect(),
-            cautions: self
-                .cautions()
-                .map(|(caution, reason)| FoundCaution { caution: caution.clone(), reason: reason.clone() })
-                .collect(),
-            valid_until: self.valid_until(),
+        let mut findings = Findings { valid_until: self.valid_until(), ..Findings::default() };
+        for said in self.statements() {
+            match said {
+                Statement::Member(Member { group, reason, since, until }) => {
+                    let (group, reason) = (group.clone(), reason.clone());
+                    findings.memberships.push(FoundMembership { group, reason, since, until });
+                }
+                Statement::Tier(tier, reason) => {
+                    findings.tiers.push(FoundTier { tier, reason: reason.clone() });
+                }
+                Statement::Tag(tag, reason) => {
+                    findings.tags.push(FoundTag { tag: tag.clone(), reason: reason.clone() });
+                }
+                Statement::Caution(caution, reason) => {
+                    findings.cautions.push(FoundCaution { caution: caution.clone(), reason: reason.clone() });
+                }
+                Statement::Expires(_) => {}
+            }
         }
+        findings
     }
+}
 
-    /// The records of one kind with what their ordinals stand for. Both were looked up when the records were checked.
-    fn of<T: 'a, F: Fn(usize) -> Option<&'a T> + 'a>(
-        &self,
-        kind: u8,
-        entry: F,
-    ) -> impl Iterator<Item = (&'a T, &'a ReasonCode, &'a abi::Finding)> + use<'a, T, F> {
-        let reasons = &self.manifest.reasons;
-        self.records.iter().filter(move |record| record.kind == kind).filter_map(move |record| {
-            let reason = reasons.get(usize::from(record.reason))?;
-            Some((entry(usize::from(record.ordinal))?, &reason.code, record))
-        })
+#[inline]
+fn statement<'a>(manifest: &'a Manifest, record: &abi::Finding) -> Option<Statement<'a>> {
+    if record.kind == abi::F_EXPIRES {
+        return date(record.until).map(Statement::Expires);
+    }
+    let ordinal = usize::from(record.ordinal);
+    let reason = &manifest.reasons.get(usize::from(record.reason))?.code;
+    match record.kind {
+        abi::F_MEMBERSHIP => manifest.groups.get(ordinal).map(|group| {
+            let (since, until) = (date(record.since), date(record.until));
+            Statement::Member(Member { group: &group.code, reason, since, until })
+        }),
+        abi::F_TIER => Tier::ALL.get(ordinal).map(|tier| Statement::Tier(*tier, reason)),
+        abi::F_TAG => manifest.tags.get(ordinal).map(|tag| Statement::Tag(&tag.code, reason)),
+        abi::F_CAUTION => {
+            manifest.cautions.get(ordinal).map(|caution| Statement::Caution(&caution.code, reason))
+        }
+        _ => None,
     }
 }
 
@@ -257,6 +270,7 @@ fn checked(
         records.sort_by_key(|record| record.resident);
     }
     let tables = Tables::of(manifest);
+    let shapes = Shapes::of(&tables, kinds);
     let mut starts = Vec::with_capacity(today.len() + 1);
     let mut place = 0_u32;
     for row in records.chunk_by_mut(|a, b| a.resident == b.resident) {
@@ -267,6 +281,17 @@ fn checked(
             return Err(CallError::Misbehaved { what });
         };
         let rules = Rules { tables: &tables, kinds, today: *today };
+        let mut before = 0;
+        let mut plain = true;
+        for record in row.iter() {
+            plain &= shapes.fit(record, *today) & (before < key(record));
+            before = key(record);
+        }
+        if plain {
+            starts.resize(resident as usize + 1, place);
+            place += row.len() as u32;
+            continue;
+        }
         for record in row.iter() {
             rules.check(record).map_err(|what| CallError::Misbehaved {
                 what: format!("resident {resident}, kind {}: {what}", record.kind),
@@ -343,6 +368,71 @@ impl Tables {
             fields: manifest.fields.len(),
             reasons: manifest.reasons.len(),
         }
+    }
+}
+
+/// The bounds of plain records by kind, for a look without a branch: what fits them is right, what does not fit is
+/// checked by [`Rules`], which knows every exception and the words.
+struct Shapes([Shape; 8]);
+
+#[derive(Clone, Copy, Default)]
+struct Shape {
+    /// Entries of the tables; 0 where the kind does not belong into the answer.
+    ordinals: u32,
+    reasons: u32,
+    /// Largest basis.
+    basis: u8,
+    since: bool,
+    until: bool,
+}
+
+impl Shapes {
+    fn of(tables: &Tables, kinds: Kinds) -> Self {
+        let table = |entries: usize, since, until| Shape {
+            ordinals: entries as u32,
+            reasons: tables.reasons as u32,
+            basis: 0,
+            since,
+            until,
+        };
+        let nothing = Shape::default();
+        Self(match kinds {
+            Kinds::Findings => [
+                nothing,
+                Shape { basis: abi::BASIS_CERTIFICATE, ..table(tables.groups, true, true) },
+                table(Tier::ALL.len(), true, false),
+                table(tables.tags, true, false),
+                table(tables.cautions, false, false),
+                // Without a reason, as a rule.
+                Shape { reasons: u32::MAX, ..table(1, false, true) },
+                nothing,
+                nothing,
+            ],
+            Kinds::Issues => {
+                let issue = table(tables.fields, false, false);
+                [nothing, nothing, nothing, nothing, nothing, nothing, issue, nothing]
+            }
+        })
+    }
+
+    #[inline]
+    fn fit(&self, record: &abi::Finding, today: i32) -> bool {
+        let Some(shape) = self.0.get(usize::from(record.kind)) else { return false };
+        let (min, max) = (CivilDate::MIN.days(), CivilDate::MAX.days());
+        let expires = record.kind == abi::F_EXPIRES;
+        let since =
+            (record.since == abi::NO_DATE) | (shape.since & (record.since >= min) & (record.since <= today));
+        let until = ((record.until == abi::NO_DATE) & !expires)
+            | (shape.until & (record.until > today) & (record.until >= min) & (record.until <= max));
+        let reason =
+            (u32::from(record.reason) < shape.reasons) & (!expires | (record.reason == abi::NO_REASON));
+        (u32::from(record.ordinal) < shape.ordinals)
+            & reason
+            & (record.basis <= shape.basis)
+            & since
+            & until
+            & (record.reserved_a == 0)
+            & (record.reserved_b == 0)
     }
 }
 
@@ -462,4 +552,46 @@ fn wrong(what: &str) -> Result<(), String> {
 
 fn date(days: i32) -> Option<CivilDate> {
     if days == abi::NO_DATE { None } else { CivilDate::from_days(days).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_plain_is_right() {
+        let tables = Tables { groups: 2, tags: 1, cautions: 3, fields: 2, reasons: 2 };
+        let today = 20_528;
+        let dates = [abi::NO_DATE, -1_000_000, today - 1, today, today + 1, 1_000_000];
+        let mut plain = 0;
+        for kinds in [Kinds::Findings, Kinds::Issues] {
+            let shapes = Shapes::of(&tables, kinds);
+            let rules = Rules { tables: &tables, kinds, today };
+            // Every combination of the edges of every member.
+            for number in 0..9 * 4 * 5 * 4 * 6 * 6 * 3 {
+                let mut rest = number;
+                let mut digit = |base: usize| {
+                    let digit = rest % base;
+                    rest /= base;
+                    digit
+                };
+                let record = abi::Finding {
+                    resident: 0,
+                    kind: digit(9) as u8,
+                    basis: digit(4) as u8,
+                    ordinal: [0, 1, 2, 3, u16::MAX][digit(5)],
+                    reason: [0, 1, 2, abi::NO_REASON][digit(4)],
+                    since: dates[digit(6)],
+                    until: dates[digit(6)],
+                    reserved_a: u16::from(digit(3) == 1),
+                    reserved_b: 0,
+                };
+                if shapes.fit(&record, today) {
+                    plain += 1;
+                    assert_eq!(rules.check(&record), Ok(()), "{record:?}");
+                }
+            }
+        }
+        assert!(plain > 100, "{plain}");
+    }
 }

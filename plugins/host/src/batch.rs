@@ -105,8 +105,19 @@ pub struct BatchBuilder<'p> {
     columns: Vec<Rows>,
     /// Rows that the columns have room for.
     room: usize,
+    current: Row,
+    /// What does not fit in the current row.
+    problems: Vec<Problem>,
     /// Sets of parameters, in the order of the manifest, each with the row from which it holds; never empty.
     sites: Vec<(usize, Vec<FactValue>)>,
+}
+
+/// The row that was begun last.
+#[derive(Debug)]
+struct Row {
+    /// Days since 1970-01-01.
+    today: i32,
+    upcoming: i32,
 }
 
 /// One column under construction: `room` rows without a value, some of which were given one.
@@ -124,6 +135,8 @@ impl<'p> BatchBuilder<'p> {
         Self {
             columns: manifest.fields.iter().map(|field| Rows::new(field.kind)).collect(),
             room: 0,
+            current: Row { today: abi::NO_DATE, upcoming: abi::NO_DATE },
+            problems: Vec::new(),
             sites: vec![(0, defaults)],
             today: Vec::new(),
             upcoming: Vec::new(),
@@ -206,34 +219,55 @@ impl<'p> BatchBuilder<'p> {
         today: CivilDate,
         facts: impl IntoIterator<Item = PlacedFact<'f>>,
     ) -> Result<usize, Vec<Problem>> {
+        self.begin(today);
+        facts.into_iter().for_each(|fact| self.add(fact));
+        self.end()
+    }
+
+    /// Begins a row by itself, for who gives the facts of a resident to several batches in one pass: then comes
+    /// [`BatchBuilder::add`] for each fact and [`BatchBuilder::end`].
+    pub fn begin(&mut self, today: CivilDate) {
         let row = self.today.len();
         if row >= self.room {
             self.reserve((self.room * 2).max(ROWS_AT_FIRST));
         }
-        let mut problems = Vec::new();
-        let mut upcoming = abi::NO_DATE;
-        for PlacedFact { field: FieldIndex(index), value, since } in facts {
-            let index = usize::from(index);
-            let (Some(field), Some(column)) = (self.manifest.fields.get(index), self.columns.get_mut(index))
-            else {
-                continue;
-            };
-            let since = since.map_or(abi::NO_DATE, CivilDate::days);
-            if since > today.days() {
-                upcoming = if upcoming == abi::NO_DATE { since } else { upcoming.min(since) };
-                continue;
-            }
-            match field.element(value) {
-                Ok(element) => column.set(row, element, since),
-                Err(invalid) => problems.push(Problem { code: field.code.as_str().to_owned(), invalid }),
+        self.current = Row { today: today.days(), upcoming: abi::NO_DATE };
+    }
+
+    /// Adds a fact to the row that was begun.
+    #[inline]
+    pub fn add(&mut self, PlacedFact { field: FieldIndex(index), value, since }: PlacedFact<'_>) {
+        let index = usize::from(index);
+        let (Some(field), Some(column)) = (self.manifest.fields.get(index), self.columns.get_mut(index))
+        else {
+            return;
+        };
+        let since = since.map_or(abi::NO_DATE, CivilDate::days);
+        if since > self.current.today {
+            let upcoming = self.current.upcoming;
+            self.current.upcoming = if upcoming == abi::NO_DATE { since } else { upcoming.min(since) };
+            return;
+        }
+        match field.element(value) {
+            Ok(element) => column.set(self.today.len(), element, since),
+            Err(invalid) => {
+                self.problems.push(Problem { code: field.code.as_str().to_owned(), invalid });
             }
         }
-        if !problems.is_empty() {
+    }
+
+    /// Ends the row that was begun; as [`BatchBuilder::push`].
+    ///
+    /// # Errors
+    /// Every fact that does not fit its field; then no row is added.
+    pub fn end(&mut self) -> Result<usize, Vec<Problem>> {
+        let row = self.today.len();
+        if !self.problems.is_empty() {
             self.columns.iter_mut().for_each(|column| column.unset(row));
-            return Err(problems);
+            return Err(std::mem::take(&mut self.problems));
         }
-        self.today.push(today.days());
-        self.upcoming.push(upcoming);
+        self.today.push(self.current.today);
+        self.upcoming.push(self.current.upcoming);
         Ok(row)
     }
 
@@ -250,7 +284,7 @@ impl<'p> BatchBuilder<'p> {
         let elements = if one_site { 1 } else { rows };
         columns.extend(parameters.iter().map(|column| column.borrowed(elements, one_site)));
         let (fields, parameters) = (self.manifest.fields.len() as u32, self.manifest.parameters.len() as u32);
-        let encoded = encode::encode_in(Vec::new(), rows as u32, fields, parameters, &columns)
+        let encoded = encode::encode_borrowed(rows as u32, fields, parameters, &columns)
             .expect("one element per row in every column, and far below 4 GiB: texts are bounded");
         let today = if let Elements::Date(today) = today { today } else { Vec::new() };
         Batch { encoded, today, upcoming: self.upcoming, stamp: self.stamp }
@@ -310,6 +344,7 @@ impl Rows {
         self.since.resize(rows, abi::NO_DATE);
     }
 
+    #[inline]
     fn set(&mut self, row: usize, element: Element<'_>, since: i32) {
         match (&mut self.elements, element) {
             (Elements::Bool(values), Element::Bool(value)) => put(values, row, u8::from(value)),
@@ -362,6 +397,7 @@ impl Rows {
     }
 }
 
+#[inline]
 fn put<T>(values: &mut [T], row: usize, value: T) {
     if let Some(slot) = values.get_mut(row) {
         *slot = value;

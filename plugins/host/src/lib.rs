@@ -36,7 +36,7 @@ pub mod runner;
 mod seat;
 pub mod tools;
 
-pub use answer::{Answer, Member, RowFindings};
+pub use answer::{Answer, Member, RowFindings, Statement};
 pub use batch::{Batch, BatchBuilder, FieldIndex, PlacedFact, Problem, RowFact};
 pub use breaker::Health;
 pub use error::{CallError, LoadCause, LoadFailure};

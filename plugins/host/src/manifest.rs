@@ -271,6 +271,7 @@ impl Field {
     }
 
     /// A fact as an element of the field's column.
+    #[inline]
     pub(crate) fn element<'v>(&self, value: Value<'v>) -> Result<Element<'v>, Invalid> {
         element(self.kind, self.range, &self.values, value)
     }
@@ -330,6 +331,7 @@ pub(crate) enum Element<'a> {
     Text(&'a str),
 }
 
+#[inline]
 fn element<'v>(
     kind: FieldType,
     range: Option<(i64, i64)>,

@@ -212,6 +212,17 @@ impl Plugin {
         self.call(Question::Validate, batch, deadline, answer::issues)
     }
 
+    /// What it says about a batch, unchecked; for measuring, so it counts for nothing.
+    pub(crate) fn said(&self, batch: Batch, deadline: Duration) -> Result<(Batch, Said), CallError> {
+        let answered = self.seat.ask(Question::Assess, batch, deadline)?;
+        Ok((answered.batch, answered.said))
+    }
+
+    /// The answer that is in what it said.
+    pub(crate) fn read(&self, batch: Batch, said: Said) -> Result<Answer, CallError> {
+        Answer::read(&self.manifest, batch, said)
+    }
+
     /// How it fares.
     pub fn figures(&self) -> Figures {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use linli_plugin_sdk::{Date, Fact, Facts, Findings, Rules, export_plugin};
+use linli_plugin_sdk::{Date, Fact, Facts, Findings, Rules, Tier, export_plugin};
 
 linli_plugin_sdk::manifest!("examples/faulty.toml");
 use manifest::{Act, Group, Reason};
@@ -12,7 +12,6 @@ use manifest::{Act, Group, Reason};
 #[derive(Facts)]
 #[facts(manifest = "examples/faulty.toml")]
 struct Wish {
-    today: Date,
     act: Fact<Act>,
     note: Fact<String>,
 }
@@ -34,7 +33,7 @@ impl Rules for Faulty {
             Some(Act::Wait) => std::thread::sleep(Duration::from_millis(5)),
             Some(Act::Flood) => {
                 for _ in 0..100_000 {
-                    found.expires(wish.today.plus_days(1));
+                    found.tier(Tier::General, Date::ALWAYS, Reason::Asked);
                 }
             }
             Some(Act::Twice) => {

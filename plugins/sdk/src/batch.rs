@@ -10,20 +10,44 @@ pub struct Batch<'a> {
     columns: Vec<ColumnView<'a>>,
 }
 
-/// A checked column.
+/// A checked column. A row is compared with the number of rows once; then its value is there, whether or not it is
+/// one, and is taken without a branch: which facts are known cannot be foretold.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnView<'a> {
-    /// 0 where one element holds for every row, all ones otherwise.
-    mask: usize,
-    values: &'a [u8],
-    validity: Option<&'a [u8]>,
+    // INVARIANT: each array has an element for every row below `rows`, values `width` bytes an element.
+    rows: usize,
+    width: usize,
+    values: Array<'a, u8>,
+    /// One bit per element.
+    validity: Array<'a, u8>,
+    /// Where the elements of a column of text begin, and where the last one ends; empty for other types.
     offsets: &'a [u32],
-    since: Option<&'a [i32]>,
+    since: Array<'a, i32>,
+}
+
+/// An array with an element for each row, or with one that serves every row: then the mask is 0, otherwise all ones.
+/// What a column lacks is an array of one, so that reading asks no questions.
+#[derive(Debug, Clone, Copy)]
+struct Array<'a, T> {
+    mask: usize,
+    items: &'a [T],
+}
+
+impl<'a, T> Array<'a, T> {
+    const fn one(items: &'a [T]) -> Self {
+        Self { mask: 0, items }
+    }
 }
 
 /// A column in which no row has a value.
-const NOTHING: ColumnView<'static> =
-    ColumnView { mask: 0, values: &[], validity: Some(&[0]), offsets: &[], since: None };
+const NOTHING: ColumnView<'static> = ColumnView {
+    rows: 0,
+    width: 0,
+    values: Array::one(&[]),
+    validity: Array::one(&[0]),
+    offsets: &[],
+    since: Array::one(&[abi::NO_DATE]),
+};
 
 impl<'a> Batch<'a> {
     /// Checks a batch whose columns must have these types (`today` first).
@@ -105,46 +129,66 @@ impl<'a> ColumnView<'a> {
             Some(offsets) => *offsets.last().unwrap_or(&0) as usize,
             None => elements * width,
         };
-        let optional = |offset: u32| (offset != 0).then_some(offset as usize);
+        let mask = if constant { 0 } else { usize::MAX };
         Ok(Self {
-            mask: if constant { 0 } else { usize::MAX },
-            values: array(bytes, values_off as usize, size).ok_or(outside)?,
-            validity: match optional(validity_off) {
-                Some(at) => Some(array(bytes, at, elements.div_ceil(8)).ok_or(outside)?),
-                None => None,
+            rows,
+            width,
+            values: Array { mask, items: array(bytes, values_off as usize, size).ok_or(outside)? },
+            validity: match validity_off {
+                0 => Array::one(&[u8::MAX]),
+                at => Array { mask, items: array(bytes, at as usize, elements.div_ceil(8)).ok_or(outside)? },
             },
             offsets: offsets.unwrap_or_default(),
-            since: match optional(since_off) {
-                Some(at) => Some(array(bytes, at, elements).ok_or(outside)?),
-                None => None,
+            since: match since_off {
+                0 => Array::one(&[abi::NO_DATE]),
+                at => Array { mask, items: array(bytes, at as usize, elements).ok_or(outside)? },
             },
         })
     }
 
-    fn present(&self, element: usize) -> bool {
-        self.validity
-            .is_none_or(|bits| bits.get(element / 8).is_some_and(|byte| byte >> (element % 8) & 1 == 1))
+    /// Whether a row has a value; the row is below `rows`.
+    #[inline]
+    fn present(&self, row: usize) -> bool {
+        let bit = row & self.validity.mask;
+        debug_assert!(bit / 8 < self.validity.items.len());
+        // SAFETY: the array has a bit for every row below `rows`.
+        let byte = unsafe { *self.validity.items.get_unchecked(bit / 8) };
+        byte >> (bit % 8) & 1 == 1
     }
 
-    /// The bytes of a row's value.
+    /// The bytes of a row's value, for types of `N` bytes.
+    #[inline]
     pub(crate) fn fixed<const N: usize>(&self, row: usize) -> Option<[u8; N]> {
-        let element = row & self.mask;
-        let bytes = self.values.get(element * N..)?.first_chunk()?;
-        self.present(element).then_some(*bytes)
+        if row >= self.rows || N != self.width {
+            return None;
+        }
+        let start = (row & self.values.mask) * N;
+        debug_assert!(start + N <= self.values.items.len());
+        // SAFETY: the array has `width` bytes for every row below `rows`, and an array of bytes needs no boundary.
+        let bytes = unsafe { *self.values.items.as_ptr().add(start).cast::<[u8; N]>() };
+        if self.present(row) { Some(bytes) } else { None }
     }
 
     /// A row's text.
     pub(crate) fn text(&self, row: usize) -> Option<&'a str> {
-        let element = row & self.mask;
+        if row >= self.rows || !self.present(row) {
+            return None;
+        }
+        let element = row & self.values.mask;
         let (start, end) = (*self.offsets.get(element)?, *self.offsets.get(element + 1)?);
-        let bytes = self.values.get(start as usize..end as usize)?;
-        if self.present(element) { std::str::from_utf8(bytes).ok() } else { None }
+        std::str::from_utf8(self.values.items.get(start as usize..end as usize)?).ok()
     }
 
     /// From when on a row's value counts.
+    #[inline]
     pub(crate) fn since(&self, row: usize) -> Date {
-        let days = self.since.and_then(|days| days.get(row & self.mask));
-        days.map_or(Date::ALWAYS, |days| Date::from_days(*days))
+        if row >= self.rows {
+            return Date::ALWAYS;
+        }
+        let element = row & self.since.mask;
+        debug_assert!(element < self.since.items.len());
+        // SAFETY: the array has a date for every row below `rows`.
+        Date::from_days(unsafe { *self.since.items.get_unchecked(element) })
     }
 }
 

@@ -65,7 +65,17 @@ impl Date {
     /// on 29 February reaches it on 28 February of a common year (民法典 200, 202).
     #[must_use]
     pub fn plus_years(self, years: i64) -> Self {
-        self.plus_months(years.clamp(-1_000, 1_000) * 12)
+        if self == Self::ALWAYS {
+            return self;
+        }
+        // Years that begin on 1 March end on the leap day: what lies between two anniversaries are whole years.
+        let years = years.clamp(-1_000, 1_000);
+        let (year, day_of_year) = march_year(self.0);
+        let reached = year + years;
+        let days = first_of_march(reached) - first_of_march(year);
+        let leap_day_is_missing = day_of_year == LEAP_DAY && !is_leap(reached + 1);
+        let days = i64::from(self.0) + days - i64::from(leap_day_is_missing);
+        Self(days.clamp(-LARGE_DAYS, LARGE_DAYS) as i32)
     }
 }
 
@@ -101,28 +111,49 @@ fn days_in_month(year: i32, month: u32) -> u32 {
     }
 }
 
-/// Days since 1970-01-01, counting in eras of 400 years that begin on 1 March.
+/// Place of 29 February in a year that begins on 1 March.
+const LEAP_DAY: u32 = 365;
+/// Eras of 400 years by which days are moved so that all of them are positive, and the days of an era.
+const ERAS: i64 = 15_000;
+const ERA_DAYS: i64 = 146_097;
+/// 1970-01-01, counted from 0000-03-01.
+const EPOCH_DAYS: i64 = 719_468;
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+/// The year that began on the last 1 March, and the day in it from 0 (C. Neri, L. Schneider: Euclidean affine functions
+/// and their application to calendar algorithms, 2022).
+#[inline]
+fn march_year(days: i32) -> (i64, u32) {
+    let quarters = 4 * (i64::from(days) + EPOCH_DAYS + ERAS * ERA_DAYS) as u64 + 3;
+    let (century, day_of_century) = (quarters / ERA_DAYS as u64, quarters % ERA_DAYS as u64 / 4);
+    let product = 2_939_745 * (4 * day_of_century + 3);
+    let (year_of_century, day_of_year) = (product >> 32, (product as u32) / 2_939_745 / 4);
+    ((100 * century + year_of_century) as i64 - ERAS * 400, day_of_year)
+}
+
+/// Days from 1970-01-01 to 1 March of a year.
+#[inline]
+fn first_of_march(year: i64) -> i64 {
+    let year = (year + ERAS * 400) as u64;
+    let century = year / 100;
+    (365 * year + year / 4 - century + century / 4) as i64 - ERAS * ERA_DAYS - EPOCH_DAYS
+}
+
 fn days_from_civil(year: i32, month: u32, day: u32) -> i32 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let month_from_march = (month as i32 + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day as i32 - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    let year = i64::from(year) - i64::from(month <= 2);
+    let month_from_march = (month + 9) % 12;
+    (first_of_march(year) + i64::from((153 * month_from_march + 2) / 5 + day - 1)) as i32
 }
 
 fn civil_from_days(days: i32) -> (i32, u32, u32) {
-    let shifted = i64::from(days) + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let (year, day_of_year) = march_year(days);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year as i32, month as u32, day as u32)
+    ((year + i64::from(month <= 2)) as i32, month, day)
 }
 
 #[cfg(test)]
@@ -149,6 +180,24 @@ mod tests {
             let (y, m, d) = day.ymd();
             assert_eq!(Date::from_ymd(y, m, d), Some(day));
             day = day.plus_days(1);
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_day_have_a_date() {
+        for days in [i32::MIN, i32::MIN + 1, -1_000_000, 0, 1_000_000, i32::MAX] {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_from_civil(year, month, day), days);
+        }
+    }
+
+    #[test]
+    fn years_are_twelve_months() {
+        for days in date("1890-01-01").days()..date("2110-01-01").days() {
+            for years in [-100, -1, 0, 1, 4, 60, 80, 100] {
+                let day = Date::from_days(days);
+                assert_eq!(day.plus_years(years), day.plus_months(12 * years), "{day} and {years}");
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::Rules;
 use crate::abi::{self, BatchHeader, Bytes, Call, Description, Host, Instance, Plugin, Sink, Status, Str};
 use crate::batch::Batch;
 use crate::facts::Facts;
-use crate::findings::{Findings, Issues, Writer};
+use crate::findings::{Findings, Issues, Statements, Writer};
 
 /// Exports a plugin's rules as the library's entry.
 #[macro_export]
@@ -111,23 +111,7 @@ unsafe extern "C" fn assess<R: Rules>(
     sink: *mut Sink,
 ) -> Status {
     // SAFETY: the host's promise about its arguments.
-    unsafe {
-        guard(call, || {
-            let (batch, writer) = match open::<R>(call, batch, sink) {
-                Ok(opened) => opened,
-                Err(status) => return status,
-            };
-            let mut found = Findings::new(writer);
-            for row in 0..batch.rows() {
-                if row % CANCEL_STRIDE == 0 && cancelled(call) {
-                    return abi::E_CANCELLED;
-                }
-                found.writer().row = row as u32;
-                R::assess(&R::Facts::read(&batch, row), &mut found);
-            }
-            found.writer().status
-        })
-    }
+    unsafe { guard(call, || answer::<R, Findings<'_>>(call, batch, sink, R::assess)) }
 }
 
 unsafe extern "C" fn validate<R: Rules>(
@@ -137,23 +121,32 @@ unsafe extern "C" fn validate<R: Rules>(
     sink: *mut Sink,
 ) -> Status {
     // SAFETY: the host's promise about its arguments.
-    unsafe {
-        guard(call, || {
-            let (batch, writer) = match open::<R>(call, batch, sink) {
-                Ok(opened) => opened,
-                Err(status) => return status,
-            };
-            let mut found = Issues::new(writer);
-            for row in 0..batch.rows() {
-                if row % CANCEL_STRIDE == 0 && cancelled(call) {
-                    return abi::E_CANCELLED;
-                }
-                found.writer().row = row as u32;
-                R::validate(&R::Facts::read(&batch, row), &mut found);
-            }
-            found.writer().status
-        })
+    unsafe { guard(call, || answer::<R, Issues<'_>>(call, batch, sink, R::validate)) }
+}
+
+/// Puts every row of a batch to a rule.
+unsafe fn answer<'a, R: Rules, S: Statements<'a>>(
+    call: *const Call,
+    batch: *const BatchHeader,
+    sink: *mut Sink,
+    rule: impl Fn(&R::Facts, &mut S),
+) -> Status {
+    // SAFETY: the host's promise about its arguments.
+    let (batch, writer) = match unsafe { open::<R>(call, batch, sink) } {
+        Ok(opened) => opened,
+        Err(status) => return status,
+    };
+    let mut found = S::new(writer);
+    for row in 0..batch.rows() {
+        // SAFETY: as above.
+        if row % CANCEL_STRIDE == 0 && unsafe { cancelled(call) } {
+            return abi::E_CANCELLED;
+        }
+        found.begin(row as u32);
+        rule(&R::Facts::read(&batch, row), &mut found);
+        found.end();
     }
+    found.status()
 }
 
 unsafe fn open<'a, R: Rules>(

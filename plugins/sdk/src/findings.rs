@@ -63,21 +63,44 @@ pub struct Membership<G, R> {
     pub reason: R,
 }
 
+/// What rules say about the rows of a batch, one row after the other.
+pub(crate) trait Statements<'a> {
+    fn new(writer: Writer<'a>) -> Self;
+    fn begin(&mut self, row: u32);
+    fn end(&mut self);
+    fn status(&self) -> abi::Status;
+}
+
 /// The findings about one resident. At most one membership per group; nothing is said twice.
 #[derive(Debug)]
 pub struct Findings<'a> {
     writer: Writer<'a>,
+    /// The earliest expiry of the row, or `NO_DATE`: one record says it.
+    until: i32,
 }
 
-impl<'a> Findings<'a> {
-    pub(crate) fn new(writer: Writer<'a>) -> Self {
-        Self { writer }
+impl<'a> Statements<'a> for Findings<'a> {
+    fn new(writer: Writer<'a>) -> Self {
+        Self { writer, until: NO_DATE }
     }
 
-    pub(crate) fn writer(&mut self) -> &mut Writer<'a> {
-        &mut self.writer
+    fn begin(&mut self, row: u32) {
+        self.writer.row = row;
     }
 
+    fn end(&mut self) {
+        if self.until != NO_DATE {
+            self.writer.push(Finding { kind: abi::F_EXPIRES, until: self.until, ..EMPTY });
+            self.until = NO_DATE;
+        }
+    }
+
+    fn status(&self) -> abi::Status {
+        self.writer.status
+    }
+}
+
+impl Findings<'_> {
     /// The resident belongs to a group, by rule, until further notice.
     pub fn member(&mut self, group: impl GroupCode, since: Date, reason: impl ReasonCode) {
         self.membership(Membership { group, basis: Basis::Rule, since, until: None, reason });
@@ -142,8 +165,8 @@ impl<'a> Findings<'a> {
     /// counts; one after 2199-12-31 is left out.
     pub fn expires(&mut self, on: Date) {
         let until = ahead(on);
-        if until != NO_DATE {
-            self.writer.push(Finding { kind: abi::F_EXPIRES, until, ..EMPTY });
+        if until != NO_DATE && (self.until == NO_DATE || until < self.until) {
+            self.until = until;
         }
     }
 }
@@ -154,15 +177,23 @@ pub struct Issues<'a> {
     writer: Writer<'a>,
 }
 
-impl<'a> Issues<'a> {
-    pub(crate) fn new(writer: Writer<'a>) -> Self {
+impl<'a> Statements<'a> for Issues<'a> {
+    fn new(writer: Writer<'a>) -> Self {
         Self { writer }
     }
 
-    pub(crate) fn writer(&mut self) -> &mut Writer<'a> {
-        &mut self.writer
+    fn begin(&mut self, row: u32) {
+        self.writer.row = row;
     }
 
+    fn end(&mut self) {}
+
+    fn status(&self) -> abi::Status {
+        self.writer.status
+    }
+}
+
+impl Issues<'_> {
     /// A fact is not acceptable.
     pub fn issue(&mut self, field: impl FieldCode, reason: impl ReasonCode) {
         self.writer.push(Finding {
@@ -200,8 +231,8 @@ const EMPTY: Finding = Finding {
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
     sink: &'a mut Sink,
-    pub(crate) row: u32,
-    pub(crate) status: abi::Status,
+    row: u32,
+    status: abi::Status,
 }
 
 impl<'a> Writer<'a> {
