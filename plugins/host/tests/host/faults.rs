@@ -5,8 +5,9 @@
 //! why untrusted plugins never run there.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -282,6 +283,53 @@ fn several_residents_over_whom_it_ends_are_all_found() {
     }
     let answer = plugin.assess(rows(plugin, &kinds), DEADLINE);
     marked("several", &answer, &[0, 333, 999]);
+}
+
+#[test]
+fn a_process_ends_with_its_host() {
+    let mut host = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "faults::one_host_that_waits", "--nocapture"])
+        .env("LINLI_TEST_HOST", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(host.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("asks now")));
+    let runners: Vec<u32> =
+        runners().into_iter().filter(|(_, parent)| *parent == host.id()).map(|r| r.0).collect();
+    assert!(!runners.is_empty(), "it has processes of its own");
+    host.kill().unwrap();
+    host.wait().unwrap();
+    let started = Instant::now();
+    while self::runners().iter().any(|(runner, _)| runners.contains(runner)) {
+        assert!(started.elapsed() < Duration::from_secs(10), "they end, whatever they are doing");
+        std::thread::yield_now();
+    }
+}
+
+/// What `a_process_ends_with_its_host` ends while its plugin never returns; nothing without its word.
+#[test]
+fn one_host_that_waits() {
+    if std::env::var_os("LINLI_TEST_HOST").is_none() {
+        return;
+    }
+    let registry = load(Mode::Child);
+    let (plugin, _) = Liar(212).plugins(&registry);
+    say("asks now");
+    plugin.assess(Liar(212).batch(plugin), Duration::from_secs(600)).unwrap_err();
+}
+
+/// Runners that run, with their parents.
+fn runners() -> Vec<(u32, u32)> {
+    let stat = |entry: fs::DirEntry| -> Option<(u32, u32)> {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let text = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (name, rest) = text.rsplit_once(')')?;
+        let mut rest = rest.split_whitespace();
+        let (state, parent) = (rest.next()?, rest.next()?.parse().ok()?);
+        (name.ends_with("(linli-runner") && state != "Z").then_some((pid, parent))
+    };
+    fs::read_dir("/proc").unwrap().filter_map(|entry| stat(entry.ok()?)).collect()
 }
 
 // ---- the parts ----
