@@ -281,27 +281,28 @@ fn checked(
             return Err(CallError::Misbehaved { what });
         };
         let rules = Rules { tables: &tables, kinds, today: *today };
-        let mut before = 0;
-        let mut plain = true;
+        let (mut fits, mut in_order, mut before) = (true, true, 0);
         for record in row.iter() {
-            plain &= shapes.fit(record, *today) & (before < key(record));
-            before = key(record);
+            // Kind and ordinal, so that another reason for the same is looked at too.
+            let entry = key(record) >> 16;
+            fits &= shapes.fit(record, *today);
+            in_order &= before < entry;
+            before = entry;
         }
-        if plain {
-            starts.resize(resident as usize + 1, place);
-            place += row.len() as u32;
-            continue;
+        if !fits {
+            for record in row.iter() {
+                rules.check(record).map_err(|what| CallError::Misbehaved {
+                    what: format!("resident {resident}, kind {}: {what}", record.kind),
+                })?;
+            }
         }
-        for record in row.iter() {
-            rules.check(record).map_err(|what| CallError::Misbehaved {
-                what: format!("resident {resident}, kind {}: {what}", record.kind),
-            })?;
-        }
-        order(row);
-        if let Some(record) = said_twice(row) {
-            let (kind, ordinal) = (record.kind, record.ordinal);
-            let what = format!("resident {resident}, kind {kind}: said twice (ordinal {ordinal})");
-            return Err(CallError::Misbehaved { what });
+        if !in_order {
+            order(row);
+            if let Some(record) = said_twice(row) {
+                let (kind, ordinal) = (record.kind, record.ordinal);
+                let what = format!("resident {resident}, kind {kind}: said twice (ordinal {ordinal})");
+                return Err(CallError::Misbehaved { what });
+            }
         }
         starts.resize(resident as usize + 1, place);
         place += row.len() as u32;

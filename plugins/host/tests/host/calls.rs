@@ -87,11 +87,16 @@ fn every_statement_is_checked(mode: Mode) {
     check(&[("kind", 201)], "it wrote beyond the sink");
     check(&[("kind", 202)], "it wrote beyond the sink");
     // The first of two rows speaks about the second, which speaks about itself.
-    let twice = plugin.assess(rows(&plugin, &[&with(&[("shift", 1)]), member]), DEADLINE);
-    assert!(
-        matches!(&twice, Err(CallError::Misbehaved { what }) if what.contains("said twice")),
-        "{twice:?}"
-    );
+    // Another reason does not make it another membership.
+    for reason in [0, 1] {
+        let again: &[(&str, i64)] = &[("kind", 1), ("reason", reason)];
+        let twice = plugin.assess(rows(&plugin, &[&with(&[("shift", 1)]), again]), DEADLINE);
+        assert!(
+            matches!(&twice, Err(CallError::Misbehaved { what }) if what.contains("said twice")),
+            "{twice:?}"
+        );
+        plugin.reset();
+    }
 }
 
 fn right_statements_become_findings_in_the_words_of_the_manifest(mode: Mode) {
