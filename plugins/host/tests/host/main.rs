@@ -6,6 +6,7 @@
 mod build;
 mod calls;
 mod check;
+mod duties;
 mod faults;
 mod load;
 mod manifest;

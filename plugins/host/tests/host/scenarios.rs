@@ -13,10 +13,10 @@ use linli_plugin_sdk::testing::{self, Case};
 
 use crate::build;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Package, folder and id of the plugins that come with a table.
-const GROUPS: &[(&str, &str, &str)] = &[
+pub(crate) const GROUPS: &[(&str, &str, &str)] = &[
     ("linli-plugin-elderly", "elderly", "cn.linli.elderly"),
     ("linli-plugin-disability", "disability", "cn.linli.disability"),
     ("linli-plugin-children", "children", "cn.linli.children"),
@@ -89,7 +89,7 @@ fn the_place_in_a_batch_does_not_matter(mode: Mode) {
     }
 }
 
-fn batch(plugin: &Plugin, cases: &[Case]) -> Batch {
+pub(crate) fn batch(plugin: &Plugin, cases: &[Case]) -> Batch {
     let mut batch = plugin.batch();
     let manifest = plugin.manifest();
     for case in cases {
@@ -144,7 +144,7 @@ fn value(kind: FieldType, text: &str) -> FactValue {
     }
 }
 
-fn date(text: &str) -> CivilDate {
+pub(crate) fn date(text: &str) -> CivilDate {
     CivilDate::from_days(linli_plugin_sdk::Date::parse(text).unwrap().days()).unwrap()
 }
 
