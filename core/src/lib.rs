@@ -46,6 +46,7 @@ pub mod pause;
 pub mod record;
 pub mod resident;
 pub mod site;
+pub mod staff;
 pub mod standard;
 pub mod stricter;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Everything wrong is reported at once, with file, line and the nearest known key. Secrets come by reference only
 //! ([`SecretRef`]), so that a printed [`Config`] holds none.
 
+mod auth;
 mod layers;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use linli_core::time::Instant;
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 
+pub use auth::{Auth, Tls, Tokens};
 use layers::{Layers, Value};
 pub use layers::{Origin, Problem};
 
@@ -34,8 +36,8 @@ pub struct Config {
     pub keys: SecretRef,
     /// Plugins.
     pub plugins: Plugins,
-    /// Whether development tokens are accepted.
-    pub development_token: bool,
+    /// Who may call.
+    pub auth: Auth,
     /// Where the care clock stands at start; `None`: the machine's clock.
     pub simulated_start: Option<Instant>,
     /// Reading rosters.
@@ -104,6 +106,8 @@ pub struct Server {
     pub listen: Address,
     /// Where health and metrics are served over HTTP/1.1.
     pub admin_listen: Option<SocketAddr>,
+    /// TLS; `None`: plain text, for loopback, Unix sockets, or behind a proxy.
+    pub tls: Option<Tls>,
     /// Whether the API describes itself to clients.
     pub reflection: bool,
     /// Limits that an operator may change; the fixed ones are in `server::limits`.
@@ -344,7 +348,7 @@ impl Reader {
                 required: self.list("plugins.required"),
                 start_without_required: self.flag("plugins.start_without_required"),
             },
-            development_token: self.flag("auth.development_token"),
+            auth: self.auth(),
             simulated_start: self.optional("clock.simulated_start", instant),
             import: Import { batch: self.number("import.batch", 1, 1000), columns: self.columns() },
             log: Log {
@@ -367,6 +371,7 @@ impl Reader {
             admin_listen: self.optional("server.admin_listen", |text| {
                 text.parse().map_err(|_| format!("`{text}` is not an address such as 127.0.0.1:50052"))
             }),
+            tls: self.tls(),
             reflection: self.flag("server.reflection"),
             limits: Limits {
                 connections: self.number("server.limits.connections", 1, 100_000),
@@ -408,20 +413,21 @@ impl Reader {
     fn agree(&mut self, config: &Config) {
         let server = &config.server;
         let allow_plaintext = self.flag("server.allow_plaintext");
-        if !server.listen.is_local() && !allow_plaintext {
+        if !server.listen.is_local() && server.tls.is_none() && !allow_plaintext {
             self.complain(
                 "server.listen",
-                "is reached from other machines without TLS: listen on loopback or a Unix socket, or set \
-                 `server.allow_plaintext` where a proxy in front terminates TLS",
+                "is reached from other machines without TLS: set `server.tls.cert_file` and `server.tls.key_file`, \
+                 listen on loopback or a Unix socket, or set `server.allow_plaintext` where a proxy in front \
+                 terminates TLS",
             );
         }
-        if config.development_token && !server.listen.is_local() {
+        if config.auth.development_token && !server.listen.is_local() {
             self.complain("auth.development_token", "is for loopback and Unix sockets only");
         }
         match server.profile {
             Profile::Development => {}
             Profile::Production => {
-                if config.development_token {
+                if config.auth.development_token {
                     self.complain("auth.development_token", "is refused in the production profile");
                 }
                 if config.simulated_start.is_some() {

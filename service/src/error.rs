@@ -42,6 +42,10 @@ pub enum Thing {
     Standard,
     /// A plugin.
     Plugin,
+    /// A member of staff.
+    Staff,
+    /// A credential of a member of staff.
+    Credential,
 }
 
 /// Why a use case refused or failed.
@@ -123,6 +127,12 @@ pub enum StateConflict {
     HolderEnded,
     /// Somebody else holds the post in that time.
     HolderOverlaps,
+    /// Nobody changes their own rights.
+    OwnRights,
+    /// The member of staff is deactivated.
+    StaffInactive,
+    /// The member of staff is active.
+    StaffActive,
 }
 
 /// What a use case returns.

@@ -3,7 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`app`] | use cases, one file per resource; no transport, no SQL |
-//! | [`auth`] | principals, the authorisation table, the `Permit` |
+//! | [`auth`] | credentials, policies, the authorisation table, the `Permit` |
 //! | [`grpc`] | thin handlers: convert, call, convert; the only module that names generated types |
 //! | [`server`] | listeners, layers, limits, shutdown |
 //! | [`config`] | one TOML file, typed |

@@ -153,6 +153,17 @@ async fn every_reason_is_produced() {
         ..Default::default()
     };
     produced.note("POST_HOLDER_STATE", Code::FailedPrecondition, false, both!(client, end.clone()));
+    let entered = v1::Staff { display_name: "林".to_owned(), ..Default::default() };
+    client
+        .ask(v1::CreateStaffRequest {
+            staff: Some(entered),
+            staff_id: "lin".to_owned(),
+            ..Default::default()
+        })
+        .await
+        .unwrap();
+    let active = v1::ReactivateStaffRequest { name: "staff/lin".to_owned(), ..Default::default() };
+    produced.note("STAFF_STATE", Code::FailedPrecondition, false, both!(client, active.clone()));
     let leave = v1::RecordMoveOutRequest {
         name: resident.clone(),
         move_out_date: "2026-03-16".to_owned(),

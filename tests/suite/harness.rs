@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `client` | one `ask` for every RPC; the table of all of them is this suite's list |
 //! | `server` | starting, stopping, killing, starting again on the same files |
+//! | `issuer` | tokens of every kind, and staff whom they belong to |
 //! | `estate` | a site with dwellings and elders, times and identity numbers |
 //! | `story` | one request for every RPC, in an order in which all succeed |
 //!
@@ -12,6 +13,7 @@
 
 pub mod client;
 pub mod estate;
+pub mod issuer;
 pub mod server;
 pub mod story;
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use linli_core::id::StaffId;
+use linli_core::staff::{Grant, Reach, Role};
 use linli_core::text::Language;
 use linli_proto::v1;
 use linli_service::app::{Answer, Repeat};
-use linli_service::auth::{Call, Principal, Role, Scope, table};
+use linli_service::auth::{Call, Caller, Principal, Rights, table};
 use linli_service::grpc::page::Binding;
 
 use crate::harness::estate::{contact, elder, mask, request_id};
@@ -69,12 +70,12 @@ fn v1_list_sites() -> &'static table::Method {
 
 /// A call of another leader than the development principal.
 fn call(staff: &str, method: &'static table::Method) -> Call {
+    let everywhere = Grant::new(Role::Leader, None, Reach::Everywhere, None, None).unwrap();
     Call {
-        principal: Principal {
+        caller: Caller::Fixed(Principal {
             staff: StaffId::new(staff).unwrap(),
-            role: Some(Role::Leader),
-            scope: Scope::Everywhere,
-        },
+            rights: Rights::Grants(vec![everywhere]),
+        }),
         method,
         request_id: "r1".to_owned(),
         purpose: None,

@@ -127,7 +127,7 @@ impl App {
             kind: ServiceKind::FileUpdate,
             occurred_at: work.now,
             recorded_at: work.now,
-            performer: performer.unwrap_or_else(|| call.principal.staff.clone()),
+            performer: performer.unwrap_or_else(|| work.permit().principal().staff.clone()),
             department: Department::CustomerService,
             subjects: vec![SubjectOutcome { subject, outcome: Outcome::Done, answers, content: None }],
             voided: false,

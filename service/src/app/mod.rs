@@ -23,6 +23,7 @@ pub mod record;
 pub mod resident;
 pub mod sealed;
 pub mod site;
+pub mod staff;
 pub mod tenure;
 pub mod upkeep;
 

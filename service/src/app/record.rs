@@ -160,7 +160,7 @@ impl App {
                 None => Err(error),
             };
         }
-        let records = self.fresh_records(&work, call, &site, records)?;
+        let records = self.fresh_records(&work, &site, records)?;
         let resource = match records.as_slice() {
             [only] => name::record(&site, &only.id),
             [] | [_, _, ..] => name::site(&site),
@@ -192,7 +192,7 @@ impl App {
         }
         let rounds = [round];
         self.check(&work, &site, &rounds, &[String::new()]).await?;
-        let mut records = self.fresh_records(&work, call, &site, rounds.into())?;
+        let mut records = self.fresh_records(&work, &site, rounds.into())?;
         let record = records.pop().ok_or_else(|| Error::Internal("a round without a record".into()))?;
         let resource = name::record(&site, &record.id);
         let mut changes =
@@ -295,7 +295,8 @@ impl App {
                 let [changed] = changed;
                 record.kind = changed.kind;
                 record.occurred_at = changed.occurred_at;
-                record.performer = changed.performer.unwrap_or_else(|| call.principal.staff.clone());
+                record.performer =
+                    changed.performer.unwrap_or_else(|| work.permit().principal().staff.clone());
                 record.department = changed.department.unwrap_or_else(|| department_of(changed.kind));
                 record.subjects = changed.subjects;
                 "record.correct"
@@ -406,7 +407,6 @@ impl App {
     fn fresh_records(
         &self,
         work: &Work<'_>,
-        call: &Call,
         site: &SiteId,
         records: Vec<NewRecord>,
     ) -> Result<Vec<ServiceRecord>> {
@@ -418,7 +418,7 @@ impl App {
                 kind: new.kind,
                 occurred_at: new.occurred_at,
                 recorded_at: work.now,
-                performer: new.performer.unwrap_or_else(|| call.principal.staff.clone()),
+                performer: new.performer.unwrap_or_else(|| work.permit().principal().staff.clone()),
                 department: new.department.unwrap_or_else(|| department_of(new.kind)),
                 subjects: new.subjects,
                 voided: false,

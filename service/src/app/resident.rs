@@ -8,6 +8,7 @@ use linli_core::identity::IdentityNumber;
 use linli_core::invalid::Invalid;
 use linli_core::kind::Tier;
 use linli_core::resident::{Contact, Fact, FieldClass, FileState, Identity, PersonName, Phone, Resident};
+use linli_core::staff::Reach;
 use linli_core::time::{CivilDate, Instant};
 use linli_store::{FieldClasses, IndexColumn, ResidentFilter, ResidentHead, Status};
 
@@ -16,7 +17,7 @@ use super::file::{FileChange, NewFile, current_facts, violation};
 use super::site::Update;
 use super::work::{Touches, Work};
 use super::{Answer, App, Page, PageRequest, Repeat};
-use crate::auth::{Call, Scope};
+use crate::auth::Call;
 use crate::error::{Error, Result, Thing};
 use crate::name::{self, Sites};
 
@@ -299,14 +300,14 @@ impl App {
             None => {
                 // A dwelling's name says of which site it is; ids alone repeat across sites.
                 let narrowed = filter.dwelling.as_ref().map(|(site, _)| site);
-                let sites = match (&filter.sites, &work.permit().principal().scope) {
+                let sites = match (&filter.sites, work.permit().reach()) {
                     (Sites::One(site), _) => linli_store::Sites::One(site.clone()),
-                    (Sites::All, Scope::Everywhere) if narrowed.is_some() => {
+                    (Sites::All, Reach::Everywhere) if narrowed.is_some() => {
                         narrowed.map_or(linli_store::Sites::All, |site| linli_store::Sites::One(site.clone()))
                     }
-                    (Sites::All, Scope::Everywhere) => linli_store::Sites::All,
+                    (Sites::All, Reach::Everywhere) => linli_store::Sites::All,
                     // A principal of some sites asks for each of them; `sites/-` then holds none that they may not see.
-                    (Sites::All, Scope::Nowhere | Scope::Sites(_)) => return Err(Error::Denied),
+                    (Sites::All, Reach::Sites(_)) => return Err(Error::Denied),
                 };
                 let stored = ResidentFilter {
                     states: vec![filter.state],

@@ -2,9 +2,10 @@
 
 use linli_core::id::SiteId;
 use linli_core::site::Site;
+use linli_core::staff::Reach;
 
 use super::App;
-use crate::auth::{Call, Scope};
+use crate::auth::Call;
 use crate::error::{Error, Result, Thing};
 use crate::name::Sites;
 
@@ -38,16 +39,12 @@ impl<'a> InScope<'a> {
                 Rest::One(Some(Box::new(app.load_site(id).await?)))
             }
             Sites::All => {
-                app.begin(call, None).await?;
-                match &call.principal.scope {
-                    Scope::Nowhere => Rest::These(Vec::new().into_iter()),
-                    Scope::Everywhere => Rest::Everywhere { first: from.cloned(), after: from.cloned() },
-                    Scope::Sites(ids) => {
-                        let mut ids: Vec<SiteId> =
-                            ids.iter().filter(|id| from.is_none_or(|from| *id >= from)).cloned().collect();
-                        ids.sort();
-                        ids.dedup();
-                        Rest::These(ids.into_iter())
+                let work = app.begin(call, None).await?;
+                match work.permit().reach() {
+                    Reach::Everywhere => Rest::Everywhere { first: from.cloned(), after: from.cloned() },
+                    Reach::Sites(ids) => {
+                        let rest = ids.iter().filter(|id| from.is_none_or(|from| *id >= from));
+                        Rest::These(rest.cloned().collect::<Vec<_>>().into_iter())
                     }
                 }
             }

@@ -13,6 +13,7 @@ use linli_core::resident::FactValue;
 use linli_core::site::{
     Area, AreaKind, Dwelling, POST_BUILDINGS_MAX, POST_HOLDERS_MAX, Post, PostHolder, Site,
 };
+use linli_core::staff::Reach;
 use linli_core::text::Line;
 use linli_core::time::{CivilDate, SiteZone};
 use linli_plugin_host::manifest::Parameter;
@@ -20,7 +21,7 @@ use linli_store::{PluginParameters as StoredParameters, Sites};
 
 use super::work::Touches;
 use super::{Answer, App, Page, PageRequest, Repeat};
-use crate::auth::{Call, Scope};
+use crate::auth::Call;
 use crate::error::{Error, Result, StateConflict, Thing, Violation};
 use crate::name;
 
@@ -177,10 +178,9 @@ impl App {
     pub async fn sites(&self, call: &Call, page: PageRequest) -> Result<Page<Site>> {
         let work = self.begin(call, None).await?;
         let after = page.after.as_deref();
-        let sites = match &work.permit().principal().scope {
-            Scope::Nowhere => Vec::new(),
-            Scope::Everywhere => self.store.sites(after, u64::from(page.size) + 1).await?,
-            Scope::Sites(ids) => {
+        let sites = match work.permit().reach() {
+            Reach::Everywhere => self.store.sites(after, u64::from(page.size) + 1).await?,
+            Reach::Sites(ids) => {
                 let mut ids: Vec<&SiteId> =
                     ids.iter().filter(|id| after.is_none_or(|after| id.as_str() > after)).collect();
                 ids.sort();
@@ -618,10 +618,10 @@ impl App {
             }
             name::Sites::All => {
                 let work = self.begin(call, None).await?;
-                match &work.permit().principal().scope {
-                    Scope::Everywhere => Ok((Sites::All, work.zone())),
+                match work.permit().reach() {
+                    Reach::Everywhere => Ok((Sites::All, work.zone())),
                     // A principal of some sites asks for each of them.
-                    Scope::Nowhere | Scope::Sites(_) => Err(Error::Denied),
+                    Reach::Sites(_) => Err(Error::Denied),
                 }
             }
         }

@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use super::assessment::FileState;
 use super::{App, Repeat};
-use crate::auth::{Call, Principal, Role, Scope, table};
+use crate::auth::{Call, Caller, Principal, Rights, table};
 use crate::error::{Error, Result};
 
 /// How often a round begins by itself; one begins at once when the simulated clock moves or parameters change.
@@ -162,9 +162,9 @@ impl App {
         let method =
             table::find(table::ASSESS).ok_or_else(|| Error::Internal("no row for assessments".into()))?;
         let staff = StaffId::new("linli").map_err(|why| Error::Internal(why.to_string()))?;
-        let principal = Principal { staff, role: Some(Role::Upkeep), scope: Scope::Everywhere };
+        let caller = Caller::Fixed(Principal { staff, rights: Rights::Server });
         let request_id = self.ids.next(self.now());
-        let call = Call { principal, method, request_id, purpose: None, language: Language::En };
+        let call = Call { caller, method, request_id, purpose: None, language: Language::En };
         let repeat = Repeat { id: None, hash: [0; 32], encode: |_| Vec::new() };
         match self.assess_resident(&call, repeat, site.clone(), id.clone()).await {
             Ok(super::Answer::Fresh(view)) => Ok(view.missing.is_empty()),

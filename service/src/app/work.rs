@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use linli_core::id::SiteId;
+use linli_core::id::{SiteId, StaffId};
 use linli_core::resident::FieldClass;
 use linli_core::time::{CivilDate, Instant, SiteZone};
 use linli_store::{
@@ -15,6 +15,7 @@ use super::plugin::Deployed;
 use super::{Answer, App, Repeat};
 use crate::auth::Call;
 use crate::auth::policy::{Facts, Permit};
+use crate::auth::rules::FileFacts;
 use crate::error::{Error, Result, Thing};
 
 /// A use case that was allowed and is being carried out.
@@ -62,10 +63,14 @@ impl App {
         };
         let scope = known.as_ref().map_or(Scope::System, |site| Scope::from(&site.id));
         let epoch = self.store.authz_epoch(&scope).await?.unwrap_or_default();
-        let facts = Facts { site, epoch: u64::try_from(epoch).unwrap_or_default() };
+        // Rights are read after the epoch: what changes them later ends this epoch, and with it the decision.
+        let principal = self.principal(call).await?;
+        let staff = principal.staff.clone();
+        let facts =
+            Facts { site, epoch: u64::try_from(epoch).unwrap_or_default(), file: FileFacts::default() };
         let now = self.now();
         let deployed = self.deployed();
-        match self.policy.decide(call, facts) {
+        match self.policy.decide(call, principal, facts) {
             // Only somebody who may act there learns that there is no such site.
             Ok(_) if site.is_some() && known.is_none() => Err(Error::NotFound(Thing::Site)),
             Ok(permit) => {
@@ -76,7 +81,7 @@ impl App {
             Err(denied) => {
                 let resource = site.map(crate::name::site).unwrap_or_default();
                 let purpose = self.purpose(call, &scope).await?;
-                let mut draft = self.draft(call, now, &purpose, &Touches::resource(resource));
+                let mut draft = self.draft(call, &staff, now, &purpose, &Touches::resource(resource));
                 draft.decision = Decision::Denied;
                 self.store.commit("denied", ChangeSet::new(scope, epoch, draft)).await?;
                 Err(denied)
@@ -98,9 +103,16 @@ impl App {
         Ok(format!("{};{}", purpose.kind.code(), hex(&hash)))
     }
 
-    fn draft(&self, call: &Call, now: Instant, purpose: &str, touches: &Touches<'_>) -> AuditDraft {
+    fn draft(
+        &self,
+        call: &Call,
+        staff: &StaffId,
+        now: Instant,
+        purpose: &str,
+        touches: &Touches<'_>,
+    ) -> AuditDraft {
         AuditDraft {
-            principal: call.principal.staff.as_str().to_owned(),
+            principal: staff.as_str().to_owned(),
             method: call.method.path.to_owned(),
             resource: touches.resource.clone(),
             subjects: touches.subjects.clone(),
@@ -132,8 +144,17 @@ impl Work<'_> {
 
     /// A change set that carries this call's audit entry and guards on the decision's epoch.
     pub(super) fn changes(&self, touches: &Touches<'_>) -> ChangeSet {
-        let epoch = i64::try_from(self.permit.epoch()).unwrap_or(i64::MAX);
-        ChangeSet::new(self.scope.clone(), epoch, self.app.draft(self.call, self.now, &self.purpose, touches))
+        self.changes_at(i64::try_from(self.permit.epoch()).unwrap_or(i64::MAX), touches)
+    }
+
+    /// As [`Work::changes`], for what must be written although the epoch has ended by what this call itself did.
+    pub(super) fn changes_at(&self, epoch: i64, touches: &Touches<'_>) -> ChangeSet {
+        ChangeSet::new(self.scope.clone(), epoch, self.draft(touches))
+    }
+
+    fn draft(&self, touches: &Touches<'_>) -> AuditDraft {
+        let staff = &self.permit.principal().staff;
+        self.app.draft(self.call, staff, self.now, &self.purpose, touches)
     }
 
     /// Makes a read's audit entry durable; the receipt opens what it covers.
@@ -148,16 +169,17 @@ impl Work<'_> {
             return self.disclose(touches).await;
         }
         let epoch = self.app.store.authz_epoch(&scope).await?.unwrap_or_default();
-        let decided = Facts { site: Some(site), epoch: u64::try_from(epoch).unwrap_or_default() };
-        self.app.policy.decide(self.call, decided)?;
-        let draft = self.app.draft(self.call, self.now, &self.purpose, touches);
-        receipt(self.app.store.commit(self.call.method.path, ChangeSet::new(scope, epoch, draft)).await?)
+        let seen = u64::try_from(epoch).unwrap_or_default();
+        let facts = Facts { site: Some(site), epoch: seen, file: FileFacts::default() };
+        self.app.policy.decide(self.call, self.app.principal(self.call).await?, facts)?;
+        let changes = ChangeSet::new(scope, epoch, self.draft(touches));
+        receipt(self.app.store.commit(self.call.method.path, changes).await?)
     }
 
     /// The answer that this command gave before under the same request id.
     pub(super) async fn repeated<T>(&self, repeat: &Repeat<T>) -> Result<Option<Vec<u8>>> {
         let Some(id) = &repeat.id else { return Ok(None) };
-        let principal = self.call.principal.staff.as_str();
+        let principal = self.permit.principal().staff.as_str();
         let request = (self.call.method.path, id.as_str());
         let now = self.app.system_clock.now();
         let kept = self.app.store.kept_answer(&self.scope, principal, request, &repeat.hash, now).await?;
@@ -266,6 +288,8 @@ fn thing(what: &str) -> Thing {
         "record" | "evaluation" => Thing::Record,
         "event" => Thing::Event,
         "plugin parameters" => Thing::Plugin,
+        "staff" => Thing::Staff,
+        "credential" => Thing::Credential,
         _ => Thing::Resident,
     }
 }

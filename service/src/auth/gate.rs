@@ -1,51 +1,75 @@
-//! The gate: from a call's path and metadata to a [`Call`], or a refusal.
+//! The gate: from a call's path, credentials and metadata to a [`Call`], or a refusal.
+
+use std::sync::Arc;
 
 use linli_core::id::StaffId;
+use linli_core::invalid::Invalid;
+use linli_core::staff::{Credential, Grant, Reach, Role};
 use linli_core::text::Language;
+use linli_core::time::Clock;
 use sha2::{Digest, Sha256};
 use tonic::codegen::http::HeaderMap;
 
-use super::{Call, Principal, Purpose, PurposeKind, Role, Scope, table};
+use super::token::Tokens;
+use super::{Call, Caller, Principal, Purpose, PurposeKind, Rights, table};
 use crate::error::{Error, Violation};
-use linli_core::invalid::Invalid;
 
 /// Longest accepted free text of a purpose, in characters.
 const PURPOSE_NOTE_MAX: usize = 200;
 
-/// Knows the credentials of this process.
+/// Knows which credentials are good; whom they belong to is another question.
 pub struct Gate {
-    tokens: Vec<(TokenHash, Principal)>,
+    development: Vec<(TokenHash, Principal)>,
+    tokens: Option<Tokens>,
+    clock: Arc<dyn Clock>,
 }
 
 /// SHA-256 of a bearer token; the token itself is not kept.
 type TokenHash = [u8; 32];
 
 impl Gate {
-    /// A gate for development: one token that may do everything, and none, one or more tokens of outsiders, who are
-    /// authenticated but not of the working group.
-    pub fn development(member_token: &str, outsider_tokens: &[&str]) -> Self {
-        let member = Principal { staff: staff("dev"), role: Some(Role::Leader), scope: Scope::Everywhere };
-        let outsider = Principal { staff: staff("outsider"), role: None, scope: Scope::Nowhere };
-        let mut tokens = vec![(hash(member_token), member)];
-        tokens.extend(outsider_tokens.iter().map(|token| (hash(token), outsider.clone())));
-        Self { tokens }
+    /// A gate that lets nobody in but those with a certificate that the listener has verified. `clock` is the machine's.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { development: Vec::new(), tokens: None, clock }
     }
 
-    /// A gate that lets nobody in.
-    pub fn closed() -> Self {
-        Self { tokens: Vec::new() }
+    /// With signed tokens.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        Self { tokens: Some(tokens), ..self }
     }
 
-    /// Admits a call to `path` (`/linli.v1.SiteService/GetSite`).
+    /// With tokens for development: one that may do everything, and one of an outsider, who is authenticated but not of the
+    /// working group.
+    #[must_use]
+    pub fn with_development(self, member_token: &str, outsider_token: &str) -> Self {
+        let everywhere =
+            Grant { role: Role::Leader, department: None, reach: Reach::Everywhere, from: None, until: None };
+        let principal = |id, grants| Principal { staff: staff(id), rights: Rights::Grants(grants) };
+        let development = vec![
+            (hash(member_token), principal("dev", vec![everywhere])),
+            (hash(outsider_token), principal("outsider", Vec::new())),
+        ];
+        Self { development, ..self }
+    }
+
+    /// Admits a call to `path` (`/linli.v1.SiteService/GetSite`) on a connection whose client certificate bears the names of
+    /// `certificate`.
     ///
     /// # Errors
-    /// [`Error::Denied`] for an RPC that the table does not list, [`Error::Unauthenticated`] without a valid token,
+    /// [`Error::Denied`] for an RPC that the table does not list, [`Error::Unauthenticated`] without valid credentials,
     /// [`Error::Invalid`] for a malformed `x-purpose`.
-    pub fn admit(&self, path: &str, headers: &HeaderMap, request_id: &str) -> Result<Call, Error> {
-        let principal = self.authenticate(headers)?;
+    pub fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        certificate: &[Credential],
+        request_id: &str,
+    ) -> Result<Call, Error> {
+        let caller = self.authenticate(headers, certificate)?;
         let method = table::find(path).ok_or(Error::Denied)?;
         Ok(Call {
-            principal,
+            caller,
             method,
             request_id: request_id.to_owned(),
             purpose: purpose(headers)?,
@@ -53,18 +77,39 @@ impl Gate {
         })
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Error> {
-        let bearer = headers
-            .get("authorization")
-            .and_then(|value| value.to_str().ok())
+    fn authenticate(&self, headers: &HeaderMap, certificate: &[Credential]) -> Result<Caller, Error> {
+        let mut sent = headers.get_all("authorization").iter();
+        let (value, further) = (sent.next(), sent.next());
+        if further.is_some() {
+            return Err(Error::Unauthenticated);
+        }
+        let Some(value) = value else {
+            if certificate.is_empty() {
+                return Err(Error::Unauthenticated);
+            }
+            return Ok(Caller::Presented { token: None, certificate: certificate.to_vec() });
+        };
+        let bearer = value
+            .to_str()
+            .ok()
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or(Error::Unauthenticated)?;
         let presented = hash(bearer);
         // Comparing hashes of the tokens gives a guesser nothing to time.
-        let known = self.tokens.iter().find(|(hash, _)| *hash == presented);
-        known.map(|(_, principal)| principal.clone()).ok_or(Error::Unauthenticated)
+        let known = self.development.iter().find(|(hash, _)| *hash == presented);
+        if let Some((_, principal)) = known.filter(|_| certificate.is_empty()) {
+            return Ok(Caller::Fixed(principal.clone()));
+        }
+        let tokens = self.tokens.as_ref().ok_or(Error::Unauthenticated)?;
+        match tokens.verify(bearer, self.clock.now()) {
+            Ok(token) => Ok(Caller::Presented { token: Some(token), certificate: certificate.to_vec() }),
+            Err(why) => {
+                tracing::debug!(?why, "a token was refused");
+                Err(Error::Unauthenticated)
+            }
+        }
     }
 }
 
@@ -107,6 +152,8 @@ fn staff(id: &str) -> StaffId {
 
 #[cfg(test)]
 mod tests {
+    use linli_core::staff::CredentialKind;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -115,10 +162,13 @@ mod tests {
 
     #[test]
     fn admission() {
-        let gate = Gate::development("secret", &["stranger"]);
+        let gate = Gate::new(Arc::new(crate::time::SystemClock)).with_development("secret", "stranger");
         let check = |path: &str, pairs: &[(&'static str, &str)], expect: &str| {
-            let found = match gate.admit(path, &headers(pairs), "r1") {
-                Ok(call) => format!("{} {:?}", call.principal.staff.as_str(), call.language),
+            let found = match gate.admit(path, &headers(pairs), &[], "r1") {
+                Ok(Call { caller: Caller::Fixed(principal), language, .. }) => {
+                    format!("{} {language:?}", principal.staff.as_str())
+                }
+                Ok(call) => format!("{:?}", call.caller),
                 Err(error) => format!("{error:?}"),
             };
             assert_eq!(found, expect, "{path} {pairs:?}");
@@ -133,6 +183,18 @@ mod tests {
         check(path, &[("authorization", "Bearer secreT")], "Unauthenticated");
         check(path, &[("authorization", "secret")], "Unauthenticated");
         check(path, &[], "Unauthenticated");
+        let twice = [("authorization", "Bearer secret"), ("authorization", "Bearer secret")];
+        let appended = twice.iter().fold(HeaderMap::new(), |mut headers, (name, value)| {
+            headers.append(*name, value.parse().unwrap());
+            headers
+        });
+        assert!(matches!(gate.admit(path, &appended, &[], "r1"), Err(Error::Unauthenticated)));
+        // A development token is nobody's certificate: both do not agree.
+        let certificate = [Credential::presented(CredentialKind::Certificate, "gateway.example").unwrap()];
+        let both = gate.admit(path, &headers(&[("authorization", "Bearer secret")]), &certificate, "r1");
+        assert!(matches!(both, Err(Error::Unauthenticated)));
+        let alone = gate.admit(path, &HeaderMap::new(), &certificate, "r1").unwrap().caller;
+        assert_eq!(alone, Caller::Presented { token: None, certificate: certificate.to_vec() });
         check("/linli.v1.SiteService/Nothing", &[("authorization", "Bearer secret")], "Denied");
     }
 

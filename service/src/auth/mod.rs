@@ -1,54 +1,92 @@
 //! Who calls, what they may do, and the proof of it.
 //!
-//! The way of a call: [`gate::Gate`] turns metadata into a [`Call`] (who, why, which language) or refuses;
-//! the use case asks the [`policy::Policy`] with the facts it loaded and gets a [`policy::Permit`], without
-//! which no file can be read and nothing written. [`table`] lists every RPC; one that is not in it is refused.
+//! The way of a call: [`gate::Gate`] turns credentials and metadata into a [`Call`] (who presents what, why, which language)
+//! or refuses; the use case finds out whom the credentials belong to, and asks the [`policy::Policy`] with the facts it
+//! loaded. It gets a [`policy::Permit`], without which no file can be read and nothing written. [`table`] lists every RPC; one
+//! that is not in it is refused. The policies themselves are text: `policy.cedar`, over `schema.cedarschema`, asked by
+//! [`rules`].
+//!
+//! What is cached: signatures of tokens that were verified, until they expire or the keys change. Rights never are.
 
 pub mod gate;
+pub mod keys;
 pub mod policy;
+pub mod rules;
 pub mod table;
+pub mod token;
 
-use linli_core::id::{SiteId, StaffId};
+use linli_core::id::StaffId;
+use linli_core::staff::{Credential, Grant, Reach};
 use linli_core::text::Language;
+use sha2::{Digest, Sha256};
 
-/// Somebody or something that was authenticated.
+/// Who presents what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody whose rights are fixed: by a development token, or the server itself.
+    Fixed(Principal),
+    /// Somebody whose credentials were verified. Whom they belong to is looked up when their right is decided.
+    Presented {
+        /// The subject of a token.
+        token: Option<Credential>,
+        /// The names in a client certificate.
+        certificate: Vec<Credential>,
+    },
+}
+
+impl Caller {
+    /// Tells callers apart, in a form that says nothing about them.
+    pub fn key(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        match self {
+            Self::Fixed(principal) => hash.update(principal.staff.as_str()),
+            Self::Presented { token, certificate } => {
+                for credential in token.iter().chain(certificate) {
+                    hash.update([0]);
+                    hash.update(credential.kind.code());
+                    hash.update([0]);
+                    hash.update(credential.name.as_str());
+                }
+            }
+        }
+        hash.finalize().into()
+    }
+}
+
+/// Somebody or something that was authenticated, with the rights of this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The staff id.
+    /// The staff id; of those who are not staff, one made from their credentials.
     pub staff: StaffId,
-    /// Their place in the working group; `None`: authenticated, but not of the working group.
-    pub role: Option<Role>,
-    /// The sites they may act in.
-    pub scope: Scope,
+    /// What they may claim.
+    pub rights: Rights,
 }
 
-/// A role in the working group (regulation, Art. 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    /// 组长: everything of every site in scope.
-    Leader,
-    /// The server itself, when it assesses files again; nobody can log in as it.
-    Upkeep,
-}
-
-/// The sites a principal may act in.
+/// What a principal may claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// No site.
-    Nowhere,
-    /// Every site.
-    Everywhere,
-    /// These sites.
-    Sites(Vec<SiteId>),
+pub enum Rights {
+    /// What these grants allow, each by itself; without any nothing.
+    Grants(Vec<Grant>),
+    /// What the server itself may do; nobody can log in as it.
+    Server,
 }
 
-impl Scope {
-    /// Whether `site` is in it.
-    pub fn holds(&self, site: &SiteId) -> bool {
-        match self {
-            Self::Nowhere => false,
-            Self::Everywhere => true,
-            Self::Sites(sites) => sites.contains(site),
+impl Principal {
+    /// Somebody whose credentials belong to nobody, or to several.
+    pub fn unknown(caller: &Caller) -> Self {
+        let hex: String = caller.key().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let staff =
+            StaffId::new(&format!("unknown-{hex}")).expect("hexadecimal digits have the accepted shape");
+        Self { staff, rights: Rights::Grants(Vec::new()) }
+    }
+
+    /// Every site that a grant holds for.
+    pub fn reach(&self) -> Reach {
+        match &self.rights {
+            Rights::Server => Reach::Everywhere,
+            Rights::Grants(grants) => {
+                grants.iter().fold(Reach::nowhere(), |reach, grant| reach.and(&grant.reach))
+            }
         }
     }
 }
@@ -57,7 +95,7 @@ impl Scope {
 #[derive(Debug, Clone)]
 pub struct Call {
     /// Who calls.
-    pub principal: Principal,
+    pub caller: Caller,
     /// The row of the authorisation table: what is called.
     pub method: &'static table::Method,
     /// The id under which logs and answers speak of this call.

@@ -1,27 +1,35 @@
 //! The one place that decides. A decision is a [`Permit`]; only this module can make one.
 //!
 //! Decisions are taken on current facts and never cached. A permit carries the site's `authz_epoch` that it saw;
-//! every change set guards on it, so that a right withdrawn meanwhile stops the commit.
+//! every change set guards on it, so that a right withdrawn meanwhile stops the commit. What is allowed is said by the
+//! policies ([`super::rules`]); here is only whom and what they are asked about.
+
+use std::sync::Arc;
 
 use linli_core::id::SiteId;
+use linli_core::staff::Reach;
 
-use super::table::{self, Access, Method};
-use super::{Call, Principal, Role};
+use super::rules::{Acting, FileFacts, Question, Rules, RulesError};
+use super::table::{Access, Method};
+use super::{Call, Principal, Rights};
 use crate::error::Error;
 
 /// Decides who may do what.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Policy {
-    _private: (),
+    rules: Arc<Rules>,
 }
 
-/// What a call is about: the facts that a decision rests on.
+/// What a call is about: the facts that a decision rests on. The epoch must be read before the principal's rights and before
+/// every other fact.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The site, where the call is about one; `None`: the server or all sites in the caller's scope.
     pub site: Option<&'a SiteId>,
     /// The site's `authz_epoch` at the time of the decision.
     pub epoch: u64,
+    /// What is known of the file, where the call is about one.
+    pub file: FileFacts,
 }
 
 /// The proof that a call was allowed. Use cases that touch files take one; it cannot be made elsewhere.
@@ -30,6 +38,7 @@ pub struct Permit {
     principal: Principal,
     method: &'static Method,
     site: Option<SiteId>,
+    reach: Reach,
     epoch: u64,
 }
 
@@ -49,6 +58,11 @@ impl Permit {
         self.site.as_ref()
     }
 
+    /// The sites in which the principal may do this; where the call is about one site, that one.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
     /// The site's epoch that the decision saw.
     pub fn epoch(&self) -> u64 {
         self.epoch
@@ -56,37 +70,54 @@ impl Permit {
 }
 
 impl Policy {
-    /// The policy of this version: the working group's leader may do everything in their sites, nobody else
-    /// anything.
-    pub fn new() -> Self {
-        Self::default()
+    /// By these policies.
+    pub fn new(rules: Rules) -> Self {
+        Self { rules: Arc::new(rules) }
     }
 
-    /// Decides one call.
+    /// By the policies of this version.
+    ///
+    /// # Errors
+    /// As [`Rules::built_in`].
+    pub fn built_in() -> Result<Self, RulesError> {
+        Rules::built_in().map(Self::new)
+    }
+
+    /// Decides one call of a principal.
     ///
     /// # Errors
     /// [`Error::Denied`]; the caller audits it.
-    pub fn decide(&self, call: &Call, facts: Facts<'_>) -> Result<Permit, Error> {
-        let Some(role) = call.principal.role else {
-            return Err(Error::Denied);
+    pub fn decide(&self, call: &Call, principal: Principal, facts: Facts<'_>) -> Result<Permit, Error> {
+        let allows = |acting: Acting, reach: &Reach| {
+            let in_scope = match (call.method.access, facts.site) {
+                (Access::Site, Some(site)) => reach.holds(site),
+                // Across sites the answer holds those in scope only; the use case filters by the permit's reach.
+                (Access::Site, None) | (Access::Server, _) => true,
+            };
+            self.rules.allow(&Question {
+                acting,
+                method: call.method,
+                site: facts.site.map(SiteId::as_str),
+                in_scope,
+                everywhere: *reach == Reach::Everywhere,
+                purpose: call.purpose.as_ref().map(|purpose| purpose.kind),
+                file: facts.file,
+            })
         };
-        let in_scope = match (call.method.access, facts.site) {
-            (Access::Site, Some(site)) => call.principal.scope.holds(site),
-            // Across sites the answer holds those in scope only; the use case filters by it.
-            (Access::Site, None) | (Access::Server, _) => true,
+        let allowed = match &principal.rights {
+            Rights::Server => allows(Acting::Server, &Reach::Everywhere).then_some(Reach::Everywhere),
+            Rights::Grants(grants) => {
+                let mut allowed = grants.iter().filter(|grant| allows(Acting::of(grant), &grant.reach));
+                match facts.site {
+                    // One grant that allows it is enough.
+                    Some(site) => allowed.next().map(|_| Reach::Sites(vec![site.clone()])),
+                    None => allowed.fold(None, |reach: Option<Reach>, grant| {
+                        Some(reach.unwrap_or_else(Reach::nowhere).and(&grant.reach))
+                    }),
+                }
+            }
         };
-        let allowed = match role {
-            Role::Leader => in_scope,
-            Role::Upkeep => in_scope && call.method.path == table::ASSESS,
-        };
-        if !allowed {
-            return Err(Error::Denied);
-        }
-        Ok(Permit {
-            principal: call.principal.clone(),
-            method: call.method,
-            site: facts.site.cloned(),
-            epoch: facts.epoch,
-        })
+        let reach = allowed.ok_or(Error::Denied)?;
+        Ok(Permit { principal, method: call.method, site: facts.site.cloned(), reach, epoch: facts.epoch })
     }
 }

@@ -10,6 +10,9 @@ pub const ASSESS: &str = "linli.v1.ResidentService/AssessResident";
 /// The RPC that says what the server is: the one that a sealed server answers, too.
 pub const SERVER_INFO: &str = "linli.v1.AdminService/GetServerInfo";
 
+/// The package of every RPC.
+pub const PACKAGE: &str = "linli.v1.";
+
 /// One RPC.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Method {
@@ -115,6 +118,12 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.SiteService/UpdateDwelling", Site, Write, NOTHING),
     method("linli.v1.SiteService/UpdatePost", Site, Write, NOTHING),
     method("linli.v1.SiteService/UpdateSite", Site, Write, NOTHING),
+    method("linli.v1.StaffService/CreateStaff", Server, Write, NOTHING),
+    method("linli.v1.StaffService/DeactivateStaff", Server, Write, NOTHING),
+    method("linli.v1.StaffService/GetStaff", Server, Read, NOTHING),
+    method("linli.v1.StaffService/ListStaff", Server, Read, NOTHING),
+    method("linli.v1.StaffService/ReactivateStaff", Server, Write, NOTHING),
+    method("linli.v1.StaffService/UpdateStaff", Server, Write, NOTHING),
 ];
 
 /// The row of an RPC by its path, with or without the leading slash.

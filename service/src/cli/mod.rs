@@ -10,6 +10,7 @@ pub mod keys;
 pub mod migrate;
 mod output;
 pub mod plugin;
+pub mod policy;
 pub mod serve;
 
 use std::fmt;
@@ -56,6 +57,9 @@ enum Command {
     /// Care for the root key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Who may do what, and why.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Look at the plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
@@ -89,6 +93,7 @@ impl Cli {
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Keys(command) => command.run(),
+            Command::Policy(command) => command.run().await,
             Command::Plugin(command) => command.run(),
         }
     }
@@ -142,7 +147,9 @@ impl From<AssembleError> for Failure {
             AssembleError::Secret(_)
             | AssembleError::Sealed(_)
             | AssembleError::RootKey(_)
-            | AssembleError::Unprotected(_) => Self::Usage(err.to_string()),
+            | AssembleError::Unprotected(_)
+            | AssembleError::Keys(_)
+            | AssembleError::Policy(_) => Self::Usage(err.to_string()),
             AssembleError::Plugins(_) | AssembleError::Remember(_) | AssembleError::NoRandomness => {
                 Self::Failed(err.to_string())
             }

@@ -18,7 +18,7 @@ fn every_documented_key_is_read() {
     // A key that is documented but never read would be accepted with any text; none may be.
     let layers = Layers::new(DEFAULT);
     assert!(layers.problems.is_empty(), "{:?}", layers.problems);
-    let source = include_str!("../config.rs");
+    let source = concat!(include_str!("../config.rs"), include_str!("auth.rs"));
     for key in layers.keys() {
         assert!(source.contains(&format!("\"{key}\"")), "`{key}` is documented and never read");
     }
@@ -70,8 +70,8 @@ fn complaints() {
     );
     check(
         "server.listen = \"0.0.0.0:50051\"",
-        "linli.toml:1: `server.listen` is reached from other machines without TLS: listen on loopback or a Unix \
-         socket, or set `server.allow_plaintext` where a proxy in front terminates TLS",
+        "linli.toml:1: `server.listen` is reached from other machines without TLS: set `server.tls.cert_file` and \
+         `server.tls.key_file`, listen on loopback or a Unix socket, or set `server.allow_plaintext` where a proxy in front terminates TLS",
     );
     check(
         "store.backend = \"postgres\"\nstore.postgres.keys_url_env = \"DB\"",
@@ -139,7 +139,7 @@ fn dev_needs_no_file() {
     let flags = Flags { dev: true, data: Some("/tmp/estate".into()), ..Flags::default() };
     let config = Config::layered(None, [], &flags).unwrap();
     assert_eq!(config.server.profile, Profile::Development);
-    assert!(config.development_token && config.server.listen.is_local() && config.store.migrate);
+    assert!(config.auth.development_token && config.server.listen.is_local() && config.store.migrate);
     assert_eq!(config.keys, SecretRef::File("/tmp/estate/root.key".into()));
     let file = "server.profile = \"production\"";
     let found = verdict(file, &[], &flags);

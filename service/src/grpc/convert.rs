@@ -9,6 +9,7 @@ use linli_core::pause::PauseReason;
 use linli_core::record::Outcome;
 use linli_core::resident::{FactValue, FileState, Need, Sex};
 use linli_core::site::AreaKind;
+use linli_core::staff::{CredentialKind, Role};
 use linli_core::text::{Label, Line};
 use linli_core::time::CivilDate;
 use linli_proto::v1;
@@ -85,6 +86,8 @@ listed! {
     PauseReason = PauseReason { Hospital Travel WithFamily Institution Other }
     ObligationStatus = ObligationStatus { Upcoming Open AtRisk Met MetLate Missed Excused }
     Outcome = Outcome { Done NotReached Declined NotDone }
+    Role = StaffRole { Leader Deputy Member Finance Volunteer Auditor Integration }
+    CredentialKind = StaffCredentialKind { Token Certificate }
     AreaKind = AreaKind { Building Stairwell Passage Gate }
     Basis = MembershipBasis { Rule Declared Certificate }
     ExitCause = ExitCause { FactChanged CertificateExpired RuleChanged }

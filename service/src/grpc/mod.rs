@@ -24,6 +24,7 @@ mod record;
 mod resident;
 mod sealed;
 mod site;
+mod staff;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -81,6 +82,10 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::compliance_service_server::ComplianceServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::staff_service_server::StaffServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.routes()
@@ -195,10 +200,11 @@ macro_rules! repeatable {
 repeatable! {
     AddPostHolderRequest AdvanceClockRequest ApplyChangeRequest AssessResidentRequest ConfirmExitRequest
     ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
-    CreatePostRequest CreateResidentRequest CreateSiteRequest DeclareMembershipRequest DrainPluginRequest EndPauseRequest
-    EndPostHolderRequest EvaluateRecordRequest LoadPluginRequest PauseRequest RecordDeathRequest RecordMoveInRequest
-    RecordMoveOutRequest RecordRoundRequest RecordServiceRequest ReportChangeRequest SetPluginParametersRequest
-    UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
+    CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
+    DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EvaluateRecordRequest
+    LoadPluginRequest PauseRequest ReactivateStaffRequest RecordDeathRequest RecordMoveInRequest RecordMoveOutRequest
+    RecordRoundRequest RecordServiceRequest ReportChangeRequest SetPluginParametersRequest UpdateAreaRequest
+    UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

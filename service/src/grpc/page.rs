@@ -23,9 +23,8 @@ impl Binding {
     /// Binds to `call` and the parts of the query other than its page fields.
     pub fn new(call: &Call, query: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
-        for part in
-            [call.principal.staff.as_str().as_bytes(), call.method.path.as_bytes()].iter().chain(query)
-        {
+        let caller = call.caller.key();
+        for part in [caller.as_slice(), call.method.path.as_bytes()].iter().chain(query) {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }

@@ -229,6 +229,15 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
             R::PostHolderState,
             label("没有此任职或已结束", "there is no such holder, or their time has ended"),
         ),
+        StateConflict::OwnRights => {
+            (R::StaffState, label("不能更改自己的权限", "nobody changes their own rights"))
+        }
+        StateConflict::StaffInactive => {
+            (R::StaffState, label("该人员已停用", "this member of staff is deactivated"))
+        }
+        StateConflict::StaffActive => {
+            (R::StaffState, label("该人员未停用", "this member of staff is active"))
+        }
         StateConflict::HolderOverlaps => {
             (R::PostHolderState, label("该时段已有他人任职", "somebody else holds the post in that time"))
         }
@@ -250,6 +259,8 @@ fn thing_name(thing: Thing) -> Label {
         Thing::CareGroup => label("群体", "care group"),
         Thing::Standard => label("服务标准", "service standard"),
         Thing::Plugin => label("插件", "plugin"),
+        Thing::Staff => label("人员", "member of staff"),
+        Thing::Credential => label("凭证", "credential"),
     }
 }
 

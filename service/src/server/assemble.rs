@@ -16,7 +16,10 @@ use crate::app::App;
 use crate::app::plugin::Live;
 use crate::app::sealed::Sealed;
 use crate::auth::gate::Gate;
+use crate::auth::keys::KeyFile;
 use crate::auth::policy::Policy;
+use crate::auth::rules::{Rules, RulesError};
+use crate::auth::token::{self, Expected};
 use crate::config::{Backend, Config, Plugins, Profile, SecretRef};
 use crate::time::{IdSource, RandomIds, SimulatedClock, SystemClock};
 
@@ -30,6 +33,7 @@ pub struct Assembled {
     /// The development tokens, where they are accepted.
     pub tokens: Option<Tokens>,
     gate: Arc<Gate>,
+    keys: Option<Arc<KeyFile>>,
     upkeep: tokio::task::JoinHandle<()>,
 }
 
@@ -38,22 +42,24 @@ pub struct Assembled {
 pub struct Credentials {
     /// The development tokens, where they are accepted.
     pub tokens: Option<Tokens>,
+    policy: Policy,
     gate: Arc<Gate>,
+    keys: Option<Arc<KeyFile>>,
 }
 
 impl Credentials {
-    /// What the configuration accepts.
+    /// What the configuration accepts, and by which policies.
     ///
     /// # Errors
-    /// [`AssembleError::NoRandomness`].
+    /// [`AssembleError::Policy`], [`AssembleError::Keys`], [`AssembleError::NoRandomness`].
     pub fn new(config: &Config) -> Result<Self, AssembleError> {
-        if !config.development_token {
-            tracing::warn!("no credentials are accepted: this version knows development tokens only");
-            return Ok(Self { tokens: None, gate: Arc::new(Gate::closed()) });
-        }
-        let tokens = Tokens { member: token()?, outsider: token()? };
-        let gate = Arc::new(Gate::development(&tokens.member, &[&tokens.outsider]));
-        Ok(Self { tokens: Some(tokens), gate })
+        let policy = policy(config.auth.policy_file.as_deref())?;
+        let keys = match &config.auth.tokens {
+            Some(tokens) => Some(Arc::new(KeyFile::open(&tokens.keys_file).map_err(AssembleError::Keys)?)),
+            None => None,
+        };
+        let (gate, tokens) = gate(config, keys.clone())?;
+        Ok(Self { tokens, policy, gate: Arc::new(gate), keys })
     }
 }
 
@@ -84,11 +90,17 @@ pub enum AssembleError {
     /// The store cannot be opened.
     #[error("the store cannot be opened: {0}")]
     Store(OpenError),
+    /// The keys of tokens cannot be read.
+    #[error("`auth.token_keys_file` cannot be used: {0}")]
+    Keys(String),
+    /// The policies cannot be read or do not fit the schema.
+    #[error("the policies cannot be used\n{0}")]
+    Policy(RulesError),
     /// A required plugin is not there.
     #[error("{0}")]
     Plugins(String),
-    /// What the plugins declare cannot be kept or read.
-    #[error("the declarations of the plugins cannot be kept: {0}")]
+    /// What a start writes cannot be written.
+    #[error("what the start writes down cannot be kept: {0}")]
     Remember(String),
     /// The operating system gave no randomness.
     #[error("no randomness")]
@@ -127,6 +139,14 @@ pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<
         .await
         .map_err(|error| AssembleError::Remember(format!("{error:?}")))?;
     let ids: Arc<dyn IdSource> = Arc::new(RandomIds::new());
+    if let Some(credential) = &config.auth.bootstrap_leader {
+        let entered = crate::app::staff::enter_first_leader(&store, credential.clone(), times)
+            .await
+            .map_err(|error| AssembleError::Remember(format!("{error:?}")))?;
+        if entered {
+            tracing::warn!("entered `staff/leader` by `auth.bootstrap_leader`: they may do everything");
+        }
+    }
     let app = App {
         store,
         plugins: Live::new(plugins, absent_plugins, sources(config), config.plugins.required.clone()),
@@ -136,20 +156,20 @@ pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<
         ids,
         upkeep: crate::app::upkeep::Upkeep::default(),
         imports: crate::app::import::Imports::default(),
-        policy: Policy::new(),
+        policy: credentials.policy.clone(),
     };
     let app = Arc::new(app);
     let keeper = Arc::clone(&app);
     let upkeep = tokio::spawn(async move { keeper.keep_up().await });
-    let Credentials { tokens, gate } = credentials.clone();
-    Ok(Assembled { app, tokens, gate, upkeep })
+    let Credentials { tokens, gate, keys, .. } = credentials.clone();
+    Ok(Assembled { app, tokens, gate, keys, upkeep })
 }
 
 /// What a server is made of that has no root key: it tells what it is, and refuses every other call.
 pub fn sealed_parts(config: &Config, credentials: &Credentials) -> Parts {
     let Clocks { care_clock, simulated, system_clock } = Clocks::new(config);
     let sealed = Sealed {
-        policy: Policy::new(),
+        policy: credentials.policy.clone(),
         care_clock,
         clock_simulated: simulated.is_some(),
         system_clock: Arc::clone(&system_clock),
@@ -162,6 +182,7 @@ pub fn sealed_parts(config: &Config, credentials: &Credentials) -> Parts {
         routes: crate::grpc::sealed_routes(sealed),
         descriptors: crate::grpc::FILE_DESCRIPTOR_SET,
         gate: Arc::clone(&credentials.gate),
+        keys: credentials.keys.clone(),
         ids: Arc::new(RandomIds::new()),
         clock: system_clock,
         gauges: Arc::new(|| vec![sealed_gauge(true)]),
@@ -195,6 +216,7 @@ impl Assembled {
             routes: crate::grpc::routes(&self.app),
             descriptors: crate::grpc::FILE_DESCRIPTOR_SET,
             gate: Arc::clone(&self.gate),
+            keys: self.keys.clone(),
             ids: Arc::clone(&self.app.ids),
             clock: Arc::clone(&self.app.system_clock),
             gauges: gauges(&self.app),
@@ -295,6 +317,43 @@ pub(crate) fn make_folder_of(path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// What lets calls in, and the development tokens where they are accepted.
+fn gate(config: &Config, keys: Option<Arc<KeyFile>>) -> Result<(Gate, Option<Tokens>), AssembleError> {
+    let mut gate = Gate::new(Arc::new(SystemClock));
+    let certificates = config.server.tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+    if let (Some(settings), Some(keys)) = (&config.auth.tokens, keys) {
+        let (issuer, audience) = (settings.issuer.clone(), settings.audience.clone());
+        gate = gate.with_tokens(token::Tokens::new(Expected { issuer, audience }, keys));
+    } else if !certificates && !config.auth.development_token {
+        tracing::warn!("nobody can call: neither `auth.token_issuer` nor `server.tls.client_ca_file` is set");
+    }
+    if !config.auth.development_token {
+        return Ok((gate, None));
+    }
+    let tokens = Tokens { member: random_token()?, outsider: random_token()? };
+    Ok((gate.with_development(&tokens.member, &tokens.outsider), Some(tokens)))
+}
+
+/// The built-in policies, or those of a file.
+///
+/// # Errors
+/// [`AssembleError::Policy`] with every problem and its line.
+pub fn policy(file: Option<&Path>) -> Result<Policy, AssembleError> {
+    rules(file).map(Policy::new).map_err(AssembleError::Policy)
+}
+
+/// As [`policy`], to be asked and explained.
+///
+/// # Errors
+/// [`RulesError`].
+pub fn rules(file: Option<&Path>) -> Result<Rules, RulesError> {
+    let Some(file) = file else { return Rules::built_in() };
+    let shown = file.display().to_string();
+    let text =
+        std::fs::read_to_string(file).map_err(|error| RulesError(vec![format!("{shown}: {error}")]))?;
+    Rules::parse(&text, &shown)
+}
+
 /// Loads the plugins; what could not be loaded has been logged.
 async fn load_plugins(config: &Config) -> Result<Registry, AssembleError> {
     let sources = sources(config);
@@ -331,7 +390,7 @@ pub fn sources(config: &Config) -> Sources {
     Sources { folders: config.plugins.folders.clone(), development, ..Sources::default() }
 }
 
-fn token() -> Result<String, AssembleError> {
+fn random_token() -> Result<String, AssembleError> {
     let mut bytes = [0; TOKEN_BYTES];
     OsRandom.fill(&mut bytes).map_err(|_| AssembleError::NoRandomness)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))

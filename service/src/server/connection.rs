@@ -1,6 +1,7 @@
 //! One connection: the preface against the clock, then HTTP/2 with every limit set, until its age or the server's end.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,6 +12,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use linli_core::staff::Credential;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -22,6 +24,7 @@ use super::layers::Stack;
 use super::limits;
 use super::listener::{Place, Stream};
 use super::metrics::Metrics;
+use super::tls::{self, Tls};
 use crate::config::{Limits, Timeouts};
 
 /// What an HTTP/2 client sends first (RFC 9113, 3.4).
@@ -30,6 +33,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What every connection is served with.
 pub(super) struct Serving {
     pub(super) stack: Stack,
+    pub(super) tls: Option<Arc<Tls>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
@@ -39,13 +43,17 @@ pub(super) struct Serving {
 pub(super) async fn serve(
     serving: Arc<Serving>,
     stream: Pin<Box<dyn Stream>>,
-    _place: Place,
+    place: Place,
     mut phase: watch::Receiver<Phase>,
 ) -> bool {
+    let Some((stream, names)) = handshake(&serving, stream, &mut phase).await else { return true };
     let Some(stream) = preface(&serving, stream, &mut phase).await else { return true };
     let stack = serving.stack.clone();
+    let peer = Peer { address: place.address(), names: names.into() };
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        stack.clone().oneshot(request.map(Body::new))
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        stack.clone().oneshot(request)
     });
     let connection = http2(&serving.limits).serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
@@ -94,6 +102,37 @@ fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(limits::KEEPALIVE_INTERVAL)
         .keep_alive_timeout(limits::KEEPALIVE_TIMEOUT);
     builder
+}
+
+/// Who is at the other end of a connection, as every one of its calls is told.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    /// Where it is; `None` on a Unix socket.
+    pub(super) address: Option<IpAddr>,
+    /// The names in its certificate, which was verified.
+    pub(super) names: Arc<[Credential]>,
+}
+
+/// The TLS handshake, where the listener speaks TLS, and the names in the client's certificate; `None` where it fails or takes
+/// too long.
+async fn handshake(
+    serving: &Serving,
+    stream: Pin<Box<dyn Stream>>,
+    phase: &mut watch::Receiver<Phase>,
+) -> Option<(Pin<Box<dyn Stream>>, Vec<Credential>)> {
+    let Some(tls) = &serving.tls else { return Some((stream, Vec::new())) };
+    let shaken = tokio::select! {
+        shaken = timeout(serving.timeouts.handshake, tls.acceptor().accept(stream)) => shaken,
+        _ = phase.wait_for(|phase| *phase != Phase::Serving) => return None,
+    };
+    let Ok(Ok(stream)) = shaken else {
+        serving.metrics.refused_handshake.fetch_add(1, Relaxed);
+        return None;
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let names = certificate.map(tls::names).unwrap_or_default();
+    let stream: Pin<Box<dyn Stream>> = Box::pin(stream);
+    Some((stream, names))
 }
 
 /// Reads the preface; `None` where it does not come in time or is something else.

@@ -28,6 +28,7 @@ use tower::{Layer, Service, ServiceBuilder};
 
 use super::methods::Streams;
 use super::metrics::Metrics;
+use super::strangers::Strangers;
 use crate::auth::gate::Gate;
 use crate::config::{Limits, Timeouts};
 use crate::error::Error;
@@ -41,6 +42,7 @@ pub(super) type Stack = BoxCloneSyncService<Request<Body>, Response<Body>, Infal
 pub(super) struct Means {
     pub(super) gate: Arc<Gate>,
     pub(super) sealed: bool,
+    pub(super) strangers: Arc<Strangers>,
     pub(super) ids: Arc<dyn IdSource>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
@@ -63,7 +65,10 @@ pub(super) fn stack(routes: Routes, means: &Means) -> Stack {
         .layer(around(deadline::Deadline { timeouts: means.timeouts }))
         .layer(around(shed::Shed::new(means.limits.calls)))
         .layer(around(seal::Seal { sealed: means.sealed }))
-        .layer(around(admit::Admit { gate: Arc::clone(&means.gate) }))
+        .layer(around(admit::Admit {
+            gate: Arc::clone(&means.gate),
+            strangers: Arc::clone(&means.strangers),
+        }))
         .layer(around(explain::Explain))
         .service(routes.prepare());
     BoxCloneSyncService::new(services)

@@ -42,6 +42,13 @@ pub const ADMIN_CONNECTIONS: usize = 32;
 /// How long accepting rests when the process is out of file descriptors.
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// How often keys and certificates are looked at again: a renewed one is in force within seconds.
+pub const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
+/// How often it is told who called without valid credentials.
+pub const STRANGERS_TOLD_EVERY: Duration = Duration::from_secs(60);
+/// Addresses whose calls without valid credentials are counted apart; those of further ones are counted together.
+pub const STRANGERS: usize = 4096;
+
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {

@@ -102,6 +102,7 @@ pub(super) struct Places {
 /// The place of one connection, free again when it is dropped.
 pub(super) struct Place {
     _one_of_all: OwnedSemaphorePermit,
+    address: Option<IpAddr>,
     counted: Option<(IpAddr, ByAddress)>,
     metrics: Arc<Metrics>,
 }
@@ -138,9 +139,17 @@ impl Places {
         self.metrics.connections.fetch_add(1, Relaxed);
         Some(Place {
             _one_of_all: one_of_all,
+            address: peer.map(|peer| peer.to_canonical()),
             counted: counted.map(|peer| (peer, Arc::clone(&self.by_address))),
             metrics: Arc::clone(&self.metrics),
         })
+    }
+}
+
+impl Place {
+    /// Where the connection comes from; `None` on a Unix socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 }
 

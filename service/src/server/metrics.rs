@@ -57,6 +57,8 @@ pub(super) struct Metrics {
     pub(super) refused_full: AtomicU64,
     pub(super) refused_address: AtomicU64,
     pub(super) refused_handshake: AtomicU64,
+    /// Calls without valid credentials.
+    pub(super) unauthenticated: AtomicU64,
     pub(super) at_work: AtomicI64,
     pub(super) panics: AtomicU64,
 }
@@ -80,6 +82,7 @@ impl Metrics {
             refused_full: AtomicU64::new(0),
             refused_address: AtomicU64::new(0),
             refused_handshake: AtomicU64::new(0),
+            unauthenticated: AtomicU64::new(0),
             at_work: AtomicI64::new(0),
             panics: AtomicU64::new(0),
         }
@@ -108,6 +111,12 @@ impl Metrics {
             ("linli_connections", "gauge", "Connections open now.", self.connections.load(Relaxed)),
             ("linli_calls_at_work", "gauge", "Calls worked on now.", self.at_work.load(Relaxed)),
             ("linli_connections_accepted_total", "counter", "Connections accepted.", signed(&self.accepted)),
+            (
+                "linli_unauthenticated_calls_total",
+                "counter",
+                "Calls without valid credentials.",
+                signed(&self.unauthenticated),
+            ),
             ("linli_panics_total", "counter", "Calls that ended in a panic.", signed(&self.panics)),
         ];
         for (name, kind, help, value) in own {

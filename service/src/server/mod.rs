@@ -15,6 +15,8 @@ mod listener;
 mod methods;
 mod metrics;
 pub mod process;
+mod strangers;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ pub use admin::Probe;
 pub use metrics::{Gauge, Gauges};
 
 use crate::auth::gate::Gate;
+use crate::auth::keys::KeyFile;
 use crate::config::{self, Address};
 use crate::time::IdSource;
 use admin::Admin;
@@ -44,6 +47,8 @@ use layers::Means;
 use listener::{Listener, Places};
 use methods::Methods;
 use metrics::Metrics;
+use strangers::Strangers;
+use tls::Tls;
 
 /// What a server is made of beside its configuration.
 pub struct Parts {
@@ -53,6 +58,8 @@ pub struct Parts {
     pub descriptors: &'static [u8],
     /// Who may come in.
     pub gate: Arc<Gate>,
+    /// The keys of tokens, looked at again from time to time.
+    pub keys: Option<Arc<KeyFile>>,
     /// Request ids.
     pub ids: Arc<dyn IdSource>,
     /// The machine's clock.
@@ -75,6 +82,9 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// A certificate or key of TLS cannot be used.
+    #[error("TLS cannot be served: {0}")]
+    Tls(String),
     /// The API's description does not decode: a defect of the build.
     #[error("the description of the API is damaged")]
     Descriptors,
@@ -83,6 +93,7 @@ pub enum StartError {
 /// Sockets that are bound, before calls are answered.
 pub struct Bound {
     settings: config::Server,
+    tls: Option<Arc<Tls>>,
     listener: Listener,
     address: Address,
     admin: Option<Admin>,
@@ -94,13 +105,14 @@ pub struct Bound {
 /// [`StartError::Bind`].
 pub async fn bind(settings: &config::Server) -> Result<Bound, StartError> {
     let failed = |address: String| move |source| StartError::Bind { address, source };
+    let tls = settings.tls.as_ref().map(Tls::open).transpose().map_err(StartError::Tls)?.map(Arc::new);
     let listener = Listener::bind(&settings.listen).await.map_err(failed(settings.listen.to_string()))?;
     let address = listener.address().map_err(failed(settings.listen.to_string()))?;
     let admin = match settings.admin_listen {
         Some(address) => Some(Admin::start(address).await.map_err(failed(address.to_string()))?),
         None => None,
     };
-    Ok(Bound { settings: settings.clone(), listener, address, admin })
+    Ok(Bound { settings: settings.clone(), tls, listener, address, admin })
 }
 
 impl Bound {
@@ -120,7 +132,7 @@ impl Bound {
     /// # Errors
     /// [`StartError::Descriptors`].
     pub async fn start(self, parts: Parts) -> Result<Running, StartError> {
-        let Self { settings, listener, address, admin } = self;
+        let Self { settings, tls, listener, address, admin } = self;
         let methods = Methods::new(&[
             parts.descriptors,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
@@ -133,9 +145,11 @@ impl Bound {
         if settings.reflection {
             routes = with_reflection(routes, parts.descriptors)?;
         }
+        let strangers = Arc::new(Strangers::new(Arc::clone(&metrics)));
         let means = Means {
             gate: parts.gate,
             sealed: parts.store.is_none(),
+            strangers: Arc::clone(&strangers),
             ids: parts.ids,
             clock: parts.clock,
             metrics: Arc::clone(&metrics),
@@ -144,6 +158,7 @@ impl Bound {
         };
         let serving = Serving {
             stack: layers::stack(routes, &means),
+            tls: tls.clone(),
             metrics: Arc::clone(&metrics),
             limits: settings.limits,
             timeouts: settings.timeouts,
@@ -158,8 +173,11 @@ impl Bound {
         }
         let status = Readiness { health, metrics, admin };
         status.set(if parts.store.is_some() { Answers::Everything } else { Answers::HealthOnly }).await;
+        // Ends with the server, however it ends.
+        let mut beside = JoinSet::new();
+        beside.spawn(rounds(parts.keys, tls, strangers));
         let task = tokio::spawn(accept(listener, Arc::new(serving), places, phases));
-        Ok(Running { address, status, phase, task, timeouts: settings.timeouts })
+        Ok(Running { address, status, phase, task, _beside: beside, timeouts: settings.timeouts })
     }
 }
 
@@ -169,6 +187,7 @@ pub struct Running {
     status: Readiness,
     phase: watch::Sender<Phase>,
     task: JoinHandle<usize>,
+    _beside: JoinSet<()>,
     timeouts: config::Timeouts,
 }
 
@@ -205,6 +224,28 @@ impl Running {
             }
         };
         Ended { cut: drained.unwrap_or_default() }
+    }
+}
+
+/// What is looked at from time to time: keys and certificates that changed, and who called without credentials.
+async fn rounds(keys: Option<Arc<KeyFile>>, tls: Option<Arc<Tls>>, strangers: Arc<Strangers>) {
+    let mut look = tokio::time::interval(limits::FILES_LOOKED_AT_EVERY);
+    let mut minute = tokio::time::interval(limits::STRANGERS_TOLD_EVERY);
+    loop {
+        tokio::select! {
+            _ = look.tick() => {
+                let (keys, tls) = (keys.clone(), tls.clone());
+                // A few small files: read beside the calls, not among them.
+                let read = tokio::task::spawn_blocking(move || {
+                    keys.iter().for_each(|keys| keys.refresh());
+                    tls.iter().for_each(|tls| tls.refresh());
+                });
+                if read.await.is_err() {
+                    tracing::error!("reading the keys again panicked");
+                }
+            }
+            _ = minute.tick() => strangers.tell(),
+        }
     }
 }
 

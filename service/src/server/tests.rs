@@ -110,7 +110,8 @@ async fn serve(toml: &str) -> Running {
     let parts = Parts {
         routes: Routes::new(Probe),
         descriptors: crate::grpc::FILE_DESCRIPTOR_SET,
-        gate: Arc::new(Gate::development("secret", &[])),
+        gate: Arc::new(Gate::new(Arc::new(crate::time::SystemClock)).with_development("secret", "stranger")),
+        keys: None,
         ids: Arc::new(RandomIds::new()),
         clock: Arc::new(SystemClock),
         gauges: Arc::new(|| vec![Gauge { name: "linli_store_queue", help: "Writes that wait.", value: 0.0 }]),

@@ -190,6 +190,8 @@ pub(crate) struct Prepared {
     pub(crate) scope: String,
     pub(crate) epoch: i64,
     pub(crate) bump_epoch: bool,
+    /// Other scopes whose epochs end with it, in order, none twice.
+    pub(crate) bumped: Vec<String>,
     pub(crate) rows: Rows,
     pub(crate) audit_tail: Vec<u8>,
     pub(crate) events: Vec<EventDraft>,
@@ -225,6 +227,7 @@ pub struct ChangeSet {
     pub(crate) scope: Scope,
     pub(crate) epoch: i64,
     pub(crate) bump_epoch: bool,
+    pub(crate) bumped: Vec<String>,
     pub(crate) changes: Vec<crate::resource::Change>,
     pub(crate) audit: AuditDraft,
     pub(crate) events: Vec<EventDraft>,
@@ -239,6 +242,7 @@ impl ChangeSet {
             scope,
             epoch,
             bump_epoch: false,
+            bumped: Vec::new(),
             changes: Vec::new(),
             audit,
             events: Vec::new(),
@@ -262,5 +266,16 @@ impl ChangeSet {
     pub fn bump_epoch(&mut self) -> &mut Self {
         self.bump_epoch = true;
         self
+    }
+
+    /// As [`ChangeSet::bump_epoch`] for its own scope, and in the same commit for these sites, where there are such:
+    /// for changes of the rights of somebody who may act in them.
+    pub fn bump_epochs<'a>(&mut self, sites: impl IntoIterator<Item = &'a SiteId>) -> &mut Self {
+        self.bumped.extend(sites.into_iter().map(|site| site.as_str().to_owned()));
+        self.bumped.sort_unstable();
+        self.bumped.dedup();
+        let own = self.scope.text();
+        self.bumped.retain(|scope| scope != own);
+        self.bump_epoch()
     }
 }

@@ -250,6 +250,38 @@ struct HolderForm {
     to: Option<i32>,
 }
 
+/// A role in some sites for a time, as it is stored.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct GrantForm {
+    #[prost(string, tag = "1")]
+    pub(crate) role: String,
+    #[prost(string, optional, tag = "2")]
+    pub(crate) department: Option<String>,
+    #[prost(bool, tag = "3")]
+    pub(crate) everywhere: bool,
+    #[prost(string, repeated, tag = "4")]
+    pub(crate) sites: Vec<String>,
+    #[prost(sint64, optional, tag = "5")]
+    pub(crate) from: Option<i64>,
+    #[prost(sint64, optional, tag = "6")]
+    pub(crate) until: Option<i64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct GrantsForm {
+    #[prost(message, repeated, tag = "1")]
+    grants: Vec<GrantForm>,
+}
+
+/// The grants of a member of staff as one column.
+pub(crate) fn encode_grants(grants: Vec<GrantForm>) -> Vec<u8> {
+    GrantsForm { grants }.encode_to_vec()
+}
+
+pub(crate) fn decode_grants(bytes: &[u8]) -> Option<Vec<GrantForm>> {
+    GrantsForm::decode(bytes).ok().map(|form| form.grants)
+}
+
 /// Buildings and holders of a post as one column.
 pub(crate) fn encode_post(buildings: &[Line], holders: &[PostHolder]) -> Vec<u8> {
     PostForm {

@@ -41,6 +41,7 @@ mod resource;
 mod seal;
 mod search;
 mod site;
+mod staff;
 mod store;
 mod table;
 #[cfg(any(test, feature = "testing"))]

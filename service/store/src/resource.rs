@@ -9,6 +9,7 @@ use linli_core::pause::Pause;
 use linli_core::record::{Evaluation, ServiceRecord};
 use linli_core::resident::{Fact, FieldClass, Resident};
 use linli_core::site::{Area, Dwelling, Post, Site};
+use linli_core::staff::{Credential, Staff};
 use linli_core::time::CivilDate;
 
 use crate::assessment::StoredAssessment;
@@ -33,6 +34,7 @@ pub(crate) enum Change {
     RequireArea(SiteId, AreaId),
     Post(Post),
     RequirePost(SiteId, PostId),
+    Staff(Box<Staff>, Vec<Credential>),
     PluginParameters(PluginParameters),
     PluginManifest(PluginManifest),
     CalendarDay(SiteId, CivilDate, Option<DayKind>),
@@ -94,6 +96,7 @@ impl Change {
             | Self::RequireArea(..)
             | Self::Post(_)
             | Self::RequirePost(..)
+            | Self::Staff(..)
             | Self::PluginParameters(_)
             | Self::PluginManifest(_)
             | Self::UpdateResident(..)
@@ -140,6 +143,7 @@ impl Change {
             Self::RequireArea(site, id) => crate::site::require_area(site, id, rows),
             Self::Post(post) => crate::site::post_rows(post, rows),
             Self::RequirePost(site, id) => crate::site::require_post(site, id, rows),
+            Self::Staff(staff, before) => crate::staff::rows(staff, before, rows),
             Self::PluginParameters(parameters) => crate::site::parameter_rows(parameters, rows),
             Self::PluginManifest(manifest) => crate::plugin::rows(manifest, rows),
             Self::CalendarDay(site, day, kind) => crate::site::calendar_rows(site, *day, *kind, rows),

@@ -208,10 +208,13 @@ impl Store {
     /// [`CommitError`]; after any but [`CommitError::Unknown`], nothing of it is stored.
     pub async fn commit(&self, name: &'static str, set: ChangeSet) -> Result<Committed, CommitError> {
         let prepared = self.prepare(&set).await?;
-        let ChangeSet { scope, audit, changes, bump_epoch, .. } = set;
+        let ChangeSet { scope, audit, changes, bump_epoch, bumped, .. } = set;
         let outcome = self.queue(&scope).commit(prepared).await;
         if bump_epoch || matches!(outcome, Err(CommitError::EpochChanged { .. })) {
             self.inner.epochs.forget(scope.text());
+        }
+        for site in &bumped {
+            self.inner.epochs.forget(site);
         }
         for change in &changes {
             if let Change::Site(site) = change {
@@ -327,6 +330,7 @@ impl Store {
             scope: scope.to_owned(),
             epoch: set.epoch,
             bump_epoch: set.bump_epoch,
+            bumped: set.bumped.clone(),
             audit_tail: set.audit.tail(&rows.digest()),
             rows,
             events: set.events.clone(),

@@ -168,6 +168,15 @@ tables! {
     post Post = "post" versioned (site: String, id: String) {
         version: i64, title: String, department: String, detail: Vec<u8>, created_at: i64,
     }
+    /// The working group, under `*system`: grants and credentials as one value each.
+    staff Staff = "staff" versioned (site: String, id: String) {
+        version: i64, title: String, detail: Vec<u8>, credentials: String, deactivated_at: Option<i64>,
+        created_at: i64,
+    }
+    /// Whose a credential is, under `*system`.
+    staff_credential StaffCredential = "staff_credential" versioned (site: String, kind: String, name: String) {
+        version: i64, staff: String,
+    }
     /// A site's parameters for a plugin.
     plugin_parameter PluginParameter = "plugin_parameter" versioned (site: String, plugin: String) {
         version: i64, detail: Vec<u8>, updated_at: i64,

@@ -9,7 +9,7 @@ const TOP_LEVEL: &[&str] =
 
 /// The API's resources, and the stem that their files share.
 const RESOURCES: &[&str] =
-    &["admin", "catalog", "compliance", "obligation", "plugin", "record", "resident", "site"];
+    &["admin", "catalog", "compliance", "obligation", "plugin", "record", "resident", "site", "staff"];
 
 /// The layers in which a resource has a file of its own: (layer, where, what may follow the stem).
 /// The stem stands for `{}`; a folder of that name counts as the file.

@@ -90,6 +90,14 @@ rpcs! {
         ReportChange ReportChangeRequest => CareEvent,
         UpdateResident UpdateResidentRequest => Resident,
     }
+    StaffService {
+        CreateStaff CreateStaffRequest => Staff,
+        DeactivateStaff DeactivateStaffRequest => Staff,
+        GetStaff GetStaffRequest => Staff,
+        ListStaff ListStaffRequest => ListStaffResponse,
+        ReactivateStaff ReactivateStaffRequest => Staff,
+        UpdateStaff UpdateStaffRequest => Staff,
+    }
     SiteService {
         AddPostHolder AddPostHolderRequest => Post,
         CreateArea CreateAreaRequest => Area,
@@ -126,6 +134,11 @@ impl Client {
     pub fn new(address: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self { channel: endpoint.connect_lazy(), headers: vec![("accept-language", "en".into())] }
+    }
+
+    /// On a channel of one's own making, in English, without credentials.
+    pub fn over(channel: Channel) -> Self {
+        Self { channel, headers: vec![("accept-language", "en".into())] }
     }
 
     /// With a header in place of the one of that name; empty: without it.

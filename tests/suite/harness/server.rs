@@ -196,6 +196,11 @@ impl Server {
         self.running.admin_address().expect("tests serve figures").to_string()
     }
 
+    /// The token of somebody who may do everything.
+    pub fn member_token(&self) -> &str {
+        &self.tokens().member
+    }
+
     fn tokens(&self) -> &linli_service::server::assemble::Tokens {
         self.assembled.tokens.as_ref().expect("tests run in the development profile")
     }

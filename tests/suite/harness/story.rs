@@ -107,6 +107,7 @@ pub async fn tell(client: &Client, words: &Words) -> Vec<Step> {
     let site = estate(&mut t).await;
     let dwelling = format!("{site}/dwellings/d1");
     server(&mut t).await;
+    staff(&mut t, &site).await;
 
     // A file: opened, read, corrected, changed.
     let note = |at: usize| words.notes[at].clone();
@@ -341,6 +342,32 @@ async fn plugins(t: &mut Teller<'_>) {
     .await;
     t.ask(v1::DrainPluginRequest { name: name.clone(), ..Default::default() }).await;
     t.ask(v1::LoadPluginRequest { name, digest, ..Default::default() }).await;
+}
+
+/// The working group.
+async fn staff(t: &mut Teller<'_>, site: &str) {
+    let name = "staff/chen".to_owned();
+    let grant = v1::StaffGrant {
+        role: v1::StaffRole::Member.into(),
+        department: v1::Department::Cleaning.into(),
+        sites: vec![site.to_owned()],
+        ..Default::default()
+    };
+    let chen = v1::Staff { display_name: "保洁员".to_owned(), grants: vec![grant], ..Default::default() };
+    t.ask(v1::CreateStaffRequest { staff: Some(chen), staff_id: "chen".to_owned(), ..Default::default() })
+        .await;
+    t.ask(v1::GetStaffRequest { name: name.clone() }).await;
+    t.ask(v1::ListStaffRequest::default()).await;
+    let renamed =
+        v1::Staff { name: name.clone(), display_name: "保洁组长".to_owned(), ..Default::default() };
+    t.ask(v1::UpdateStaffRequest {
+        staff: Some(renamed),
+        update_mask: mask(&["display_name"]),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::DeactivateStaffRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::ReactivateStaffRequest { name, ..Default::default() }).await;
 }
 
 /// A second file, whose membership is declared and ended.

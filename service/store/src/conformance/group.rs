@@ -134,6 +134,7 @@ fn prepare(number: usize, spec: &Spec) -> Prepared {
         scope: site,
         epoch: spec.epoch,
         bump_epoch: spec.bump,
+        bumped: if spec.bump { other_sites(spec.site) } else { Vec::new() },
         audit_tail: draft.tail(&rows.digest()),
         rows,
         events,
@@ -142,6 +143,11 @@ fn prepare(number: usize, spec: &Spec) -> Prepared {
         system_time: if spec.late { at(20_000) } else { at(0) },
         request,
     }
+}
+
+/// The sites whose decisions end with a change in this one.
+fn other_sites(site: u8) -> Vec<String> {
+    (0..site).map(|other| format!("s{other}")).collect()
 }
 
 async fn a_group_equals_its_serial_execution(env: Env) {

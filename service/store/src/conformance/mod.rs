@@ -10,6 +10,7 @@ mod plans;
 mod privacy;
 mod records;
 mod sites;
+mod staff;
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -42,7 +42,7 @@ async fn the_schema_is_checked(env: Env) {
     assert!(matches!(ready, Err(OpenError::SchemaNew)), "{ready:?}");
     env.store.tamper("DELETE FROM seaql_migrations").await;
     let ready = env.store.ready().await;
-    assert!(matches!(ready, Err(OpenError::SchemaOld { found: 0, expected: 1 })), "{ready:?}");
+    assert!(matches!(ready, Err(OpenError::SchemaOld { found: 0, expected: 2 })), "{ready:?}");
     close(env.store.clone()).await;
     drop(env.store);
     let opened = open(config, ROOT, 1).await;

@@ -65,7 +65,7 @@ const FIGURES: &[(&str, &str, &str)] = &[
     ("idempotency", "idempotency_expiry", "1000000 2"),
 ];
 
-fn dialect(backend: DbBackend, statement: &str) -> String {
+pub(super) fn dialect(backend: DbBackend, statement: &str) -> String {
     let (text, int, bytes, clustered, heap) = match backend {
         DbBackend::Sqlite => ("TEXT", "INTEGER", "BLOB", "STRICT, WITHOUT ROWID", "STRICT"),
         _ => ("TEXT COLLATE \"C\"", "BIGINT", "BYTEA", "", ""), // a foreign enum; the store opens two of its values

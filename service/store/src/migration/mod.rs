@@ -1,6 +1,7 @@
 //! Migrations. Published ones are frozen; a change is a further file, registered at the end of [`Migrator`].
 
 mod m0001_first;
+mod m0002_staff;
 
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -10,7 +11,7 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::First)]
+        vec![Box::new(m0001_first::First), Box::new(m0002_staff::Staff)]
     }
 }
 

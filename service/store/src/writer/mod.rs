@@ -261,7 +261,9 @@ async fn facts(
     known: &mut KnownHeads,
     look_up: bool,
 ) -> Result<Facts, DbErr> {
-    let mut sites: Vec<&str> = group.iter().map(|prepared| prepared.scope.as_str()).collect();
+    let scopes = group.iter().map(|prepared| prepared.scope.as_str());
+    let bumped = group.iter().flat_map(|prepared| prepared.bumped.iter().map(String::as_str));
+    let mut sites: Vec<&str> = scopes.chain(bumped).collect();
     sites.sort_unstable();
     sites.dedup();
     if known.0.len() > KNOWN_HEADS_MAX {

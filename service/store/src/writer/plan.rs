@@ -279,6 +279,17 @@ impl<'a> Planner<'a> {
             audit_hash: head.audit_hash,
             event_seq: head.event_seq,
         };
+        for site in &prepared.bumped {
+            // Of a site that is not there no decision was taken.
+            let is_there = self.touched.contains(site) || !self.facts.made.contains(site);
+            match self.heads.get_mut(site) {
+                Some(head) if is_there => {
+                    head.authz_epoch += 1;
+                    self.touched.insert(site.clone());
+                }
+                Some(_) | None => {}
+            }
+        }
         self.touched.insert(scope.to_owned());
         self.heads.insert(scope.to_owned(), head);
         outcome
