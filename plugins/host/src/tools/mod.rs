@@ -2,14 +2,18 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`bench`] | measures what a plugin costs for each resident |
+//! | [`new`] | makes the folder of a new plugin that builds, passes its test and passes `check` |
+//! | [`inspect`] | reads a plugin without running it |
 //! | [`check`] | holds a plugin to every rule of the header, each in a process of its own |
+//! | [`bench`] | measures what a plugin costs for each resident |
+//! | [`residents`] | residents made for measurements |
 //! | [`scenario`] | runs a table of cases through a loaded plugin |
-//! | [`residents`] | residents who do not exist, to measure with |
 //! | [`place`] | where manifest and library of a plugin are |
 
 pub mod bench;
 pub mod check;
+pub mod inspect;
+pub mod new;
 pub mod place;
 pub mod residents;
 pub mod scenario;

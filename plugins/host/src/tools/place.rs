@@ -6,6 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use crate::elf::Refusal;
+use crate::manifest::Isolation;
+use crate::{LoadFailure, Mode, Plugin, Sources, place};
+
 /// Name of the manifest.
 pub const MANIFEST: &str = "plugin.toml";
 /// Name of the table of cases.
@@ -72,6 +76,21 @@ impl Place {
                 places.get(1..).unwrap_or_default().join(", ")
             ))),
         }
+    }
+
+    /// Opens the library by itself, in this process or in one of its own, for tools: whom the operator trusts is not asked.
+    ///
+    /// # Errors
+    /// Why it cannot be loaded.
+    pub fn open(&self, mode: Mode) -> Result<Plugin, LoadFailure> {
+        let isolation = match mode {
+            Mode::InProcess => Isolation::InProcess,
+            Mode::Child => Isolation::Child,
+        };
+        place::open(&self.library, isolation, &Sources::default()).map_err(|refusal| {
+            let Refusal { cause, reason, help } = refusal;
+            LoadFailure { path: self.library.clone(), plugin: None, cause, reason, help }
+        })
     }
 
     fn of(library: PathBuf, folder: &Path) -> Self {

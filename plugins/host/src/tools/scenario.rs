@@ -123,6 +123,14 @@ fn value(kind: FieldType, text: &str) -> Result<FactValue, String> {
     })
 }
 
+/// A date of the interface: also one that nobody may enter, such as a birth date that an identity number holds.
 fn date(text: &str) -> Result<CivilDate, String> {
-    CivilDate::parse(text).map_err(|_| format!("`{text}` is not a date `YYYY-MM-DD`"))
+    let wrong = || format!("`{text}` is not a date `YYYY-MM-DD`");
+    let mut parts = text.splitn(3, '-').map(str::parse);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(Ok(year)), Some(Ok(month)), Some(Ok(day))) if text.len() == 10 => {
+            CivilDate::from_ymd(year, month as u32, day as u32).map_err(|_| wrong())
+        }
+        _ => Err(wrong()),
+    }
 }

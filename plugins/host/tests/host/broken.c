@@ -330,6 +330,9 @@ static void assess_row(linli_instance *self, const view *views, uint32_t row, wr
 #ifdef BREAK_ALONE
         tagged = tagged && row > 0;
 #endif
+#ifdef BREAK_CHILD
+        tagged = tagged && getenv("PATH") != NULL;
+#endif
 #ifdef BREAK_REPEAT
         tagged = tagged && self->calls < 3000;
 #endif

@@ -24,7 +24,7 @@ fn folder(name: &str, definitions: &[String]) -> PathBuf {
 }
 
 /// Checks in processes of the example `check`: its exit code, its output, and the rules that it says are broken.
-fn check(folder: &Path) -> (i32, String, Vec<String>) {
+pub(crate) fn check(folder: &Path) -> (i32, String, Vec<String>) {
     let output =
         Command::new(build::example("check")).args(["--seed", "20260316", "--quick"]).arg(folder).output();
     let output = output.unwrap();

@@ -8,6 +8,8 @@ mod calls;
 mod check;
 mod duties;
 mod faults;
+mod fixtures;
 mod load;
 mod manifest;
+mod new;
 mod scenarios;

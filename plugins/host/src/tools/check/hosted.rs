@@ -9,7 +9,8 @@ use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
 
 use super::people::{self, Cell, Numbers, Person, Values};
-use super::{Case, Stop};
+use super::{Case, Stop, failed};
+use crate::error::LoadCause;
 use crate::manifest::Isolation;
 use crate::tools::scenario;
 use crate::{Batch, Plugin, RowFact, Sources, place};
@@ -20,6 +21,19 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub(super) fn in_process(case: &Case) -> Result<(), Stop> {
     let plugin = load(case)?;
     answers(case, &plugin).map(|_| ())
+}
+
+/// In a process of its own it finds what it finds in this one.
+pub(super) fn child(case: &Case) -> Result<(), Stop> {
+    let there = place::open(&case.library, Isolation::Child, &Sources::default()).map_err(|refusal| {
+        let text = format!("{}; {}", refusal.reason, refusal.help);
+        if refusal.cause == LoadCause::NoRunner { Stop::NotRun(text) } else { Stop::Failed(text) }
+    })?;
+    let (here, there) = (answers(case, &load(case)?)?, answers(case, &there)?);
+    match here.iter().zip(&there).position(|(here, there)| here != there) {
+        None => Ok(()),
+        Some(row) => failed(format!("made-up resident {row} gets another answer in a process of its own")),
+    }
 }
 
 pub(super) fn scenarios(case: &Case) -> Result<(), Stop> {

@@ -429,4 +429,11 @@ pub const ALL: &[Rule] = &[
         "the rules agree with `scenarios.txt`",
         "correct the rules or the table",
     ),
+    code(
+        "child",
+        hosted::child,
+        &["in_process", "read_only", "system", "descriptors", "threads"],
+        "in a process of its own, without environment, files and network, it answers as in this one",
+        "compute from the batch alone",
+    ),
 ];

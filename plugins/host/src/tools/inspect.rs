@@ -1,0 +1,158 @@
+//! `inspect`: what a plugin is and may say, read from its files. Nothing of it runs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use linli_core::group::Citation;
+use linli_core::text::{Label, Language};
+use linli_plugin_abi as abi;
+use sha2::{Digest, Sha256};
+
+use super::place::Place;
+use crate::elf;
+use crate::manifest::{Field, Isolation, Manifest};
+
+/// Describes a plugin's files in a language of the reader.
+///
+/// # Errors
+/// What cannot be read, or everything that is wrong with the manifest.
+pub fn inspect(place: &Place, language: Language) -> Result<String, String> {
+    let mut text = String::new();
+    if let Some(path) = &place.manifest {
+        let toml = fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()))?;
+        let manifest = Manifest::parse(&toml).map_err(|errors| format!("`{}`: {errors}", path.display()))?;
+        declared(&mut text, &manifest, language);
+    }
+    let heading = |zh: &'static str, en: &'static str| match language {
+        Language::Zh => zh,
+        Language::En => en,
+    };
+    let _ = writeln!(text, "{}", heading("文件", "files"));
+    if let Some(path) = &place.manifest {
+        let _ = writeln!(text, "  {}", digest(path)?);
+    } else {
+        let _ =
+            writeln!(text, "  {}", heading("库旁没有 plugin.toml", "no plugin.toml lies beside the library"));
+    }
+    let _ = writeln!(text, "  {}", digest(&place.library)?);
+    let library =
+        fs::read(&place.library).map_err(|error| format!("`{}`: {error}", place.library.display()))?;
+    match elf::check(&library) {
+        Err(refusal) => {
+            let _ = writeln!(text, "    {}; {}", refusal.reason, refusal.help);
+        }
+        Ok(()) => {
+            let symbols = elf::symbols(&library);
+            let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+            let _ = writeln!(text, "    {} {target}", heading("平台", "for"));
+            let entry = symbols.exported.iter().any(|name| name == abi::ENTRY_SYMBOL);
+            let entry = match entry {
+                true => symbols.exported.join(", "),
+                false => format!("{}: {}", heading("没有入口", "no entry"), symbols.exported.join(", ")),
+            };
+            let _ = writeln!(text, "    {} {entry}", heading("导出", "exports"));
+            let _ = writeln!(text, "    {} {}", heading("依赖", "needs"), symbols.needed.join(", "));
+        }
+    }
+    Ok(text)
+}
+
+/// What the manifest declares, in the order in which a reader asks.
+fn declared(text: &mut String, manifest: &Manifest, language: Language) {
+    let heading = |text: &mut String, zh: &str, en: &str, count: usize| {
+        let word = match language {
+            Language::Zh => zh,
+            Language::En => en,
+        };
+        let _ = writeln!(text, "{word} ({count})");
+    };
+    let say = |label: &Label| label.get(language).to_owned();
+    let name = say(&manifest.name);
+    let _ = writeln!(text, "{} {}  {name}", manifest.id, manifest.version);
+    let (major, minor) = manifest.abi;
+    let isolation = match manifest.isolation {
+        Isolation::InProcess => "in_process",
+        Isolation::Child => "child",
+    };
+    let interfaces: Vec<&str> = manifest.interfaces.iter().map(|interface| interface.id()).collect();
+    let (vendor, licence, interfaces) = (&manifest.vendor, &manifest.licence, interfaces.join(", "));
+    let _ = writeln!(text, "  {vendor} · {licence} · ABI {major}.{minor} · {interfaces} · {isolation}");
+    heading(text, "群体", "groups", manifest.groups.len());
+    for group in &manifest.groups {
+        let (title, who) = (say(&group.title), say(&group.eligibility));
+        let cited = cited(Some(&group.citation), language);
+        let _ = writeln!(text, "  {:<28} {title}: {who}{cited}", group.code.as_str());
+    }
+    heading(text, "读取的信息", "reads, and nothing else", manifest.fields.len());
+    for field in &manifest.fields {
+        let _ =
+            writeln!(text, "  {:<28} {}: {}", field.code.as_str(), say(&field.title), kind(field, language));
+    }
+    heading(text, "项目可设", "a site may set", manifest.parameters.len());
+    for parameter in &manifest.parameters {
+        let cited = cited(parameter.citation.as_ref(), language);
+        let (title, default) = (say(&parameter.title), &parameter.default);
+        let _ = writeln!(text, "  {:<28} {title} = {}{cited}", parameter.code.as_str(), value(default));
+    }
+    heading(text, "可给出的理由", "reasons that it may give", manifest.reasons.len());
+    for reason in &manifest.reasons {
+        let cited = cited(reason.citation.as_ref(), language);
+        let _ = writeln!(text, "  {:<28} {}{cited}", reason.code.as_str(), say(&reason.text));
+    }
+    heading(text, "可给出的标签", "tags that it may give", manifest.tags.len());
+    for tag in &manifest.tags {
+        let _ = writeln!(text, "  {:<28} {}", tag.code.as_str(), say(&tag.title));
+    }
+    heading(text, "可给出的注意事项", "cautions that it may give", manifest.cautions.len());
+    for caution in &manifest.cautions {
+        let _ = writeln!(text, "  {:<28} {}", caution.code.as_str(), say(&caution.text));
+    }
+    heading(text, "服务标准", "standards", manifest.standards.len());
+    for standard in &manifest.standards {
+        let cited = cited(Some(&standard.citation), language);
+        let _ = writeln!(text, "  {:<28} {}{cited}", standard.code.as_str(), say(&standard.title));
+    }
+}
+
+fn kind(field: &Field, language: Language) -> String {
+    let mut kind = field.kind.word().to_owned();
+    if !field.values.is_empty() {
+        let values: Vec<&str> = field.values.iter().map(|value| value.code.as_str()).collect();
+        let _ = write!(kind, " {}", values.join(" | "));
+    }
+    if let Some((low, high)) = field.range {
+        let _ = write!(kind, " {low}–{high}");
+    }
+    let _ = write!(kind, ", {}", field.class.code());
+    if field.sensitive {
+        kind.push_str(match language {
+            Language::Zh => "，敏感个人信息",
+            Language::En => ", sensitive personal information",
+        });
+    }
+    kind
+}
+
+fn value(value: &linli_core::resident::FactValue) -> String {
+    use linli_core::resident::FactValue;
+    match value {
+        FactValue::Bool(yes) => yes.to_string(),
+        FactValue::Integer(number) => number.to_string(),
+        FactValue::Date(date) => date.to_string(),
+        FactValue::Code(text) | FactValue::Text(text) => text.clone(),
+    }
+}
+
+fn cited(citation: Option<&Citation>, language: Language) -> String {
+    let Some(citation) = citation else { return String::new() };
+    let instrument = citation.instrument.get(language);
+    let place = if citation.locator.is_empty() { String::new() } else { format!(" {}", citation.locator) };
+    format!(" [{instrument}{place}, {}]", citation.confidence.code())
+}
+
+fn digest(path: &Path) -> Result<String, String> {
+    let bytes = fs::read(path).map_err(|error| format!("`{}`: {error}", path.display()))?;
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{}  {} B  sha256 {digest}", path.display(), bytes.len()))
+}
