@@ -230,7 +230,7 @@ async fn nobody_learns_what_is_not_theirs() {
     let issuer = Issuer::new();
     let server = issuer.server().await;
     let (_, _, own) = server.client().estate("a").await;
-    let (_, _, foreign) = server.client().estate("b").await;
+    let (_, foreign_dwelling, foreign) = server.client().estate("b").await;
     let member = issuer.enter(&server, "wang", vec![grant(v1::StaffRole::Member, &["a"])]).await.purposeful();
     let mut security = grant(v1::StaffRole::Member, &["a"]);
     security.department = v1::Department::Security.into();
@@ -248,6 +248,21 @@ async fn nobody_learns_what_is_not_theirs() {
     assert_eq!(listed.sites.iter().map(|site| site.name.as_str()).collect::<Vec<_>>(), ["sites/a"]);
     let records = member.ask(v1::ListRecordsRequest { parent: "sites/-".to_owned(), ..Default::default() });
     assert!(records.await.unwrap().records.iter().all(|record| record.name.starts_with("sites/a/")));
+    let dwellings =
+        member.ask(v1::ListDwellingsRequest { parent: "sites/-".to_owned(), ..Default::default() });
+    let dwellings = dwellings.await.unwrap().dwellings;
+    assert!(
+        !dwellings.is_empty() && dwellings.iter().all(|d| d.name.starts_with("sites/a/")),
+        "{dwellings:?}"
+    );
+    let list = |dwelling: &str| v1::ListResidentsRequest {
+        parent: "sites/-".to_owned(),
+        dwelling: dwelling.to_owned(),
+        ..Default::default()
+    };
+    let residents = member.ask(list("")).await.unwrap().residents;
+    assert_eq!(residents.iter().map(|r| r.name.as_str()).collect::<Vec<_>>(), [own.as_str()]);
+    assert!(member.ask(list(&foreign_dwelling)).await.unwrap().residents.is_empty());
     // Staff of other sites.
     issuer.enter(&server, "lin", vec![grant(v1::StaffRole::Deputy, &["b"])]).await;
     let deputy = issuer.enter(&server, "qian", vec![grant(v1::StaffRole::Deputy, &["a"])]).await;

@@ -302,12 +302,12 @@ impl App {
                 let narrowed = filter.dwelling.as_ref().map(|(site, _)| site);
                 let sites = match (&filter.sites, work.permit().reach()) {
                     (Sites::One(site), _) => linli_store::Sites::One(site.clone()),
-                    (Sites::All, Reach::Everywhere) if narrowed.is_some() => {
-                        narrowed.map_or(linli_store::Sites::All, |site| linli_store::Sites::One(site.clone()))
-                    }
-                    (Sites::All, Reach::Everywhere) => linli_store::Sites::All,
-                    // A principal of some sites asks for each of them; `sites/-` then holds none that they may not see.
-                    (Sites::All, Reach::Sites(_)) => return Err(Error::Denied),
+                    (Sites::All, reach) => match (narrowed, reach) {
+                        (Some(site), reach) if reach.holds(site) => linli_store::Sites::One(site.clone()),
+                        (Some(_), _) => linli_store::Sites::Among(Vec::new()),
+                        (None, Reach::Everywhere) => linli_store::Sites::All,
+                        (None, Reach::Sites(sites)) => linli_store::Sites::Among(sites.clone()),
+                    },
                 };
                 let stored = ResidentFilter {
                     states: vec![filter.state],

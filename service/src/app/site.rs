@@ -620,8 +620,7 @@ impl App {
                 let work = self.begin(call, None).await?;
                 match work.permit().reach() {
                     Reach::Everywhere => Ok((Sites::All, work.zone())),
-                    // A principal of some sites asks for each of them.
-                    Reach::Sites(_) => Err(Error::Denied),
+                    Reach::Sites(sites) => Ok((Sites::Among(sites.clone()), work.zone())),
                 }
             }
         }

@@ -14,6 +14,8 @@ pub enum Sites {
     All,
     /// One.
     One(SiteId),
+    /// These: few enough to be named in a statement.
+    Among(Vec<SiteId>),
 }
 
 impl From<&SiteId> for Sites {
@@ -59,14 +61,16 @@ where
     C: ColumnTrait,
 {
     let mut query = query;
-    if let Sites::One(only) = sites {
-        query = query.filter(site.eq(only.as_str()));
-    }
+    query = match sites {
+        Sites::All => query,
+        Sites::One(only) => query.filter(site.eq(only.as_str())),
+        Sites::Among(these) => query.filter(site.is_in(padded(these.iter().map(SiteId::as_str)))),
+    };
     if let Some(after) = &page.after {
         query = match sites {
             // The id alone, where the site is fixed: SQLite then seeks on both columns of the key.
             Sites::One(_) => query.filter(id.gt(after.id.as_str())),
-            Sites::All => query.filter(
+            Sites::All | Sites::Among(_) => query.filter(
                 tuple([site.into_expr(), id.into_expr()])
                     .gt(tuple([Expr::value(after.site.as_str()), Expr::value(after.id.as_str())])),
             ),

@@ -307,8 +307,15 @@ impl Store {
                 .column(membership::Column::Resident)
                 .from(membership::Entity)
                 .and_where(membership::Column::CareGroup.eq(group.as_str()));
-            if let Sites::One(site) = sites {
-                members.and_where(membership::Column::Site.eq(site.as_str()));
+            match sites {
+                Sites::All => {}
+                Sites::One(site) => {
+                    members.and_where(membership::Column::Site.eq(site.as_str()));
+                }
+                Sites::Among(these) => {
+                    members
+                        .and_where(membership::Column::Site.is_in(padded(these.iter().map(SiteId::as_str))));
+                }
             }
             query = query.filter(resident::Column::Id.in_subquery(members));
         }

@@ -138,6 +138,10 @@ async fn pages_cross_sites(env: Env) {
         }
         assert_eq!(found, expect, "pages of {limit}");
     }
+    let among = |sites: &[&str]| Sites::Among(sites.iter().map(|site| site_id(site)).collect());
+    let some = store.dwellings(&among(&["b", "none"]), &Page::after("a", "x9", 100)).await.unwrap();
+    assert!(!some.is_empty() && some.iter().all(|dwelling| dwelling.site == site_id("b")));
+    assert_eq!(store.dwellings(&among(&[]), &Page::first(5)).await.unwrap(), Vec::new());
     let one = store.dwellings(&Sites::One(site_id("b")), &Page::after("b", "x3", 2)).await.unwrap();
     assert_eq!(one.iter().map(|d| d.id.as_str()).collect::<Vec<_>>(), ["x4", "x5"]);
 }
