@@ -28,6 +28,9 @@ fn decisions(criterion: &mut Criterion) {
     };
     let mut group = criterion.benchmark_group("decision");
     group.bench_function("allowed", |bench| bench.iter(|| rules.allow(black_box(&question))));
+    group.bench_function("allowed, by asking the policies", |bench| {
+        bench.iter(|| rules.ask(black_box(&question)));
+    });
     let refused = Question { acting: Acting::Role(Role::Volunteer), ..question };
     group.bench_function("no policy permits", |bench| bench.iter(|| rules.allow(black_box(&refused))));
     let foreign = Question { in_scope: false, ..question };

@@ -1,7 +1,9 @@
 //! The policies themselves: Cedar, read from text, checked against the schema, and asked.
 //!
 //! Nothing here knows of calls or permits: a [`Question`] is answered by the text of the policies alone. What is the same for
-//! every question (roles, actions and their groups) is built once.
+//! every question (roles, actions and their groups) is built once. As the text does not change while the process runs, the same
+//! question has the same answer: it is asked once and then looked up. Which question a call comes to, its rights and
+//! facts, is found anew every time. Policies that look at a particular site are always asked.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -159,13 +161,21 @@ pub struct Rules {
     server: EntityUid,
     /// Circumstances come in few combinations; each is built once.
     contexts: RwLock<HashMap<Circumstances, Context>>,
+    /// Answers by question; `None`: a policy looks at particular resources.
+    answers: Option<RwLock<HashMap<Plain, bool>>>,
 }
+
+/// Most answers that are kept; there are some thousand questions that calls come to.
+const ANSWERS_MAX: usize = 100_000;
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Rules({} policies)", self.len())
     }
 }
+
+/// A question without the site's name, which no policy looks at.
+type Plain = (Acting, &'static str, bool, Circumstances);
 
 type Circumstances = (bool, bool, Option<PurposeKind>, FileFacts);
 
@@ -191,6 +201,7 @@ impl Rules {
         if !problems.is_empty() {
             return Err(RulesError(problems));
         }
+        let looks_at_resources = policies.policies().any(looks_at_resource);
         let broken = |what: &dyn fmt::Display| RulesError(vec![format!("schema.cedarschema: {what}")]);
         let type_name = |name: &str| EntityTypeName::from_str(name).map_err(|error| broken(&error));
         let (role_type, site_type, server_type) =
@@ -223,11 +234,28 @@ impl Rules {
             server: uid(&server_type, "linli"),
             site_type,
             contexts: RwLock::default(),
+            answers: (!looks_at_resources).then(RwLock::default),
         })
     }
 
     /// Whether the policies allow it. An RPC that the schema does not know is refused, and so is whatever cannot be asked.
     pub fn allow(&self, question: &Question<'_>) -> bool {
+        let Some(answers) = &self.answers else { return self.ask(question) };
+        let circumstances = circumstances(question);
+        let plain = (question.acting, question.method.path, question.site.is_some(), circumstances);
+        let known = answers.read().unwrap_or_else(PoisonError::into_inner).get(&plain).copied();
+        known.unwrap_or_else(|| {
+            let answer = self.ask(question);
+            let mut answers = answers.write().unwrap_or_else(PoisonError::into_inner);
+            if answers.len() < ANSWERS_MAX {
+                answers.insert(plain, answer);
+            }
+            answer
+        })
+    }
+
+    /// As [`Rules::allow`], by the policies themselves.
+    pub fn ask(&self, question: &Question<'_>) -> bool {
         let Some(request) = self.request(question) else { return false };
         let answer = self.authorizer.is_authorized(&request, &self.policies, &self.entities);
         answer.decision() == Decision::Allow
@@ -287,8 +315,7 @@ impl Rules {
                 EntityUid::from_type_name_and_id(self.site_type.clone(), EntityId::new(site))
             }
         };
-        let context =
-            self.context((question.in_scope, question.everywhere, question.purpose, question.file))?;
+        let context = self.context(circumstances(question))?;
         // Without the schema: what is asked is built from it, and a test asks everything with it.
         Request::new(principal, action, resource, context, None).ok()
     }
@@ -318,6 +345,19 @@ impl Rules {
         let mut known = self.contexts.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(circumstances, context.clone());
         Some(context)
+    }
+}
+
+fn circumstances(question: &Question<'_>) -> Circumstances {
+    (question.in_scope, question.everywhere, question.purpose, question.file)
+}
+
+/// Whether a policy may answer differently for two resources of one type. A word too many counts as a look.
+fn looks_at_resource(policy: &cedar_policy::Policy) -> bool {
+    use cedar_policy::ResourceConstraint::{Any, Eq, In, Is, IsIn};
+    match policy.resource_constraint() {
+        Any | Is(_) => policy.to_string().matches("resource").count() > 1,
+        Eq(_) | In(_) | IsIn(..) => true,
     }
 }
 
@@ -410,6 +450,45 @@ mod tests {
             }
         }
         assert_eq!(asked, Acting::all().len() * METHODS.len() * 2);
+    }
+
+    /// What is looked up is what the policies say: for every role, RPC, purpose and place.
+    #[test]
+    fn answers_that_are_looked_up_are_those_of_the_policies() {
+        let rules = Rules::built_in().unwrap();
+        assert!(rules.answers.is_some());
+        let purposes = [None].into_iter().chain(PurposeKind::ALL.iter().copied().map(Some));
+        for purpose in purposes {
+            for acting in Acting::all() {
+                for method in METHODS {
+                    for (in_scope, everywhere, site) in [
+                        (true, false, Some("a")),
+                        (false, false, Some("b")),
+                        (true, true, None),
+                        (true, false, None),
+                    ] {
+                        let file = FileFacts::default();
+                        let asked = Question { acting, method, site, in_scope, everywhere, purpose, file };
+                        let expect = rules.explain(&asked).allowed;
+                        assert_eq!([rules.allow(&asked), rules.allow(&asked)], [expect; 2], "{asked:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Policies that look at a site are asked about every site.
+    #[test]
+    fn policies_may_speak_of_a_site() {
+        let site = "@id(\"a\") permit (principal, action, resource == Site::\"a\");";
+        let when = "@id(\"a\") permit (principal, action, resource) when { resource == Site::\"a\" };";
+        for text in [site, when] {
+            let rules = Rules::parse(text, "mine.cedar").unwrap();
+            let at = |site| {
+                rules.allow(&Question { site: Some(site), ..question("leader", "SiteService/GetSite") })
+            };
+            assert_eq!([at("a"), at("b"), at("a"), at("b")], [true, false, true, false], "{text}");
+        }
     }
 
     #[test]
