@@ -7,13 +7,14 @@
 mod auth;
 mod layers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::DateTime;
+use linli_core::id::PluginId;
 use linli_core::time::Instant;
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
@@ -194,6 +195,10 @@ pub struct Plugins {
     pub required: Vec<String>,
     /// Start even where one is not.
     pub start_without_required: bool,
+    /// The file that says whose plugins are loaded; absent: nobody's.
+    pub trust_store: Option<PathBuf>,
+    /// Ids that are loaded unsigned, in the development profile only.
+    pub unsigned: BTreeSet<PluginId>,
 }
 
 /// Reading rosters.
@@ -347,6 +352,8 @@ impl Reader {
                 folders: self.list("plugins.folders").into_iter().map(PathBuf::from).collect(),
                 required: self.list("plugins.required"),
                 start_without_required: self.flag("plugins.start_without_required"),
+                trust_store: self.optional("plugins.trust_store", |text| Ok(PathBuf::from(text))),
+                unsigned: self.plugin_ids("plugins.unsigned"),
             },
             auth: self.auth(),
             simulated_start: self.optional("clock.simulated_start", instant),
@@ -433,6 +440,9 @@ impl Reader {
                 if config.simulated_start.is_some() {
                     self.complain("clock.simulated_start", "is refused in the production profile");
                 }
+                if !config.plugins.unsigned.is_empty() {
+                    self.complain("plugins.unsigned", "is refused in the production profile");
+                }
             }
         }
     }
@@ -454,6 +464,17 @@ impl Reader {
             Value::List(list) => list.clone(),
             Value::Text(_) | Value::Integer(_) | Value::Flag(_) => Vec::new(),
         }
+    }
+
+    fn plugin_ids(&mut self, key: &str) -> BTreeSet<PluginId> {
+        let mut ids = BTreeSet::new();
+        for text in self.list(key) {
+            match PluginId::new(&text) {
+                Ok(id) => drop(ids.insert(id)),
+                Err(_) => self.complain(key, &format!("has `{text}`, which is not a plugin's id")),
+            }
+        }
+        ids
     }
 
     fn flag(&self, key: &str) -> bool {

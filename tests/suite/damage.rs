@@ -38,7 +38,7 @@ const DAMAGES: &[Damage] = &[
     },
     Damage {
         name: "no library",
-        says: "no library",
+        says: "`elderly.so` is not there",
         does: |folder| std::fs::remove_file(library(folder)).unwrap(),
     },
     Damage {
@@ -117,12 +117,14 @@ async fn no_damage_to_a_plugin_drops_a_duty() {
     }
     let groups = file(&client, &resident).await.groups;
     let (data, _) = child.stop();
-    let healthy: Vec<(String, Vec<u8>)> = ["plugin.toml", "elderly.so"]
+    let healthy: Vec<(String, Vec<u8>)> = ["plugin.toml", "elderly.so", "plugin.lock", "plugin.lock.sig"]
         .map(|name| (name.to_owned(), std::fs::read(data.plugin().join(name)).unwrap()))
         .into();
 
     for Damage { name, says, does } in DAMAGES {
         does(&data.plugin());
+        // Whoever damages the files of a signed plugin makes it a modified one; here it is signed as it is.
+        data.sign();
         // Required and not there: it does not start, and says which plugin and why.
         let refusal = Child::try_start(data.clone()).err().unwrap_or_else(|| panic!("{name}: it starts"));
         assert!(refusal.contains("`cn.linli.elderly` is not loaded"), "{name}: {refusal}");

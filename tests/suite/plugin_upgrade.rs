@@ -66,6 +66,7 @@ impl Build {
     pub(crate) fn put(&self, data: &Data) {
         std::fs::write(data.plugin().join("elderly.so"), &self.library).unwrap();
         std::fs::write(data.plugin().join("plugin.toml"), &self.manifest).unwrap();
+        data.sign();
     }
 }
 
@@ -216,6 +217,7 @@ async fn a_plugin_is_upgraded_without_a_restart() {
 
     // Half of a version: refused, the one in force goes on.
     std::fs::write(data.plugin().join("plugin.toml"), &first.manifest).unwrap();
+    data.sign();
     let mismatch = refused(
         client.ask(v1::PreviewPluginRequest { name: PLUGIN.to_owned(), ..Default::default() }).await,
         "PLUGIN_REFUSED",

@@ -1,9 +1,14 @@
 //! Looking at a library's file before the dynamic linker does: a damaged file would end the process with SIGBUS, one
 //! for another machine gives a message that helps nobody.
 
-use crate::error::LoadCause;
+use std::path::Path;
+
+use linli_core::id::PluginId;
+
+use crate::error::{LoadCause, LoadFailure};
 
 /// Why a file is refused, and what helps.
+#[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) cause: LoadCause,
     pub(crate) reason: String,
@@ -13,6 +18,12 @@ pub(crate) struct Refusal {
 impl Refusal {
     pub(crate) fn new(cause: LoadCause, reason: impl Into<String>, help: impl Into<String>) -> Self {
         Self { cause, reason: reason.into(), help: help.into() }
+    }
+
+    pub(crate) fn at(self, path: &Path, plugin: Option<&PluginId>) -> LoadFailure {
+        let Self { cause, reason, help } = self;
+        let plugin = plugin.map(|id| id.as_str().to_owned());
+        LoadFailure { path: path.to_owned(), plugin, cause, reason, help }
     }
 }
 
@@ -64,6 +75,22 @@ pub(crate) fn check(file: &[u8]) -> Result<(), Refusal> {
         return Err(damaged(&reason));
     }
     Ok(())
+}
+
+/// The kind of machine that a shared library is for, such as `x86_64-linux`.
+pub(crate) fn target(file: &[u8]) -> Result<String, Refusal> {
+    let header = Header::read(file).filter(|_| file.starts_with(b"\x7fELF"));
+    let machine = header.and_then(|header| match (header.class, header.data, header.machine) {
+        (2, 1, 62) => Some("x86_64"),
+        (2, 1, 183) => Some("aarch64"),
+        (2, 1, 243) => Some("riscv64"),
+        (_, _, _) => None,
+    });
+    let machine = machine.ok_or_else(|| {
+        let reason = "a library is no shared library for x86_64, aarch64 or riscv64";
+        Refusal::new(LoadCause::WrongArchitecture, reason, "build it for one of these")
+    })?;
+    Ok(format!("{machine}-linux"))
 }
 
 /// Whether the library exports a symbol of this name; the file must have passed [`check`].

@@ -62,6 +62,22 @@ pub enum LoadCause {
     NoRunner,
     /// Its process ended, or did not answer, while it was loaded.
     Ended,
+    /// Others than root and the service's user could have changed a file or folder, or it is a symbolic link.
+    Unsafe,
+    /// The lock has errors.
+    Lock,
+    /// Nobody signed it.
+    Unsigned,
+    /// A file is not what was signed.
+    Modified,
+    /// It is signed with a key that is not in the trust store.
+    UnknownKey,
+    /// It is signed with a key that is not trusted today.
+    ExpiredKey,
+    /// The operator revoked it.
+    Revoked,
+    /// It is signed with a key that was not granted what it is or asks for.
+    NotGranted,
 }
 
 impl LoadCause {
@@ -81,6 +97,14 @@ impl LoadCause {
             Self::Duplicate => "duplicate",
             Self::NoRunner => "no_runner",
             Self::Ended => "ended",
+            Self::Unsafe => "unsafe",
+            Self::Lock => "lock",
+            Self::Unsigned => "unsigned",
+            Self::Modified => "modified",
+            Self::UnknownKey => "unknown_key",
+            Self::ExpiredKey => "expired_key",
+            Self::Revoked => "revoked",
+            Self::NotGranted => "not_granted",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Loads Linli plugins and calls them.
 //!
 //! ```text
-//! folder ─ plugin.toml ──▶ Manifest ─┐
-//!        └ lib….so ──▶ Library ──────┴▶ Plugin ──▶ Registry
+//! folder ─ plugin.lock, plugin.lock.sig ──▶ Verdict ─┐
+//!        ├ plugin.toml ──▶ Manifest ─────────────────┤
+//!        └ lib….so ──▶ Sealed ──▶ Library ───────────┴▶ Plugin ──▶ Registry
 //! facts ──▶ BatchBuilder ──▶ Batch ──▶ Plugin::assess ──▶ Answer ──▶ RowFindings
 //! ```
 //!
@@ -14,9 +15,8 @@
 //!   deadline, its thread is given up with its memory, and its answer is never read.
 //! * In a process of its own, a plugin can end, hang or write what it likes: the call fails, or the one resident over whom
 //!   it ends is found, and everybody else is answered about. The host never links such a library.
+//! * Nothing of a plugin runs before it is known whom it comes from ([`trust`]).
 //! * A library is never unloaded. What was hashed is what was loaded: one descriptor, sealed in memory.
-//!
-//! Absent on purpose: signatures and trust.
 
 #![allow(unsafe_code)] // `library` and `instance` speak the C interface, `child::memory` and `runner` the system's; nothing else needs it
 
@@ -35,6 +35,7 @@ mod registry;
 pub mod runner;
 mod seat;
 pub mod tools;
+pub mod trust;
 
 pub use answer::{Answer, Member, RowFindings, Statement};
 pub use batch::{Batch, BatchBuilder, FieldIndex, PlacedFact, Problem, RowFact};

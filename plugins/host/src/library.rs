@@ -1,4 +1,4 @@
-//! Opening a library: read once, hash, seal in memory, link, and check everything that the entry returns.
+//! Opening a library: sealed in memory, hashed there, linked from there, and checked in everything that the entry returns.
 //!
 //! The file is linked from a sealed memory file and not by its path: the dynamic linker would give the old code for a
 //! file that was replaced under the same name, a file that is written to while it is mapped ends the process, and what
@@ -6,10 +6,11 @@
 //! recognises libraries by the number of their descriptor.
 
 use std::ffi::{CStr, c_void};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::mem::{ManuallyDrop, offset_of};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::ptr;
 
@@ -21,9 +22,10 @@ use sha2::{Digest, Sha256};
 use crate::elf::{self, Refusal};
 use crate::error::LoadCause;
 use crate::manifest::MANIFEST_BYTES_MAX;
+use crate::trust::{self, Rights};
 
 /// Largest library file: debug builds of the bundled ones take a fiftieth of it.
-const LIBRARY_BYTES_MAX: u64 = 512 * 1024 * 1024;
+pub(crate) const LIBRARY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const RTLD_NODELETE: i32 = libc::RTLD_NODELETE;
 const ENTRY: &CStr = c"linli_plugin_entry_v1";
 
@@ -49,43 +51,32 @@ pub(crate) struct Sealed {
     pub(crate) digest: String,
 }
 
-/// Reads a library's file and looks whether it could be a plugin, without running anything of it.
+/// Reads a library that its author looks at, whoever owns it; without running anything of it.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    let unreadable = |error: std::io::Error| {
-        let cause = if error.kind() == std::io::ErrorKind::NotFound {
-            LoadCause::Missing
-        } else {
-            LoadCause::Unreadable
-        };
-        Refusal::new(
-            cause,
-            format!("the file cannot be read: {error}"),
-            "check that it exists and may be read",
-        )
-    };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > LIBRARY_BYTES_MAX {
-        let reason = format!("not a file of at most {LIBRARY_BYTES_MAX} bytes");
-        return Err(Refusal::new(LoadCause::Unreadable, reason, "point to the plugin's shared library"));
-    }
-    let file = fs::read(path).map_err(unreadable)?;
+    let file = trust::read_path(path, LIBRARY_BYTES_MAX, Rights::Any)?;
     elf::check(&file)?;
+    is_plugin(&file)?;
     Ok(file)
 }
 
-/// Copies a library that was read into memory and seals it.
-pub(crate) fn seal(file: &[u8]) -> Result<Sealed, Refusal> {
-    if !elf::exports(file, abi::ENTRY_SYMBOL) {
-        let reason = format!("the library does not export `{}`", abi::ENTRY_SYMBOL);
-        let help = "it is not a Linli plugin, or not of this generation: export the entry with the SDK's `export_plugin!`";
-        return Err(Refusal::new(LoadCause::NotAPlugin, reason, help));
+/// Whether a library that passed [`elf::check`] could be a plugin.
+pub(crate) fn is_plugin(file: &[u8]) -> Result<(), Refusal> {
+    if elf::exports(file, abi::ENTRY_SYMBOL) {
+        return Ok(());
     }
-    let digest = hex(&Sha256::digest(file));
-    let memory = sealed(file).map_err(|error| {
+    let reason = format!("the library does not export `{}`", abi::ENTRY_SYMBOL);
+    let help = "it is not a Linli plugin, or not of this generation: export the entry with the SDK's `export_plugin!`";
+    Err(Refusal::new(LoadCause::NotAPlugin, reason, help))
+}
+
+/// Copies a library into memory, seals the copy and hashes that: what is hashed is what is linked.
+pub(crate) fn seal(file: &[u8]) -> Result<Sealed, Refusal> {
+    let sealed = sealed(file).and_then(|memory| Ok((digest_of_file(&memory)?, memory)));
+    let (digest, memory) = sealed.map_err(|error| {
         let reason = format!("a sealed copy in memory cannot be made: {error}");
         Refusal::new(LoadCause::Unreadable, reason, "allow memfd_create to the service")
     })?;
-    Ok(Sealed { memory, digest })
+    Ok(Sealed { memory: memory.into(), digest })
 }
 
 /// Links a sealed library into this process and checks its entry. Runs the library's constructors and `describe`.
@@ -113,16 +104,34 @@ pub(crate) fn logged(plugin: &str, level: u32, text: &str) {
     }
 }
 
-fn sealed(file: &[u8]) -> std::io::Result<OwnedFd> {
+/// SHA-256, in lower-case hexadecimal.
+pub(crate) fn digest_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn digest_of_file(file: &File) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut part = vec![0; 1 << 16];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut part, at)?;
+        if read == 0 {
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(part.get(..read).unwrap_or_default());
+        at += read as u64;
+    }
+}
+
+fn sealed(file: &[u8]) -> std::io::Result<File> {
     let memory = rustix::fs::memfd_create("linli-plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut writer = File::from(memory);
     writer.write_all(file)?;
-    let memory = OwnedFd::from(writer);
     rustix::fs::fcntl_add_seals(
-        &memory,
+        &writer,
         SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
     )?;
-    Ok(memory)
+    Ok(writer)
 }
 
 /// Links the memory file and finds the entry, which must belong to this very library.

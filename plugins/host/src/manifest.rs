@@ -3,8 +3,8 @@
 //! Ordinals in the plugin interface count these tables from 0 in the order of the file. [`Manifest::parse`] reads
 //! the text and reports *all* problems at once, each with its line.
 
-mod parse;
-mod reader;
+pub(crate) mod parse;
+pub(crate) mod reader;
 mod standard;
 
 use std::fmt;
@@ -364,11 +364,11 @@ fn element<'v>(
     }
 }
 
-/// Everything that is wrong with a manifest, in the order of the file; never empty.
+/// Everything that is wrong with a manifest, or another TOML file of a plugin, in the order of the file; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestErrors(pub Vec<ManifestError>);
 
-/// One thing wrong with a manifest.
+/// One thing wrong with such a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ManifestError {
     /// Line, from 1.

@@ -11,29 +11,32 @@ use crate::error::LoadCause;
 use crate::library::{self, Library, Sealed};
 use crate::manifest::{Interface, Isolation, Manifest};
 use crate::plugin::{About, Plugin};
-use crate::registry::{self, Sources};
+use crate::registry::Sources;
 use crate::runner::Confinement;
 use crate::seat::{Children, Pool, Seat};
+use crate::trust::{self, TrustState, Verdict};
 
 /// Opens one library by itself, without a manifest beside it. One that asks for a process of its own gets one.
 pub(crate) fn open(path: &Path, isolation: Isolation, sources: &Sources) -> Result<Plugin, Refusal> {
     let sealed = Arc::new(library::seal(&library::read(path)?)?);
-    let place = Place { sources, sealed: &sealed, own_build: true };
+    let place = Place { sources, sealed: &sealed, allowed: Isolation::InProcess };
     let opened = match isolation {
         Isolation::InProcess => place.link()?,
         Isolation::Child => place.start(String::new())?,
     };
-    let manifest = registry::parse(&opened.manifest)?;
+    let manifest = trust::parse_manifest(opened.manifest.as_bytes())?;
     let (seat, about) = place.seat(&manifest, opened)?;
-    Ok(Plugin::new(manifest, path, sealed.digest.clone(), about, seat, &sources.limits))
+    // Nobody vouches for it: whoever names a library to open has decided that.
+    let verdict = Verdict { state: TrustState::Unsigned, isolation_allowed: isolation };
+    Ok(Plugin::new(manifest, path, sealed.digest.clone(), verdict, about, seat, &sources.limits))
 }
 
 /// A library on its way to its seat.
 pub(crate) struct Place<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) sealed: &'a Arc<Sealed>,
-    /// Whether it is of the development build that is running.
-    pub(crate) own_build: bool,
+    /// Where it may run at most.
+    pub(crate) allowed: Isolation,
 }
 
 /// A library that was opened, here or in a process.
@@ -53,11 +56,11 @@ impl Place<'_> {
     /// Where a plugin runs: in a process of its own unless nothing speaks against this one.
     pub(crate) fn isolation(&self, manifest: &Manifest, flags: u32) -> Isolation {
         let asks = manifest.isolation == Isolation::Child || flags & abi::P_ISOLATED_ONLY != 0;
-        if asks || manifest.interfaces.contains(&Interface::Connector) {
+        let connects = manifest.interfaces.contains(&Interface::Connector);
+        if asks || connects || self.allowed == Isolation::Child {
             return Isolation::Child;
         }
-        let here = if self.own_build { Isolation::InProcess } else { Isolation::Child };
-        self.sources.isolation.get(manifest.id.as_str()).copied().unwrap_or(here)
+        self.sources.isolation.get(manifest.id.as_str()).copied().unwrap_or(Isolation::InProcess)
     }
 
     /// Opens it here.

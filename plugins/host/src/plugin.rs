@@ -16,6 +16,7 @@ use crate::instance::Question;
 use crate::manifest::Manifest;
 use crate::runner::Confinement;
 use crate::seat::Seat;
+use crate::trust::{TrustState, Verdict};
 
 /// Bounds on what plugins may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +74,7 @@ pub struct Plugin {
     path: PathBuf,
     about: About,
     limits: Limits,
+    verdict: Verdict,
     seat: Seat,
     tally: Mutex<Tally>,
 }
@@ -128,6 +130,7 @@ impl Plugin {
         mut manifest: Manifest,
         path: &Path,
         digest: String,
+        verdict: Verdict,
         about: About,
         seat: Seat,
         limits: &Limits,
@@ -143,7 +146,7 @@ impl Plugin {
         }
         let (places, manifest) = (Places::new(&manifest), Arc::new(manifest));
         let (path, limits, tally) = (path.to_owned(), limits.clone(), Mutex::default());
-        Self { manifest, places, stamp, path, about, limits, seat, tally }
+        Self { manifest, places, stamp, path, verdict, about, limits, seat, tally }
     }
 
     /// What it declares.
@@ -159,6 +162,16 @@ impl Plugin {
     /// The library's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where its files come from.
+    pub fn trust(&self) -> &TrustState {
+        &self.verdict.state
+    }
+
+    /// Where its files come from, and where it may run at most.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
     }
 
     /// What it was built with, for messages.

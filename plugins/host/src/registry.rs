@@ -1,49 +1,73 @@
 //! The plugins of a service: found in folders, loaded, and checked against each other.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use linli_core::group::CareGroup;
+use linli_core::id::PluginId;
 use linli_core::standard::Standard;
+use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
 
-use crate::elf::{self, Refusal};
+use crate::elf::Refusal;
 use crate::error::{LoadCause, LoadFailure};
-use crate::library;
 use crate::manifest::{Field, Interface, Isolation, Manifest};
 use crate::place::Place;
 use crate::plugin::{Limits, Plugin};
+use crate::trust::{self, Candidate, Folder, History, MANIFEST_FILE, Rights, TrustStore};
 
-/// Name of the manifest in a plugin's folder.
-const MANIFEST_FILE: &str = "plugin.toml";
 /// How the libraries of this workspace begin, which a development build finds beside the program.
 const DEVELOPMENT_PREFIX: &str = "liblinli_plugin_";
 
-/// Where plugins are.
-#[derive(Debug, Clone, Default)]
+/// Where plugins are, and whom they may come from.
+#[derive(Debug, Clone)]
 pub struct Sources {
-    /// Folders of plugins, in order of precedence. Each plugin is a folder with `plugin.toml` and one `.so`, either
-    /// beside it or in a sub-folder named like the machine, such as `x86_64-linux`.
+    /// Folders of plugins. Each plugin is a folder with `plugin.toml` and one `.so`, either beside it or in a sub-folder
+    /// named like the machine, such as `x86_64-linux`; `plugin.lock` and `plugin.lock.sig` say whom it comes from.
     pub folders: Vec<PathBuf>,
-    /// Whether to load the plugins that lie beside the running program in cargo's target folder.
+    /// The development profile: loads the plugins that lie beside the running program in cargo's target folder, and
+    /// those of [`Sources::unsigned`].
     pub development: bool,
     /// Bounds on what they may use.
     pub limits: Limits,
-    /// Where the operator wants plugins to run, by id. Without a word here, those of the development build run in this
-    /// process and all others in one of their own. A plugin that asks for a process of its own always gets one.
+    /// Whose plugins are loaded, and what those may do.
+    pub trust: TrustStore,
+    /// Plugins that are loaded unsigned, in the development profile only, and only in a process of their own.
+    pub unsigned: BTreeSet<PluginId>,
+    /// The day on which keys must be trusted. By default the last of all days: a key that ever ends has ended.
+    pub today: CivilDate,
+    /// What was loaded signed so far; one for the life of a service.
+    pub history: History,
+    /// Where the operator wants plugins to run, by id. Without a word here, in this process where the trust store grants
+    /// it. A plugin that asks for a process of its own, or may not run in this one, gets one whatever stands here.
     pub isolation: BTreeMap<String, Isolation>,
     /// The program in which plugins run that have a process of their own; `None`: `linli-runner` beside this program.
     pub runner: Option<PathBuf>,
 }
 
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            folders: Vec::new(),
+            development: false,
+            limits: Limits::default(),
+            trust: TrustStore::default(),
+            unsigned: BTreeSet::new(),
+            today: CivilDate::MAX,
+            history: History::default(),
+            isolation: BTreeMap::new(),
+            runner: None,
+        }
+    }
+}
+
 /// What a scan is for.
+#[derive(Clone, Copy)]
 struct Wanted<'a> {
-    sources: &'a Sources,
     /// The one plugin that is looked for; `None`: all of them.
     only: Option<&'a str>,
-    /// Loaded already: taken again where the library is the same.
+    /// Loaded already: taken again where library and verdict are the same.
     known: &'a [Arc<Plugin>],
 }
 
@@ -57,10 +81,11 @@ pub struct Registry {
 
 impl Registry {
     /// Loads every plugin of the sources. Never fails: what could not be loaded is in [`Registry::failures`].
-    /// Of two plugins that claim one id, group or standard, the first in the order of the sources stays.
+    /// Of two plugins that claim one id, group or standard, a signed one stays before one of the program's own build
+    /// before an unsigned one; of two alike, the first in the order of the sources and of the folders' names.
     pub fn load(sources: &Sources) -> Self {
         let mut registry = Self::default();
-        registry.scan_all(sources, &Wanted { sources, only: None, known: &[] });
+        registry.scan_all(sources, Wanted { only: None, known: &[] });
         for failure in &registry.failures {
             tracing::warn!("{failure}");
         }
@@ -80,7 +105,7 @@ impl Registry {
     ) -> Result<Arc<Plugin>, LoadFailure> {
         let mut found = self.without(id);
         found.failures.clear();
-        found.scan_all(sources, &Wanted { sources, only: Some(id), known });
+        found.scan_all(sources, Wanted { only: Some(id), known });
         if let Some(plugin) = found.plugin(id) {
             return Ok(Arc::clone(plugin));
         }
@@ -126,14 +151,29 @@ impl Registry {
         registry
     }
 
-    fn scan_all(&mut self, sources: &Sources, wanted: &Wanted<'_>) {
+    fn scan_all(&mut self, sources: &Sources, wanted: Wanted<'_>) {
+        let mut found = Found::default();
         for folder in &sources.folders {
-            self.scan(folder, wanted);
+            found.scan(folder, sources, wanted);
         }
-        let found = wanted.only.is_some_and(|only| self.plugin(only).is_some());
-        if sources.development && !found {
-            self.scan_development(wanted);
+        if sources.development {
+            found.scan_development(&self.plugins, sources, wanted);
         }
+        let Found { mut candidates, mut failures, .. } = found;
+        candidates.sort_by_key(|(at, candidate)| (candidate.verdict.state.rank(), *at));
+        for (at, candidate) in candidates {
+            // A build's library is not linked to learn its id once the one plugin is found.
+            if wanted.only.is_some_and(|only| self.plugin(only).is_some()) {
+                break;
+            }
+            let path = candidate.path.clone();
+            let id = candidate.manifest.as_ref().map(|manifest| manifest.id.clone());
+            if let Err(refusal) = self.admit(candidate, sources, wanted) {
+                failures.push((at, refusal.at(&path, id.as_ref())));
+            }
+        }
+        failures.sort_by_key(|(at, _)| *at);
+        self.failures.extend(failures.into_iter().map(|(_, failure)| failure));
         self.plugins.sort_by(|a, b| a.stamp().id.cmp(&b.stamp().id));
     }
 
@@ -181,130 +221,54 @@ impl Registry {
         self.plugins.iter().find_map(|plugin| plugin.manifest().field(code))
     }
 
-    fn scan(&mut self, folder: &Path, wanted: &Wanted<'_>) {
-        let mut plugins: Vec<PathBuf> = match fs::read_dir(folder) {
-            Ok(entries) => {
-                entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect()
-            }
-            Err(error) => {
-                let reason = format!("the folder of plugins cannot be read: {error}");
-                let help = "create it, or correct the configured folder";
-                self.fail(folder, None, Refusal::new(LoadCause::Missing, reason, help));
-                return;
-            }
-        };
-        plugins.sort();
-        for plugin in plugins {
-            if let Err((path, id, refusal)) = self.load_folder(&plugin, wanted) {
-                self.fail(&path, id, refusal);
-            }
-        }
-    }
-
-    fn load_folder(
-        &mut self,
-        folder: &Path,
-        wanted: &Wanted<'_>,
-    ) -> Result<(), (PathBuf, Option<String>, Refusal)> {
-        let manifest_path = folder.join(MANIFEST_FILE);
-        let text = fs::read_to_string(&manifest_path).map_err(|error| {
-            let (cause, help) = match error.kind() {
-                std::io::ErrorKind::NotFound => {
-                    (LoadCause::Missing, "put the plugin's manifest beside its library")
-                }
-                _ => (LoadCause::Unreadable, "check that the manifest is a UTF-8 text that may be read"),
-            };
-            let reason = format!("`{MANIFEST_FILE}` cannot be read: {error}");
-            (folder.to_owned(), None, Refusal::new(cause, reason, help))
-        })?;
-        let manifest = parse(&text).map_err(|refusal| (manifest_path, None, refusal))?;
-        if wanted.only.is_some_and(|only| only != manifest.id.as_str()) {
-            return Ok(());
-        }
-        let id = Some(manifest.id.as_str().to_owned());
-        let path = find_library(folder).map_err(|refusal| (folder.to_owned(), id.clone(), refusal))?;
-        self.load_library(&path, Some(manifest), wanted).map_err(|refusal| (path, id, refusal))
-    }
-
-    fn scan_development(&mut self, wanted: &Wanted<'_>) {
-        let Some(folder) = development_folder() else { return };
-        let mut libraries: Vec<PathBuf> = fs::read_dir(&folder)
-            .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
-            .unwrap_or_default();
-        libraries.retain(|path| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with(DEVELOPMENT_PREFIX) && name.ends_with(".so")
-        });
-        libraries.sort();
-        if wanted.only.is_some() {
-            // What is loaded under other ids is not linked again to learn its id.
-            libraries.retain(|path| !self.plugins.iter().any(|plugin| plugin.path() == path));
-        }
-        let mut found = wanted.only.is_some();
-        for path in libraries {
-            // Procedural macros lie here too; only what exports the entry is a plugin.
-            if fs::read(&path)
-                .is_ok_and(|file| elf::check(&file).is_ok() && !elf::exports(&file, abi::ENTRY_SYMBOL))
+    fn admit(&mut self, candidate: Candidate, sources: &Sources, wanted: Wanted<'_>) -> Result<(), Refusal> {
+        let Candidate { path, manifest: beside, sealed, verdict } = candidate;
+        let is_wanted = |manifest: &Manifest| wanted.only.is_none_or(|only| only == manifest.id.as_str());
+        let is_it =
+            |known: &&Arc<Plugin>| known.stamp().digest == sealed.digest && *known.verdict() == verdict;
+        if let Some(known) = wanted.known.iter().find(is_it) {
+            if let Some(manifest) = &beside
+                && manifest.text != known.manifest().text
             {
-                continue;
+                return Err(mismatch(&manifest.text, &known.manifest().text));
             }
-            found = true;
-            if let Err(refusal) = self.load_library(&path, None, wanted) {
-                self.fail(&path, None, refusal);
-            }
-        }
-        if !found {
-            let reason = "no plugin lies beside the program";
-            let help = "build the plugins in the same profile, with `cargo build --workspace`";
-            self.fail(&folder, None, Refusal::new(LoadCause::Missing, reason, help));
-        }
-    }
-
-    fn load_library(
-        &mut self,
-        path: &Path,
-        beside: Option<Manifest>,
-        wanted: &Wanted<'_>,
-    ) -> Result<(), Refusal> {
-        let file = library::read(path)?;
-        let sealed = Arc::new(library::seal(&file)?);
-        if let Some(known) = wanted.known_as(&sealed.digest) {
-            match &beside {
-                Some(manifest) if manifest.text != known.manifest().text => {
-                    return Err(mismatch(&manifest.text, &known.manifest().text));
-                }
-                Some(_) | None => {}
-            }
-            if wanted.only.is_none_or(|only| only == known.stamp().id.as_str()) {
+            if is_wanted(known.manifest()) {
                 self.unclaimed(known.manifest())?;
+                sources.history.note(&known.stamp().id, known.trust());
                 self.plugins.push(Arc::clone(known));
             }
             return Ok(());
         }
-        // What lies beside the program in cargo's folder was built with it.
-        let own_build = beside.is_none();
-        let name = beside.as_ref().map(|manifest| manifest.id.as_str().to_owned());
-        let place = Place { sources: wanted.sources, sealed: &sealed, own_build };
+        if let Some(manifest) = &beside {
+            self.unclaimed(manifest)?;
+            supported(manifest)?;
+        }
+        let sealed = Arc::new(sealed);
+        let place = Place { sources, sealed: &sealed, allowed: verdict.isolation_allowed };
         let wish = beside.as_ref().map_or(Isolation::InProcess, |manifest| place.isolation(manifest, 0));
         let opened = match wish {
             Isolation::InProcess => place.link()?,
-            Isolation::Child => place.start(name.unwrap_or_default())?,
+            Isolation::Child => {
+                let name = beside.as_ref().map(|manifest| manifest.id.as_str().to_owned());
+                place.start(name.unwrap_or_default())?
+            }
         };
         let manifest = match beside {
             Some(manifest) if manifest.text == opened.manifest => manifest,
             Some(manifest) => return Err(mismatch(&manifest.text, &opened.manifest)),
-            None => parse(&opened.manifest)?,
+            None => trust::parse_manifest(opened.manifest.as_bytes())?,
         };
-        if wanted.only.is_some_and(|only| only != manifest.id.as_str()) {
+        if !is_wanted(&manifest) {
             return Ok(());
         }
         supported(&manifest)?;
         self.unclaimed(&manifest)?;
         let (seat, about) = place.seat(&manifest, opened)?;
+        sources.history.note(&manifest.id, &verdict.state);
         let digest = sealed.digest.clone();
-        let plugin = Plugin::new(manifest, path, digest, about, seat, &wanted.sources.limits);
+        let plugin = Plugin::new(manifest, &path, digest, verdict, about, seat, &sources.limits);
         tracing::info!(plugin = %plugin.stamp().id, version = %plugin.stamp().version, digest = %plugin.stamp().digest,
-            mode = ?plugin.mode(), path = %path.display(), "plugin loaded");
+            mode = ?plugin.mode(), trust = %plugin.trust(), path = %path.display(), "plugin loaded");
         self.plugins.push(Arc::new(plugin));
         Ok(())
     }
@@ -357,25 +321,88 @@ impl Registry {
         }
         Ok(())
     }
-
-    fn fail(&mut self, path: &Path, plugin: Option<String>, refusal: Refusal) {
-        let Refusal { cause, reason, help } = refusal;
-        self.failures.push(LoadFailure { path: path.to_owned(), plugin, cause, reason, help });
-    }
 }
 
-impl<'a> Wanted<'a> {
-    /// The plugin that was loaded from the library with this digest.
-    fn known_as(&self, digest: &str) -> Option<&'a Arc<Plugin>> {
-        self.known.iter().find(|plugin| plugin.stamp().digest == digest)
-    }
+/// What the sources hold, each with its place in their order.
+#[derive(Default)]
+struct Found {
+    candidates: Vec<(usize, Candidate)>,
+    failures: Vec<(usize, LoadFailure)>,
+    count: usize,
 }
 
-pub(crate) fn parse(text: &str) -> Result<Manifest, Refusal> {
-    Manifest::parse(text).map_err(|errors| {
-        let reason = format!("its manifest has {} errors: {errors}", errors.0.len());
-        Refusal::new(LoadCause::Manifest, reason, "correct the manifest; all of its errors are listed")
-    })
+impl Found {
+    fn scan(&mut self, path: &Path, sources: &Sources, wanted: Wanted<'_>) {
+        let open = || {
+            let folder = Folder::open(path, Rights::Strict)?;
+            let names = folder.names()?;
+            Ok((folder, names))
+        };
+        let (folder, names) = match open() {
+            Ok(opened) => opened,
+            Err(Refusal { cause, reason, .. }) if cause == LoadCause::Missing => {
+                let help = "create the folder of plugins, or correct the configured one";
+                return self.fail(Refusal::new(cause, reason, help).at(path, None));
+            }
+            Err(refusal) => return self.fail(refusal.at(path, None)),
+        };
+        for name in names {
+            match folder.folder(&name) {
+                Ok(None) => {}
+                Ok(Some(plugin)) => self.note(trust::candidate(&plugin, sources).map(Some), wanted),
+                Err(refusal) => self.fail(refusal.at(&path.join(name), None)),
+            }
+        }
+    }
+
+    fn scan_development(&mut self, loaded: &[Arc<Plugin>], sources: &Sources, wanted: Wanted<'_>) {
+        let Some(path) = development_folder() else { return };
+        let open = || {
+            let folder = Folder::open(&path, Rights::Build)?;
+            let names = folder.names()?;
+            Ok((folder, names))
+        };
+        let (folder, names) = match open() {
+            Ok(opened) => opened,
+            Err(refusal) => return self.fail(Refusal::at(refusal, &path, None)),
+        };
+        let before = self.count;
+        for name in names {
+            // What is loaded under other ids is not linked again to learn its id.
+            let is_loaded = || loaded.iter().any(|plugin| *plugin.path() == path.join(&name));
+            if name.starts_with(DEVELOPMENT_PREFIX)
+                && name.ends_with(".so")
+                && !(wanted.only.is_some() && is_loaded())
+            {
+                self.note(trust::development(&folder, &name, sources), wanted);
+            }
+        }
+        if self.count == before && wanted.only.is_none() {
+            let reason = "no plugin lies beside the program";
+            let help = "build the plugins in the same profile, with `cargo build --workspace`";
+            self.fail(Refusal::new(LoadCause::Missing, reason, help).at(&path, None));
+        }
+    }
+
+    fn note(&mut self, candidate: Result<Option<Candidate>, LoadFailure>, wanted: Wanted<'_>) {
+        match candidate {
+            Ok(None) => {}
+            Ok(Some(candidate)) => {
+                let other = |only: &str| candidate.manifest.as_ref().is_some_and(|m| m.id.as_str() != only);
+                if wanted.only.is_some_and(other) {
+                    return;
+                }
+                self.candidates.push((self.count, candidate));
+                self.count += 1;
+            }
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    fn fail(&mut self, failure: LoadFailure) {
+        self.failures.push((self.count, failure));
+        self.count += 1;
+    }
 }
 
 fn supported(manifest: &Manifest) -> Result<(), Refusal> {
@@ -402,33 +429,6 @@ fn mismatch(beside: &str, inside: &str) -> Refusal {
     let reason =
         format!("`{MANIFEST_FILE}` differs from the manifest inside the library, first at line {line}");
     Refusal::new(LoadCause::ManifestMismatch, reason, "install manifest and library of one build together")
-}
-
-/// The one library of a plugin's folder, in the sub-folder of this machine or beside the manifest.
-fn find_library(folder: &Path) -> Result<PathBuf, Refusal> {
-    let machine = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
-    for place in [folder.join(&machine), folder.to_owned()] {
-        let Ok(entries) = fs::read_dir(&place) else { continue };
-        let mut libraries: Vec<PathBuf> = entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "so"))
-            .collect();
-        libraries.sort();
-        match libraries.as_slice() {
-            [] => {}
-            [library] => return Ok(library.clone()),
-            [_, _, ..] => {
-                let reason = format!("{} libraries lie in {}", libraries.len(), place.display());
-                return Err(Refusal::new(
-                    LoadCause::Missing,
-                    reason,
-                    "leave the one that belongs to the manifest",
-                ));
-            }
-        }
-    }
-    let reason = format!("no library (`.so`) lies beside `{MANIFEST_FILE}` or in `{machine}`");
-    Err(Refusal::new(LoadCause::Missing, reason, "install the plugin's library for this machine"))
 }
 
 /// The folder of cargo's profile in which the running program lies.

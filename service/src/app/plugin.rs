@@ -270,6 +270,14 @@ fn cause_zh(cause: LoadCause) -> &'static str {
         LoadCause::Duplicate => "编号、群体、标准或字段与已加载的插件重复,请移除其一",
         LoadCause::NoRunner => "插件须在独立进程中运行,但无法启动 linli-runner,请将其与服务程序安装在一起",
         LoadCause::Ended => "插件在加载时异常退出或无响应,请更换插件",
+        LoadCause::Unsafe => "文件可能被他人改动或为符号链接,请改正属主与权限",
+        LoadCause::Lock => "锁定文件有误,请重新签名",
+        LoadCause::Unsigned => "插件没有签名,请用受信任的密钥签名",
+        LoadCause::Modified => "文件与签名时不同,请重新获取整个插件目录",
+        LoadCause::UnknownKey => "签名密钥不在信任清单中,请向供应方核实公钥后加入",
+        LoadCause::ExpiredKey => "签名密钥今日不在有效期内,请用现行密钥重新签名",
+        LoadCause::Revoked => "该文件已被吊销,请安装其他版本",
+        LoadCause::NotGranted => "签名密钥未获准签署此插件或其接口,请在信任清单中授权或移除插件",
     }
 }
 

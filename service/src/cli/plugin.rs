@@ -1,12 +1,14 @@
 //! `linli plugin list`: loads the plugins as a server would, and says what it found.
 
 use clap::Subcommand;
+use linli_core::time::Clock as _;
 use linli_plugin_host::Registry;
 
 use super::{ConfigFile, Failure, say};
 use crate::config::Flags;
 use crate::server::assemble::sources;
 use crate::telemetry;
+use crate::time::SystemClock;
 
 /// Look at the plugins.
 #[derive(Debug, Subcommand)]
@@ -37,7 +39,7 @@ impl PluginCommand {
 fn list(file: &ConfigFile, dev: bool) -> Result<(), Failure> {
     let config = file.load(&Flags { dev, ..Flags::default() })?;
     telemetry::init(&config.log);
-    let registry = Registry::load(&sources(&config));
+    let registry = Registry::load(&sources(&config, SystemClock.now())?);
     for plugin in registry.plugins() {
         let manifest = plugin.manifest();
         let groups: Vec<_> = manifest.groups.iter().map(|group| group.code.as_str()).collect();

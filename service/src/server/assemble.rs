@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use linli_core::time::Clock;
+use linli_core::time::{Clock, Instant, SiteZone};
+use linli_plugin_host::trust::TrustStore;
 use linli_plugin_host::{Registry, Sources};
 use linli_store::{NoRandomness, OpenError, Random, RootKey, Store, StoreConfig};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -96,6 +97,14 @@ pub enum AssembleError {
     /// The policies cannot be read or do not fit the schema.
     #[error("the policies cannot be used\n{0}")]
     Policy(RulesError),
+    /// The trust store cannot be used.
+    #[error("the trust store `{path}` (`plugins.trust_store`) cannot be used: {why}")]
+    TrustStore {
+        /// Its file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A required plugin is not there.
     #[error("{0}")]
     Plugins(String),
@@ -132,8 +141,9 @@ pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
 /// As [`assemble`].
 pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<Assembled, AssembleError> {
     let store = open_store(config).await?;
-    let plugins = load_plugins(config).await?;
     let Clocks { care_clock, simulated, system_clock } = Clocks::new(config);
+    let sources = sources(config, system_clock.now())?;
+    let plugins = load_plugins(config, &sources).await?;
     let times = (care_clock.now(), system_clock.now());
     let absent_plugins = crate::app::plugin::remember(&store, &plugins, times)
         .await
@@ -149,7 +159,7 @@ pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<
     }
     let app = App {
         store,
-        plugins: Live::new(plugins, absent_plugins, sources(config), config.plugins.required.clone()),
+        plugins: Live::new(plugins, absent_plugins, sources, config.plugins.required.clone()),
         care_clock,
         simulated,
         system_clock,
@@ -355,8 +365,8 @@ pub fn rules(file: Option<&Path>) -> Result<Rules, RulesError> {
 }
 
 /// Loads the plugins; what could not be loaded has been logged.
-async fn load_plugins(config: &Config) -> Result<Registry, AssembleError> {
-    let sources = sources(config);
+async fn load_plugins(config: &Config, sources: &Sources) -> Result<Registry, AssembleError> {
+    let sources = sources.clone();
     let loaded = tokio::task::spawn_blocking(move || Registry::load(&sources)).await;
     let registry = loaded.map_err(|_| AssembleError::Plugins("loading the plugins panicked".into()))?;
     let Plugins { required, start_without_required, .. } = &config.plugins;
@@ -381,13 +391,31 @@ async fn load_plugins(config: &Config) -> Result<Registry, AssembleError> {
     Err(AssembleError::Plugins(text))
 }
 
-/// Where plugins are looked for.
-pub fn sources(config: &Config) -> Sources {
+/// Where plugins are looked for, and whose are loaded: the trust store as it is at `now`.
+///
+/// # Errors
+/// [`AssembleError::TrustStore`].
+pub fn sources(config: &Config, now: Instant) -> Result<Sources, AssembleError> {
     let development = match config.server.profile {
         Profile::Development => true,
         Profile::Production => false,
     };
-    Sources { folders: config.plugins.folders.clone(), development, ..Sources::default() }
+    let Plugins { folders, trust_store, unsigned, .. } = &config.plugins;
+    let trust = match trust_store {
+        None => TrustStore::default(),
+        Some(path) => TrustStore::open(path).map_err(|err| AssembleError::TrustStore {
+            path: path.display().to_string(),
+            why: err.to_string(),
+        })?,
+    };
+    Ok(Sources {
+        folders: folders.clone(),
+        development,
+        trust,
+        unsigned: unsigned.clone(),
+        today: SiteZone::SHANGHAI.date_of(now),
+        ..Sources::default()
+    })
 }
 
 fn random_token() -> Result<String, AssembleError> {

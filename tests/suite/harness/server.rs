@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
+use linli_plugin_host::trust;
 use linli_service::app::App;
 use linli_service::config::{Config, Flags};
 use linli_service::server::assemble::{Assembled, assemble};
@@ -78,11 +79,31 @@ impl Data {
         std::fs::copy(built::plugin("elderly"), plugin.join("elderly.so")).unwrap();
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/elderly/plugin.toml");
         std::fs::copy(manifest, plugin.join("plugin.toml")).unwrap();
-        let toml = format!(
-            "plugins.folders = [\"{}\"]\nplugins.required = [\"cn.linli.elderly\"]",
-            data.folder().join("plugins").display()
+        let trust = data.folder().join("trust.toml");
+        let public = signing_key().public().to_base64();
+        let store = format!(
+            "format = 1\n[[key]]\nowner = \"Linli\"\npublic = \"{public}\"\nplugins = [\"cn.linli.*\"]\n\
+             interfaces = [\"linli.rules/1\"]\nin_process = true\n"
         );
-        Self { program: Some(program), ..data }.with(&toml)
+        std::fs::write(&trust, store).unwrap();
+        let toml = format!(
+            "plugins.folders = [\"{}\"]\nplugins.required = [\"cn.linli.elderly\"]\nplugins.trust_store = \"{}\"",
+            data.folder().join("plugins").display(),
+            trust.display()
+        );
+        let data = Self { program: Some(program), ..data }.with(&toml);
+        data.sign();
+        data
+    }
+
+    /// Signs the files of the installed plugin as they are now, if they could be a plugin at all.
+    pub fn sign(&self) {
+        let folder = self.plugin();
+        let Ok(lock) = trust::lock_folder(&folder) else { return };
+        let lock = lock.to_string();
+        std::fs::write(folder.join(trust::LOCK_FILE), &lock).unwrap();
+        let signature = trust::sign(lock.as_bytes(), &signing_key());
+        std::fs::write(folder.join(trust::SIGNATURE_FILE), signature.to_string()).unwrap();
     }
 
     /// The folder of the installed plugin: `plugin.toml` and `elderly.so`.
@@ -399,4 +420,8 @@ fn page(address: &str, path: &str) -> String {
     let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer has a head");
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     body.to_owned()
+}
+
+fn signing_key() -> trust::SecretKey {
+    trust::generate([11; 32])
 }

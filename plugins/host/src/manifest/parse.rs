@@ -10,13 +10,12 @@ use linli_core::resident::{FactValue, FieldClass};
 use linli_core::standard::Origin;
 use linli_core::text::Label;
 use linli_core::time::CivilDate;
-use toml::de::DeTable;
 
-use super::reader::{Document, Found, Table, nearest};
+use super::reader::{Found, Table, document, nearest};
 use super::standard::standard;
 use super::{
     Caution, CodeValue, FILE_FIELDS, Field, FieldSource, FieldType, Interface, Isolation, MANIFEST_BYTES_MAX,
-    Manifest, ManifestError, ManifestErrors, Parameter, Reason, Tag,
+    Manifest, ManifestErrors, Parameter, Reason, Tag,
 };
 
 /// Largest number of entries of one table: ordinals are 16 bits, and nobody reads more.
@@ -44,27 +43,7 @@ impl Names<'_> {
 }
 
 pub(super) fn manifest(text: &str) -> Result<Manifest, ManifestErrors> {
-    if text.len() > MANIFEST_BYTES_MAX {
-        let message = format!("has {} bytes; at most {MANIFEST_BYTES_MAX} are read", text.len());
-        return Err(ManifestErrors(vec![ManifestError { line: 1, key: "plugin.toml".into(), message }]));
-    }
-    let document = Document::new(text);
-    let (entries, syntax) = DeTable::parse_recoverable(text);
-    if !syntax.is_empty() {
-        for error in &syntax {
-            document.problem(error.span().map_or(0, |span| span.start), "plugin.toml", error.message());
-        }
-        return Err(ManifestErrors(document.into_problems()));
-    }
-    let parsed = {
-        let root = Table::new(&document, "", 0, entries.get_ref());
-        read(&root, text)
-    };
-    let problems = document.into_problems();
-    match parsed {
-        Some(manifest) if problems.is_empty() => Ok(manifest),
-        Some(_) | None => Err(ManifestErrors(problems)),
-    }
+    document(text, "plugin.toml", MANIFEST_BYTES_MAX, |root| read(root, text))
 }
 
 fn read(root: &Table<'_>, text: &str) -> Option<Manifest> {
@@ -74,24 +53,8 @@ fn read(root: &Table<'_>, text: &str) -> Option<Manifest> {
     let tag_tables = root.tables("tag");
     let names = Names { groups: codes(&group_tables), tags: codes(&tag_tables) };
 
-    let id = head.as_ref().and_then(|head| {
-        head.text("id").and_then(|found| {
-            found.convert(|text| match PluginId::new(text) {
-                Ok(id) if text.contains('.') => Ok(id),
-                Ok(_) | Err(_) => {
-                    Err(format!("must be a reverse-domain id such as `cn.example.chronic`, not `{text}`"))
-                }
-            })
-        })
-    });
-    let version = head.as_ref().and_then(|head| {
-        head.text("version").and_then(|found| {
-            found.convert(|text| match semver::Version::parse(text) {
-                Ok(_) => Ok(text.to_owned()),
-                Err(error) => Err(format!("is not a SemVer version: {error}")),
-            })
-        })
-    });
+    let id = head.as_ref().and_then(plugin_id);
+    let version = head.as_ref().and_then(plugin_version);
     let origin_id = id.clone().unwrap_or_else(|| PluginId::new("unknown").expect("a well-formed code"));
     let origin = Origin::Plugin {
         id: origin_id.clone(),
@@ -257,6 +220,24 @@ fn field(table: &Table<'_>, names: &Names<'_>) -> Option<Field> {
     })
 }
 
+/// The plugin's id at `id`.
+pub(crate) fn plugin_id(table: &Table<'_>) -> Option<PluginId> {
+    table.text("id")?.convert(|text| match PluginId::new(text) {
+        Ok(id) if text.contains('.') => Ok(id),
+        Ok(_) | Err(_) => {
+            Err(format!("must be a reverse-domain id such as `cn.example.chronic`, not `{text}`"))
+        }
+    })
+}
+
+/// The plugin's version at `version`.
+pub(crate) fn plugin_version(table: &Table<'_>) -> Option<String> {
+    table.text("version")?.convert(|text| match semver::Version::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("is not a SemVer version: {error}")),
+    })
+}
+
 fn parameter(table: &Table<'_>, places: &Places<'_>) -> Option<Parameter> {
     let code = code(table, "code", FieldCode::new);
     let kind = field_type(table);
@@ -362,7 +343,7 @@ pub(super) fn code<T>(
 }
 
 /// One word of a closed list.
-pub(super) fn one_of<T: Copy>(
+pub(crate) fn one_of<T: Copy>(
     found: Found<'_, &str>,
     all: &[T],
     word: impl Fn(T) -> &'static str,
@@ -378,7 +359,7 @@ pub(super) fn one_of<T: Copy>(
 }
 
 /// A list of words for people: `a`, `b` or `c`.
-pub(super) fn words(known: &[&str]) -> String {
+pub(crate) fn words(known: &[&str]) -> String {
     let quoted: Vec<String> = known.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),

@@ -7,25 +7,55 @@ use linli_core::text::Label;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::ManifestError;
+use super::{ManifestError, ManifestErrors};
+
+/// Reads a text of at most `bytes_max` bytes; problems outside any key are said of `name`, the file's name.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn document<T>(
+    text: &str,
+    name: &str,
+    bytes_max: usize,
+    read: impl FnOnce(&Table<'_>) -> Option<T>,
+) -> Result<T, ManifestErrors> {
+    if text.len() > bytes_max {
+        let message = format!("has {} bytes; at most {bytes_max} are read", text.len());
+        return Err(ManifestErrors(vec![ManifestError { line: 1, key: name.to_owned(), message }]));
+    }
+    let document = Document::new(text);
+    let (entries, syntax) = DeTable::parse_recoverable(text);
+    if !syntax.is_empty() {
+        for error in &syntax {
+            document.problem(error.span().map_or(0, |span| span.start), name, error.message());
+        }
+        return Err(ManifestErrors(document.into_problems()));
+    }
+    let parsed = read(&Table::new(&document, "", 0, entries.get_ref()));
+    let problems = document.into_problems();
+    match parsed {
+        Some(value) if problems.is_empty() => Ok(value),
+        Some(_) | None => Err(ManifestErrors(problems)),
+    }
+}
 
 /// The text and the problems found so far.
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     text: &'a str,
     problems: RefCell<Vec<ManifestError>>,
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self { text, problems: RefCell::default() }
     }
 
-    pub(super) fn problem(&self, at: usize, key: &str, message: impl Into<String>) {
+    pub(crate) fn problem(&self, at: usize, key: &str, message: impl Into<String>) {
         let line = self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
         self.problems.borrow_mut().push(ManifestError { line, key: key.to_owned(), message: message.into() });
     }
 
-    pub(super) fn into_problems(self) -> Vec<ManifestError> {
+    pub(crate) fn into_problems(self) -> Vec<ManifestError> {
         let mut problems = self.problems.into_inner();
         problems.sort();
         problems.dedup();
@@ -34,31 +64,31 @@ impl<'a> Document<'a> {
 }
 
 /// One table. Every accessor notes the key as known; [`Table::end`] reports the keys that nobody asked for.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     document: &'a Document<'a>,
-    pub(super) path: String,
-    pub(super) at: usize,
+    pub(crate) path: String,
+    pub(crate) at: usize,
     entries: &'a DeTable<'a>,
     known: RefCell<Vec<&'static str>>,
 }
 
 /// A value with its place.
-pub(super) struct Found<'a, T> {
-    pub(super) value: T,
-    pub(super) at: usize,
-    pub(super) key: String,
+pub(crate) struct Found<'a, T> {
+    pub(crate) value: T,
+    pub(crate) at: usize,
+    pub(crate) key: String,
     document: &'a Document<'a>,
 }
 
 impl<T> Found<'_, T> {
-    pub(super) fn problem(&self, message: impl Into<String>) {
+    pub(crate) fn problem(&self, message: impl Into<String>) {
         self.document.problem(self.at, &self.key, message);
     }
 }
 
 impl<'a, T> Found<'a, T> {
     /// Turns the value into another one, or notes why not.
-    pub(super) fn convert<U>(self, convert: impl FnOnce(T) -> Result<U, String>) -> Option<U> {
+    pub(crate) fn convert<U>(self, convert: impl FnOnce(T) -> Result<U, String>) -> Option<U> {
         let Self { value, at, key, document } = self;
         match convert(value) {
             Ok(converted) => Some(converted),
@@ -71,7 +101,7 @@ impl<'a, T> Found<'a, T> {
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(document: &'a Document<'a>, path: &str, at: usize, entries: &'a DeTable<'a>) -> Self {
+    pub(crate) fn new(document: &'a Document<'a>, path: &str, at: usize, entries: &'a DeTable<'a>) -> Self {
         Self { document, path: path.to_owned(), at, entries, known: RefCell::default() }
     }
 
@@ -85,7 +115,7 @@ impl<'a> Table<'a> {
     }
 
     /// Notes a problem at a key, or at the table where the key is absent.
-    pub(super) fn problem(&self, name: &str, message: impl Into<String>) {
+    pub(crate) fn problem(&self, name: &str, message: impl Into<String>) {
         let at = self.entries.get(name).map_or(self.at, |value| value.span().start);
         self.document.problem(at, &self.key(name), message);
     }
@@ -114,7 +144,7 @@ impl<'a> Table<'a> {
         found
     }
 
-    pub(super) fn optional_text(&self, name: &'static str) -> Option<Found<'a, &'a str>> {
+    pub(crate) fn optional_text(&self, name: &'static str) -> Option<Found<'a, &'a str>> {
         let found = self.typed(name, "a text", DeValue::as_str)?;
         if found.value.trim().is_empty() {
             found.problem("is empty");
@@ -123,30 +153,30 @@ impl<'a> Table<'a> {
         Some(found)
     }
 
-    pub(super) fn text(&self, name: &'static str) -> Option<Found<'a, &'a str>> {
+    pub(crate) fn text(&self, name: &'static str) -> Option<Found<'a, &'a str>> {
         self.required(name, self.optional_text(name))
     }
 
-    pub(super) fn optional_integer(&self, name: &'static str) -> Option<Found<'a, i64>> {
+    pub(crate) fn optional_integer(&self, name: &'static str) -> Option<Found<'a, i64>> {
         self.typed(name, "a whole number", |value| {
             value.as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok())
         })
     }
 
-    pub(super) fn integer(&self, name: &'static str) -> Option<Found<'a, i64>> {
+    pub(crate) fn integer(&self, name: &'static str) -> Option<Found<'a, i64>> {
         self.required(name, self.optional_integer(name))
     }
 
-    pub(super) fn optional_bool(&self, name: &'static str) -> Option<Found<'a, bool>> {
+    pub(crate) fn optional_bool(&self, name: &'static str) -> Option<Found<'a, bool>> {
         self.typed(name, "true or false", DeValue::as_bool)
     }
 
-    pub(super) fn bool(&self, name: &'static str) -> Option<bool> {
+    pub(crate) fn bool(&self, name: &'static str) -> Option<bool> {
         self.required(name, self.optional_bool(name)).map(|found| found.value)
     }
 
     /// A list of texts; absent: empty.
-    pub(super) fn texts(&self, name: &'static str) -> Vec<Found<'a, &'a str>> {
+    pub(crate) fn texts(&self, name: &'static str) -> Vec<Found<'a, &'a str>> {
         let Some(list) = self.typed(name, "a list of texts", DeValue::as_array) else { return Vec::new() };
         let mut texts = Vec::new();
         for (index, item) in list.value.iter().enumerate() {
@@ -159,12 +189,12 @@ impl<'a> Table<'a> {
         texts
     }
 
-    pub(super) fn optional_table(&self, name: &'static str) -> Option<Self> {
+    pub(crate) fn optional_table(&self, name: &'static str) -> Option<Self> {
         let found = self.typed(name, "a table", DeValue::as_table)?;
         Some(Self::new(self.document, &found.key, found.at, found.value))
     }
 
-    pub(super) fn table(&self, name: &'static str) -> Option<Self> {
+    pub(crate) fn table(&self, name: &'static str) -> Option<Self> {
         let table = self.optional_table(name);
         if table.is_none() && !self.entries.contains_key(name) {
             self.problem(name, "is required");
@@ -173,7 +203,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of tables; absent: empty.
-    pub(super) fn tables(&self, name: &'static str) -> Vec<Self> {
+    pub(crate) fn tables(&self, name: &'static str) -> Vec<Self> {
         let Some(list) = self.typed(name, "a list of tables", DeValue::as_array) else { return Vec::new() };
         let mut tables = Vec::new();
         for (index, item) in list.value.iter().enumerate() {
@@ -187,7 +217,7 @@ impl<'a> Table<'a> {
     }
 
     /// Every entry of this table, whose keys are free: name, place and value. All keys count as known.
-    pub(super) fn entries(&self) -> Vec<(Found<'a, &'a str>, &'a Spanned<DeValue<'a>>)> {
+    pub(crate) fn entries(&self) -> Vec<(Found<'a, &'a str>, &'a Spanned<DeValue<'a>>)> {
         self.entries
             .iter()
             .map(|(key, value)| {
@@ -200,7 +230,7 @@ impl<'a> Table<'a> {
     }
 
     /// A table that is the value of a free key.
-    pub(super) fn entry_table(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Option<Self> {
+    pub(crate) fn entry_table(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Option<Self> {
         match value.get_ref().as_table() {
             Some(entries) => Some(Self::new(self.document, &self.key(key), value.span().start, entries)),
             None => {
@@ -211,7 +241,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of texts that is the value of a free key.
-    pub(super) fn entry_texts(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Vec<Found<'a, &'a str>> {
+    pub(crate) fn entry_texts(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Vec<Found<'a, &'a str>> {
         let at = value.span().start;
         let key = self.key(key);
         let texts: Option<Vec<&'a str>> = value
@@ -231,13 +261,13 @@ impl<'a> Table<'a> {
     }
 
     /// The label made of this table's own `zh` and `en`.
-    pub(super) fn label(&self) -> Option<Label> {
+    pub(crate) fn label(&self) -> Option<Label> {
         let (zh, en) = (self.text("zh"), self.text("en"));
         Some(Label::new(zh?.value.trim(), en?.value.trim()))
     }
 
     /// A label in a table of its own, `{ zh = "…", en = "…" }`.
-    pub(super) fn optional_label(&self, name: &'static str) -> Option<Label> {
+    pub(crate) fn optional_label(&self, name: &'static str) -> Option<Label> {
         let table = self.optional_table(name)?;
         let label = table.label();
         table.end();
@@ -245,7 +275,7 @@ impl<'a> Table<'a> {
     }
 
     /// Reports keys that nobody asked for.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         let known = self.known.borrow();
         for (key, _) in self.entries {
             let name: &str = key.get_ref();
@@ -262,7 +292,7 @@ impl<'a> Table<'a> {
 }
 
 /// The known word that differs least from `word`, if it is close.
-pub(super) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+pub(crate) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     known
         .iter()
         .map(|candidate| (distance(word, candidate), *candidate))

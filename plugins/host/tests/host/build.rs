@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use linli_core::assessment::Findings;
 use linli_plugin_host::manifest::Isolation;
+use linli_plugin_host::trust::{self, SecretKey, TrustStore};
 use linli_plugin_host::{Answer, Limits, LoadFailure, Manifest, Mode, Registry, Sources};
 
 /// The elderly plugin's library and manifest.
@@ -85,13 +86,38 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     folder
 }
 
-/// A folder of plugins, each with the library's bytes and the manifest's text.
+/// The key that signs the plugins of the tests.
+pub(crate) fn key() -> SecretKey {
+    trust::generate([7; 32])
+}
+
+/// A trust store that lets everything run in process that [`key`] signed.
+pub(crate) fn trusting() -> TrustStore {
+    let text = format!(
+        "format = 1\n[[key]]\nowner = \"Tests\"\npublic = \"{}\"\nplugins = [\"cn.*\"]\n\
+         interfaces = [\"linli.rules/1\", \"linli.connector/1\"]\nin_process = true\n",
+        key().public().to_base64()
+    );
+    TrustStore::parse(&text).unwrap()
+}
+
+/// Locks and signs a plugin's folder.
+pub(crate) fn sign(folder: &Path, key: &SecretKey) {
+    let lock = trust::lock_folder(folder).unwrap().to_string();
+    fs::write(folder.join("plugin.lock"), &lock).unwrap();
+    fs::write(folder.join("plugin.lock.sig"), trust::sign(lock.as_bytes(), key).to_string()).unwrap();
+}
+
+/// A folder of plugins, each with the library's bytes and the manifest's text; signed, unless it is too bad for that.
 pub(crate) fn folder(name: &str, plugins: &[(&str, &[u8], &str)]) -> PathBuf {
     let folder = scratch(name);
     for (plugin, library, manifest) in plugins {
         fs::create_dir(folder.join(plugin)).unwrap();
         fs::write(folder.join(plugin).join("plugin.toml"), manifest).unwrap();
         fs::write(folder.join(plugin).join("libplugin.so"), library).unwrap();
+        if trust::lock_folder(&folder.join(plugin)).is_ok() {
+            sign(&folder.join(plugin), &key());
+        }
     }
     folder
 }
@@ -124,7 +150,7 @@ pub(crate) fn sources(folder: PathBuf, mode: Mode) -> Sources {
         .filter_map(|entry| fs::read_to_string(entry.unwrap().path().join("plugin.toml")).ok())
         .filter_map(|text| Some((id(&text)?, isolation)))
         .collect();
-    Sources { folders: vec![folder], isolation, ..Sources::default() }
+    Sources { folders: vec![folder], isolation, trust: trusting(), ..Sources::default() }
 }
 
 /// Loads a folder whose plugins all run in one place.

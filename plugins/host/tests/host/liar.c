@@ -29,12 +29,15 @@
 #ifndef FLAGS
 #define FLAGS 0
 #endif
+#ifndef BUILD_INFO
+#define BUILD_INFO "cc"
+#endif
 #ifndef ENTRY
 #define ENTRY linli_plugin_entry_v1
 #endif
 
 static const linli_description DESCRIPTION = {
-    DESCRIPTION_SIZE, 0, { MANIFEST, sizeof(MANIFEST) }, { "cc", 2 }
+    DESCRIPTION_SIZE, 0, { MANIFEST, sizeof(MANIFEST) }, { BUILD_INFO, sizeof(BUILD_INFO) - 1 }
 };
 
 static const linli_description *describe(void) {

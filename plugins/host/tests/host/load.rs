@@ -63,12 +63,13 @@ fn another_version_is_loaded_beside_the_old_one() {
     let library = |name: &str, manifest: &str| fs::read(build::liar(name, &[], manifest)).unwrap();
     let old = library("upgrade-old", build::LIAR);
     let folder = build::folder("upgrade", &[("liar", &old, build::LIAR)]);
-    let sources = Sources { folders: vec![folder.clone()], ..Sources::default() };
+    let sources = build::sources(folder.clone(), Mode::InProcess);
     let registry = Registry::load(&sources);
     let loaded = registry.plugin("cn.example.liar").unwrap();
     let put = |library: &[u8], manifest: &str| {
         fs::write(folder.join("liar/libplugin.so"), library).unwrap();
         fs::write(folder.join("liar/plugin.toml"), manifest).unwrap();
+        build::sign(&folder.join("liar"), &build::key());
     };
     // The same file is not loaded again.
     let known = std::slice::from_ref(loaded);
@@ -101,6 +102,7 @@ fn the_library_for_this_machine_is_found_in_its_sub_folder() {
     let machine = folder.join("liar").join(format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS));
     fs::create_dir(&machine).unwrap();
     fs::rename(folder.join("liar/libplugin.so"), machine.join("libliar.so")).unwrap();
+    build::sign(&folder.join("liar"), &build::key());
     let registry = build::load(folder);
     assert_eq!(registry.plugins().len(), 1, "{:?}", registry.failures());
 }
@@ -114,12 +116,13 @@ fn where_a_plugin_runs_is_the_operators_and_its_own_to_say() {
         let isolation =
             operator.map(|operator| ("cn.example.liar".to_owned(), operator)).into_iter().collect();
         let folders = vec![build::folder(&name, &[("liar", &library, manifest)])];
-        let registry = Registry::load(&Sources { folders, isolation, ..Sources::default() });
+        let trust = build::trusting();
+        let registry = Registry::load(&Sources { folders, isolation, trust, ..Sources::default() });
         assert_eq!(registry.failures(), &[] as &[LoadFailure], "{name}");
         assert_eq!(registry.plugins()[0].mode(), expected, "{name}");
     };
     let (here, own) = (Some(Isolation::InProcess), Some(Isolation::Child));
-    check("nobody", &[], build::LIAR, None, Mode::Child);
+    check("nobody", &[], build::LIAR, None, Mode::InProcess);
     check("operator-here", &[], build::LIAR, here, Mode::InProcess);
     check("operator-own", &[], build::LIAR, own, Mode::Child);
     check("manifest", &[], &wishing, here, Mode::Child);

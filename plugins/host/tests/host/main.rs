@@ -13,3 +13,5 @@ mod load;
 mod manifest;
 mod new;
 mod scenarios;
+mod trust;
+mod trust_files;

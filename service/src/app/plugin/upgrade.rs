@@ -18,7 +18,8 @@ use linli_core::resident::FileState as FileStage;
 use linli_core::site::Site;
 use linli_core::standard::Standard;
 use linli_core::stricter::{Strictness, strictness};
-use linli_plugin_host::{LoadCause, Manifest, Plugin};
+use linli_core::time::SiteZone;
+use linli_plugin_host::{LoadCause, Manifest, Plugin, Sources};
 use linli_store::{FieldClasses, PluginManifest, ResidentFilter};
 
 use super::difference::{Version, picture};
@@ -283,7 +284,8 @@ impl App {
 
     /// The plugin that a start would load now under this id.
     async fn candidate(&self, id: &PluginId) -> Result<Arc<Plugin>> {
-        let (deployed, sources) = (self.deployed(), self.plugins.sources.clone());
+        let today = SiteZone::SHANGHAI.date_of(self.system_clock.now());
+        let (deployed, sources) = (self.deployed(), Sources { today, ..self.plugins.sources.clone() });
         let (linked, wanted) = (self.plugins.linked(), id.as_str().to_owned());
         let is_known = super::known(&deployed, &self.plugins.required).iter().any(|known| known.id == wanted);
         let found = tokio::task::spawn_blocking(move || deployed.registry.find(&wanted, &sources, &linked));
