@@ -1,6 +1,6 @@
 //! Trust: what each state of a plugin's folder leads to, whether it loads, and what is said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -234,13 +234,14 @@ fn unsigned_plugins_are_for_development_and_never_in_process() {
     check("production", false, BTreeSet::new(), LoadCause::Unsigned, &production);
     check("production-named", false, named(), LoadCause::Unsigned, &production);
     check("development", true, BTreeSet::new(), LoadCause::Unsigned, &["`plugins.unsigned`"]);
-    check(
-        "development-named",
-        true,
-        named(),
-        LoadCause::Unsupported,
-        &["it is unsigned", "process of its own"],
-    );
+    // By name in development: in a process of its own, whatever it or the operator would rather have.
+    let (folder, sources) = signed("development-named");
+    unsign(&folder);
+    let here = BTreeMap::from([(ID.to_owned(), Isolation::InProcess)]);
+    let sources = Sources { development: true, unsigned: named(), isolation: here, ..sources };
+    let registry = Registry::load(&sources);
+    let plugin = registry.plugin(ID).unwrap();
+    assert_eq!((plugin.mode(), plugin.trust()), (Mode::Child, &TrustState::Unsigned));
 
     // Once signed, never unsigned again while the process lives, not even in development and by name.
     let (folder, sources) = signed("one-way");
