@@ -290,7 +290,8 @@ pub struct Place<'a> {
     pub area: Option<AreaKind>,
     /// The days on which it exists: from its registration.
     pub exists: DateRange,
-    /// The residents in care in it (dwelling) or in the buildings it serves (area): they may flag it.
+    /// Who lives or lived in it (dwelling) or in the buildings it serves (area), each with the days in care *there*
+    /// ([`crate::resident::days_lived`]): they may flag it.
     pub residents: &'a [Standing<'a>],
 }
 

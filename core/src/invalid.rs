@@ -88,6 +88,11 @@ pub enum Invalid {
     BeforeTenure,
     /// After the resident's tenure.
     AfterTenure,
+    /// A day of another year than the one it is given for.
+    OtherYear {
+        /// The year.
+        year: i32,
+    },
     /// A field that this method does not write.
     FieldMask,
 }
@@ -121,6 +126,7 @@ impl Invalid {
             Self::Future => "lies in the future".into(),
             Self::NotLater => "must be later than the present".into(),
             Self::EndsBeforeStart => "ends before it begins".into(),
+            Self::OtherYear { year } => format!("does not lie in the year {year}"),
             Self::TooFarAhead { max_days } => format!("is more than {max_days} days ahead"),
             Self::IdentityNumberShape => {
                 "must be 18 digits, the last possibly `X`, or an old number of 15 digits".into()
@@ -159,6 +165,7 @@ impl Invalid {
             Self::Future => "不能晚于当前时间".into(),
             Self::NotLater => "须晚于当前时间".into(),
             Self::EndsBeforeStart => "结束早于开始".into(),
+            Self::OtherYear { year } => format!("不在 {year} 年内"),
             Self::TooFarAhead { max_days } => format!("不能晚于 {max_days} 天之后"),
             Self::IdentityNumberShape => "须为 18 位身份号码(末位可为 X)或 15 位旧号码".into(),
             Self::CheckDigit => "校验码不符,可能有一位输入错误".into(),

@@ -122,6 +122,39 @@ impl Tenure {
     }
 }
 
+/// A dwelling in which somebody lived before a change of room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerDwelling {
+    /// The dwelling.
+    pub dwelling: DwellingId,
+    /// The day of the move: the first one elsewhere.
+    pub until: CivilDate,
+}
+
+/// The days on which somebody lived in a dwelling that `counts`, wherever their tenure lies: in order, neither
+/// overlapping nor adjacent. `former` is in order of the moves; `present` is the dwelling after the last one.
+pub fn days_lived(
+    former: &[FormerDwelling],
+    present: &DwellingId,
+    counts: impl Fn(&DwellingId) -> bool,
+) -> Vec<DateRange> {
+    let moves = former.iter().map(|former| (&former.dwelling, former.until));
+    let mut lived: Vec<DateRange> = Vec::new();
+    let mut from = CivilDate::MIN;
+    for (dwelling, until) in moves.chain([(present, CivilDate::MAX)]) {
+        let days = DateRange::new(from, until.max(from));
+        from = days.end();
+        if days.is_empty() || !counts(dwelling) {
+            continue;
+        }
+        match lived.last_mut().filter(|last| last.end() == days.start()) {
+            Some(last) => *last = DateRange::new(last.start(), days.end()),
+            None => lived.push(days),
+        }
+    }
+    lived
+}
+
 /// How to reach a person: class `contact`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {

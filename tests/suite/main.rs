@@ -19,6 +19,7 @@ mod authorisation;
 mod backends;
 mod bad_input;
 mod built;
+mod calendar;
 mod catalog;
 mod compliance;
 mod credentials;

@@ -30,28 +30,21 @@ fn week(parent: &str) -> v1::ListObligationsRequest {
     v1::ListObligationsRequest { parent: parent.to_owned(), ..Default::default() }
 }
 
-async fn calls_and_visits(client: &Client, resident: &str) -> Vec<String> {
-    let owed = client.owed(resident).await;
-    owed.into_iter()
-        .filter(|line| line.starts_with("elder.call") || line.starts_with("elder.visit"))
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_week_asks_for_one_visit_and_two_calls_on_two_days() {
     let server = Server::start().await;
     let client = server.client();
     let (_, _, elder) = client.estate("a").await;
-    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call open 0/2", "elder.visit open 0/1"]);
+    assert_eq!(client.calls_and_visits(&elder).await, ["elder.call open 0/2", "elder.visit open 0/1"]);
     client.advance("2026-03-18T21:00:00+08:00").await;
     client.done(&elder, ServiceKind::PhoneCall, "2026-03-17T09:00:00+08:00").await;
     client.done(&elder, ServiceKind::PhoneCall, "2026-03-17T20:00:00+08:00").await;
-    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call open 1/2", "elder.visit open 0/1"]);
+    assert_eq!(client.calls_and_visits(&elder).await, ["elder.call open 1/2", "elder.visit open 0/1"]);
     client.done(&elder, ServiceKind::VideoCall, "2026-03-18T20:00:00+08:00").await;
     client
         .record(contact(&elder, ServiceKind::HomeVisit, "2026-03-18T20:30:00+08:00", Outcome::Declined))
         .await;
-    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call met 2/2", "elder.visit open 0/1"]);
+    assert_eq!(client.calls_and_visits(&elder).await, ["elder.call met 2/2", "elder.visit open 0/1"]);
     client.advance("2026-03-23T00:00:00+08:00").await;
     let last = client.obligations(&elder, "2026-03-16", "2026-03-22").await;
     let visit = last.iter().find(|o| o.standard == "standards/elder.visit").unwrap();
@@ -355,4 +348,91 @@ async fn a_worklist_is_short_masked_and_ordered() {
     let everybody = list(&format!("{site}/posts/-"), 0).await;
     assert!(everybody.iter().any(|item| item.subject == third));
     assert!(everybody.len() > items.len());
+}
+
+/// A resident of building 3 moves to building 5 after two weeks. Guards walk the passages of flagged homes each night.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_room_leaves_what_was_missed_with_the_building_of_those_days() {
+    for data in [Some(Data::sqlite()), Data::postgres().await].into_iter().flatten() {
+        let server = Server::on(data).await;
+        let client = server.client();
+        let (site, _, resident) = client.estate("a").await;
+        let five = v1::Dwelling { building: "5".to_owned(), room: "101".to_owned(), ..Default::default() };
+        let five =
+            v1::CreateDwellingRequest { parent: site.clone(), dwelling: Some(five), ..Default::default() };
+        let five = client.ask(five).await.unwrap().name;
+        let mut posts = Vec::new();
+        for building in ["3", "5"] {
+            let area = v1::Area {
+                kind: v1::AreaKind::Building.into(),
+                display_name: format!("{building}栋"),
+                building: building.to_owned(),
+                ..Default::default()
+            };
+            let area_id = format!("b{building}");
+            let area = v1::CreateAreaRequest {
+                parent: site.clone(),
+                area: Some(area),
+                area_id,
+                ..Default::default()
+            };
+            client.ask(area).await.unwrap();
+            let post = v1::Post {
+                display_name: format!("{building}栋保安"),
+                department: v1::Department::Security.into(),
+                buildings: vec![building.to_owned()],
+                ..Default::default()
+            };
+            let post = v1::CreatePostRequest { parent: site.clone(), post: Some(post), ..Default::default() };
+            posts.push(client.ask(post).await.unwrap().name);
+        }
+        client.advance("2026-03-30T09:00:00+08:00").await;
+        let to_five = v1::RecordMoveInRequest {
+            parent: site.clone(),
+            dwelling: five,
+            move_in_date: "2026-03-30".to_owned(),
+            resident: resident.clone(),
+            ..Default::default()
+        };
+        client.ask(to_five).await.unwrap();
+        client.advance("2026-04-01T09:00:00+08:00").await;
+
+        let patrols = v1::ListObligationsRequest {
+            start_date: "2026-03-16".to_owned(),
+            end_date: "2026-04-02".to_owned(),
+            standard: "standards/patrol.night".to_owned(),
+            page_size: 7,
+            ..week(&site)
+        };
+        let mut found: Vec<String> = Vec::new();
+        for owed in all(&client, &patrols).await {
+            let area = owed.subject.rsplit('/').next().unwrap();
+            found.push(format!("{area} {} {}", owed.window_start_date, line(&owed)));
+        }
+        found.sort();
+        let missed = |area: &str, day: String| format!("{area} {day} patrol.night missed 0/1");
+        let mut expect: Vec<String> = (16..30).map(|day| missed("b3", format!("2026-03-{day}"))).collect();
+        expect.extend(["2026-03-30", "2026-03-31"].map(|day| missed("b5", day.to_owned())));
+        expect.push("b5 2026-04-01 patrol.night open 0/1".to_owned());
+        expect.push("b5 2026-04-02 patrol.night upcoming 0/1".to_owned());
+        assert_eq!(found, expect);
+
+        for (post, expect) in posts.iter().zip([&[][..], &["sites/a/areas/b5"][..]]) {
+            let list = v1::ListWorklistRequest { parent: post.clone(), ..Default::default() };
+            let items = client.ask(list).await.unwrap().items;
+            let patrols = items.iter().filter(|item| item.kind() == ServiceKind::Patrol);
+            assert_eq!(patrols.map(|item| item.subject.as_str()).collect::<Vec<_>>(), expect, "{post}");
+        }
+        // Moves come in order, and none before the tenure.
+        for date in ["2026-03-29", "2019-12-31"] {
+            let back = v1::RecordMoveInRequest {
+                parent: site.clone(),
+                dwelling: format!("{site}/dwellings/d501"),
+                move_in_date: date.to_owned(),
+                resident: resident.clone(),
+                ..Default::default()
+            };
+            invalid(client.ask(back).await, &["move_in_date"]);
+        }
+    }
 }

@@ -17,14 +17,6 @@ async fn get(client: &Client, name: &str, view: v1::View) -> Result<v1::Record, 
     client.ask(v1::GetRecordRequest { name: name.to_owned(), view: view.into() }).await
 }
 
-/// What is owed of two standards in the present week.
-async fn calls_and_visits(client: &Client, resident: &str) -> Vec<String> {
-    let owed = client.owed(resident).await;
-    owed.into_iter()
-        .filter(|line| line.starts_with("elder.call") || line.starts_with("elder.visit"))
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_is_recorded_masked_and_shown_in_full_for_a_purpose() {
     let server = Server::start().await;
@@ -176,7 +168,7 @@ async fn corrections_are_new_versions_and_change_what_is_owed() {
     let mut visit = contact(&elder, ServiceKind::HomeVisit, "2026-03-16T08:00:00+08:00", Outcome::Done);
     visit.subjects[0].note = "watered the plants".into();
     let recorded = client.record(visit.clone()).await;
-    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call open 0/2", "elder.visit met 1/1"]);
+    assert_eq!(client.calls_and_visits(&elder).await, ["elder.call open 0/2", "elder.visit met 1/1"]);
 
     client.advance("2026-03-16T10:00:00+08:00").await;
     let change = |record: v1::Record, paths: &[&str]| v1::CorrectRecordRequest {
@@ -195,7 +187,7 @@ async fn corrections_are_new_versions_and_change_what_is_owed() {
     assert_ne!(corrected.etag, recorded.etag);
     assert_eq!(corrected.record_time, recorded.record_time, "the first version's");
     assert_eq!(corrected.correction_reason, "");
-    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call open 1/2", "elder.visit open 0/1"]);
+    assert_eq!(client.calls_and_visits(&elder).await, ["elder.call open 1/2", "elder.visit open 0/1"]);
     // The words went along, and the reason is there for whoever may read them.
     let full = get(&client.purposeful(), &recorded.name, v1::View::Full).await.unwrap();
     assert_eq!(full.subjects[0].note, "watered the plants");
@@ -218,7 +210,7 @@ async fn corrections_are_new_versions_and_change_what_is_owed() {
     };
     let void = client.ask(withdraw.clone()).await.unwrap();
     assert_eq!((void.version, void.state()), (3, v1::RecordState::Void));
-    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call open 0/2", "elder.visit open 0/1"]);
+    assert_eq!(client.calls_and_visits(&elder).await, ["elder.call open 0/2", "elder.visit open 0/1"]);
     assert_eq!(refused(client.ask(withdraw).await, "RECORD_STATE").code, Code::FailedPrecondition);
     let evaluate = v1::EvaluateRecordRequest {
         name: recorded.name.clone(),
@@ -358,7 +350,7 @@ async fn a_failed_try_opens_the_ladder_and_word_of_safety_closes_it() {
     let closed = ladder(&client).await;
     assert!(closed.iter().all(|line| line.contains(" met ")), "{closed:?}");
     // It proves safety and credits no visit and no call.
-    assert_eq!(calls_and_visits(&client, &elder).await, ["elder.call open 0/2", "elder.visit open 0/1"]);
+    assert_eq!(client.calls_and_visits(&elder).await, ["elder.call open 0/2", "elder.visit open 0/1"]);
 
     let none = v1::ConfirmSafetyRequest { source: 0, ..word.clone() };
     invalid(client.ask(none).await, &["source"]);

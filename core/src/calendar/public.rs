@@ -31,7 +31,7 @@ pub struct PublicYearError {
 
 impl fmt::Display for PublicYearError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line `{}` {}", self.line, self.why.message(Language::En))
+        write!(f, "line {}: the entry {}", self.line, self.why.message(Language::En))
     }
 }
 
@@ -41,7 +41,7 @@ impl PublicYear {
     /// The data of a year: the days off, and the weekend days on which people work. School terms are not known.
     ///
     /// # Errors
-    /// [`Invalid::DateRange`] for days of another year, [`Invalid::EndsBeforeStart`] for empty ranges and
+    /// [`Invalid::OtherYear`] for days of another year, [`Invalid::EndsBeforeStart`] for empty ranges and
     /// [`Invalid::Duplicate`] for a day that is both off and worked.
     pub fn new(year: i32, off: Vec<DateRange>, make_up: Vec<CivilDate>) -> Result<Self, Invalid> {
         off.iter().try_for_each(|days| within(year, *days))?;
@@ -78,7 +78,8 @@ impl PublicYear {
     /// terms: first and last day, or a single day. Without a `term` the school terms of the year stay unknown.
     ///
     /// # Errors
-    /// [`PublicYearError`] with the first line that is not of this shape, or what [`PublicYear::new`] refuses.
+    /// Every line that is not of this shape, or that [`PublicYear::new`] refuses; the first one alone where the text
+    /// does not begin with a year, as nothing can be judged without it.
     ///
     /// ```
     /// use linli_core::calendar::{PublicYear, SiteCalendar};
@@ -87,18 +88,28 @@ impl PublicYear {
     /// let calendar = SiteCalendar::new(SiteZone::SHANGHAI).with_public_year(year);
     /// assert_eq!(calendar.is_workday(CivilDate::from_ymd(2027, 1, 1).unwrap()), Ok(false));
     /// ```
-    pub fn parse(text: &str) -> Result<Self, PublicYearError> {
+    pub fn parse(text: &str) -> Result<Self, Vec<PublicYearError>> {
         let mut read: Option<Self> = None;
+        let mut errors = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let line = line.split_once('#').map_or(line, |(before, _)| before).trim();
             if line.is_empty() {
                 continue;
             }
-            let entry = read.take();
-            let next = Self::entry(entry, line).map_err(|why| PublicYearError { line: index + 1, why })?;
-            read = Some(next);
+            match Self::entry(read.clone(), line) {
+                Ok(next) => read = Some(next),
+                Err(why) => errors.push(PublicYearError { line: index + 1, why }),
+            }
+            if read.is_none() {
+                break;
+            }
         }
-        read.ok_or(PublicYearError { line: 0, why: Invalid::Missing })
+        match read {
+            Some(year) if errors.is_empty() => Ok(year),
+            Some(_) => Err(errors),
+            None if errors.is_empty() => Err(vec![PublicYearError { line: 0, why: Invalid::Missing }]),
+            None => Err(errors),
+        }
     }
 
     /// The year.
@@ -158,7 +169,7 @@ fn within(year: i32, days: DateRange) -> Result<(), Invalid> {
         return Err(Invalid::EndsBeforeStart);
     }
     let of_year = days.start().year() == year && days.end().plus_days(-1).year() == year;
-    of_year.then_some(()).ok_or(Invalid::DateRange)
+    of_year.then_some(()).ok_or(Invalid::OtherYear { year })
 }
 
 /// What is known of one year, as month × 100 + day.

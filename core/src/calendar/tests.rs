@@ -80,7 +80,7 @@ fn a_year_is_read_from_a_file() {
     assert_eq!(PublicYear::new(2027, off, vec![day("2027-01-02")]), Err(Invalid::Duplicate));
 
     let refused = |text: &str, line: usize, why: Invalid| {
-        assert_eq!(PublicYear::parse(text), Err(PublicYearError { line, why }), "{text}");
+        assert_eq!(PublicYear::parse(text), Err(vec![PublicYearError { line, why }]), "{text}");
     };
     refused("", 0, Invalid::Missing);
     refused("# nothing\n", 0, Invalid::Missing);
@@ -92,9 +92,14 @@ fn a_year_is_read_from_a_file() {
     refused("year 2027\n\nrest 2027-01-01", 3, Invalid::Unknown);
     refused("year 2027\noff 2027-02-29", 2, Invalid::Date);
     refused("year 2027\noff 2027-01-03..2027-01-01", 2, Invalid::EndsBeforeStart);
-    refused("year 2027\noff 2026-12-31..2027-01-01", 2, Invalid::DateRange);
-    refused("year 2027\nwork 2028-01-02", 2, Invalid::DateRange);
+    refused("year 2027\noff 2026-12-31..2027-01-01", 2, Invalid::OtherYear { year: 2027 });
+    refused("year 2027\nwork 2028-01-02", 2, Invalid::OtherYear { year: 2027 });
     refused("year 2027\noff 2027-01-09\nwork 2027-01-09", 3, Invalid::Duplicate);
+    // Everything at once, and nothing is judged without a year.
+    let wrong = "year 2027\nrest 2027-01-01\noff 2027-01-02\nwork 2027-13-01\nyear 2028";
+    let wrong: Vec<usize> = PublicYear::parse(wrong).unwrap_err().iter().map(|error| error.line).collect();
+    assert_eq!(wrong, [2, 4, 5]);
+    refused("off 2027-01-01\nrest", 1, Invalid::Missing);
 }
 
 #[test]

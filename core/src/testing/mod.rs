@@ -5,3 +5,4 @@ mod history;
 mod oracle;
 mod properties;
 pub(crate) mod random;
+mod rooms;

@@ -1,6 +1,8 @@
 //! The server itself: what it is, and its simulated clock.
 
-use linli_core::calendar;
+use std::collections::BTreeSet;
+
+use linli_core::calendar::{self, PublicYear};
 use linli_core::invalid::Invalid;
 use linli_core::time::Instant;
 
@@ -102,12 +104,19 @@ impl App {
             clock_simulated: self.simulated.is_some(),
             backend: self.store.backend_name(),
             schema_version: self.store.schema_version(),
-            calendar_years: calendar::known_years().collect(),
+            calendar_years: calendar_years(&self.public_years),
             sealed: false,
             plugins_ready: ready,
             plugins_unwell: plugins.len() - ready,
         })
     }
+}
+
+/// The years with public holidays, ascending: those of core and those of the configuration.
+pub fn calendar_years(configured: &[PublicYear]) -> Vec<i32> {
+    let configured = configured.iter().map(PublicYear::year);
+    let years: BTreeSet<i32> = calendar::known_years().chain(configured).collect();
+    years.into_iter().collect()
 }
 
 fn target(now: Instant, advance: Advance) -> Result<Instant> {

@@ -3,7 +3,7 @@
 //! Nothing derived is stored: whoever asks walks the subjects, a constant number of statements for each batch, and
 //! lets core compute what is owed to them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use linli_core::applied::{Applied, Place, Standing, Timeline, applied_to_place, applied_to_resident};
 use linli_core::calendar::{CalendarError, SiteCalendar};
@@ -11,7 +11,7 @@ use linli_core::id::{AreaId, DwellingId, ResidentId, Subject, SubjectKind};
 use linli_core::kind::Department;
 use linli_core::obligation::{self, Case, Obligation};
 use linli_core::record::SubjectRecord;
-use linli_core::resident::FileState;
+use linli_core::resident::{FileState, days_lived};
 use linli_core::site::{Area, Dwelling, Site};
 use linli_core::standard::{Duty, OccasionRef, Standard};
 use linli_core::time::{CivilDate, DateRange, Instant, SiteZone};
@@ -43,6 +43,8 @@ pub(super) struct Estate<'a> {
     timelines: Vec<Timeline>,
     range: DateRange,
     care: CareRange,
+    /// The day before which nobody is asked for: moves up to it change nothing that is computed.
+    since: CivilDate,
     roster: tokio::sync::OnceCell<Roster>,
 }
 
@@ -119,6 +121,9 @@ impl<'a> Estate<'a> {
     /// A site, asked for the obligations that touch `range`.
     pub(super) async fn open(app: &'a App, site: Site, now: Instant, range: DateRange) -> Result<Estate<'a>> {
         let mut calendar = SiteCalendar::new(site.zone);
+        for year in &app.public_years {
+            calendar = calendar.with_public_year(year.clone());
+        }
         for (day, kind) in app.store.calendar_days(&site.id).await? {
             calendar = calendar.with_day(day, kind);
         }
@@ -137,6 +142,7 @@ impl<'a> Estate<'a> {
             timelines,
             range,
             care,
+            since: first,
             site,
             roster: tokio::sync::OnceCell::new(),
         })
@@ -145,6 +151,7 @@ impl<'a> Estate<'a> {
     /// The same with everything that was ever recorded.
     pub(super) fn with_whole_history(mut self) -> Self {
         self.care.from = Instant::MIN;
+        self.since = CivilDate::MIN;
         self
     }
 
@@ -341,14 +348,19 @@ impl<'a> Estate<'a> {
         let mut flagging: HashMap<DwellingId, Vec<Flagging>> = HashMap::new();
         if self.is_flagged(SubjectKind::Dwelling) {
             let ids: Vec<DwellingId> = dwellings.iter().map(|dwelling| dwelling.id.clone()).collect();
-            let heads = self.app.store.residents_of_dwellings(&self.site.id, &ids).await?;
-            let residents: Vec<ResidentId> = heads.into_iter().filter(in_use).map(|head| head.id).collect();
-            for ids in residents.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
-                for care in self.app.store.care_of(&self.site.id, ids, self.no_history()).await? {
-                    flagging
-                        .entry(care.head.dwelling.clone())
-                        .or_default()
-                        .push(Flagging::of(care, self.site.zone));
+            let (store, site) = (&self.app.store, &self.site.id);
+            let heads = store.residents_of_dwellings(site, &ids).await?;
+            let mut residents: Vec<ResidentId> = heads.into_iter().map(|head| head.id).collect();
+            residents.extend(store.former_residents(site, &ids, self.since).await?);
+            residents.sort();
+            residents.dedup();
+            for chunk in residents.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
+                let care = store.care_of(site, chunk, self.no_history()).await?;
+                for care in care.into_iter().filter(|care| in_use(&care.head)) {
+                    for dwelling in lived_in(&care.head).into_iter().filter(|id| ids.contains(id)) {
+                        let there = Flagging::of(&care, self.site.zone, |id| *id == dwelling);
+                        flagging.entry(dwelling).or_default().extend(there);
+                    }
                 }
             }
         }
@@ -458,8 +470,13 @@ impl<'a> Estate<'a> {
             let Some(last) = care.last() else { break };
             after = Some(last.head.id.clone());
             for care in care.into_iter().filter(|care| in_use(&care.head)) {
-                let building = building_of.get(&care.head.dwelling).cloned().unwrap_or_default();
-                by_building.entry(building).or_default().push(Flagging::of(care, self.site.zone));
+                let building = |id: &DwellingId| building_of.get(id).map(String::as_str).unwrap_or_default();
+                let dwellings = lived_in(&care.head);
+                let buildings: BTreeSet<&str> = dwellings.iter().map(building).collect();
+                for wanted in buildings {
+                    let there = Flagging::of(&care, self.site.zone, |id| building(id) == wanted);
+                    by_building.entry(wanted.to_owned()).or_default().extend(there);
+                }
             }
         }
         Ok(Roster { by_building })
@@ -481,8 +498,14 @@ impl<'a> Estate<'a> {
 }
 
 impl Flagging {
-    fn of(care: ResidentCare, zone: SiteZone) -> Self {
-        Self { tenure: days_in_care(&care.head, zone), care }
+    /// A resident as those dwellings know them that count: with the days in care there; `None` where there are none.
+    fn of(care: &ResidentCare, zone: SiteZone, counts: impl Fn(&DwellingId) -> bool) -> Option<Self> {
+        let ResidentHead { former_dwellings, dwelling, .. } = &care.head;
+        let lived = days_lived(former_dwellings, dwelling, counts);
+        let in_care = days_in_care(&care.head, zone);
+        let there = in_care.iter().flat_map(|days| lived.iter().map(|lived| days.intersect(*lived)));
+        let tenure: Vec<DateRange> = there.filter(|days| !days.is_empty()).collect();
+        (!tenure.is_empty()).then(|| Self { tenure, care: care.clone() })
     }
 
     fn standing(&self) -> Standing<'_> {
@@ -503,6 +526,12 @@ impl Roster {
             None => Box::new(self.by_building.values().flatten()),
         }
     }
+}
+
+/// Every dwelling in which a resident lives or lived, each once.
+fn lived_in(head: &ResidentHead) -> BTreeSet<DwellingId> {
+    let former = head.former_dwellings.iter().map(|former| former.dwelling.clone());
+    former.chain([head.dwelling.clone()]).collect()
 }
 
 /// The days on which duties towards a resident run: every tenure, the last up to but without the day of death, and

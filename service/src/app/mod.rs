@@ -29,6 +29,7 @@ pub mod upkeep;
 
 use std::sync::Arc;
 
+use linli_core::calendar::PublicYear;
 use linli_core::time::{Clock, Instant};
 use linli_store::Store;
 
@@ -41,6 +42,8 @@ pub struct App {
     pub store: Store,
     /// The rule plugins and what is promised with them; [`App::deployed`] looks at it.
     pub plugins: plugin::Live,
+    /// Public holidays beside those that core knows, by year.
+    pub public_years: Vec<PublicYear>,
     /// The clock of the domain.
     pub care_clock: Arc<dyn Clock>,
     /// The same clock, where it is simulated and may be advanced.

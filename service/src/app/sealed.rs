@@ -21,6 +21,8 @@ pub struct Sealed {
     pub clock_simulated: bool,
     /// The machine's clock.
     pub system_clock: Arc<dyn Clock>,
+    /// Years with public holidays, ascending.
+    pub calendar_years: Vec<i32>,
     /// `sqlite` or `postgresql`.
     pub backend: &'static str,
 }
@@ -44,7 +46,7 @@ impl Sealed {
             clock_simulated: self.clock_simulated,
             backend: self.backend,
             schema_version: String::new(),
-            calendar_years: linli_core::calendar::known_years().collect(),
+            calendar_years: self.calendar_years.clone(),
             sealed: true,
             plugins_ready: 0,
             plugins_unwell: 0,

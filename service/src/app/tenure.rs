@@ -99,7 +99,13 @@ impl App {
                     FileState::Active if head.dwelling == dwelling.id => {
                         return Err(Error::State(StateConflict::AlreadyLivesHere));
                     }
-                    FileState::Active => {}
+                    FileState::Active => {
+                        // Moves come in order, within the tenure.
+                        let last = head.former_dwellings.last().map(|former| former.until);
+                        if move_in.on < last.unwrap_or(head.tenure.moved_in).max(head.tenure.moved_in) {
+                            return Err(invalid("move_in_date", Invalid::BeforeTenure));
+                        }
+                    }
                     FileState::Left => {
                         // A return reopens the file with a tenure of its own.
                         if head.tenure.moved_out.is_some_and(|out| move_in.on <= out) {
@@ -114,7 +120,7 @@ impl App {
                     }
                 }
                 head.version = next_version(head.version, move_in.version)?;
-                head.dwelling = dwelling.id.clone();
+                head.move_to(dwelling.id.clone(), move_in.on);
                 head.updated_at = work.now;
                 let mut changes = work.changes(&touches_file(&site, id));
                 self.note(&work, &mut changes, &head, &[Field::clear("dwelling", FieldClass::Contact)]);

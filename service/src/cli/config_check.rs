@@ -3,13 +3,15 @@
 use clap::Subcommand;
 
 use super::{ConfigFile, Failure, say};
+use crate::app::admin::calendar_years;
 use crate::config::{DEFAULT, Flags};
 use crate::server::limits::{self, Limit};
 
 /// Look at the configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Say everything that is wrong with a configuration, or the limits that it sets. Opens nothing.
+    /// Say everything that is wrong with a configuration and the files of its calendar, or the limits that it sets.
+    /// Opens no database.
     Check(ConfigFile),
     /// Print every key with its default and its meaning, as a file to begin with.
     Default,
@@ -27,6 +29,9 @@ impl ConfigCommand {
                 for Limit { name, value, reason } in limits::table(&config.server) {
                     say(format_args!("{name:24} {value:>14}  {reason}"));
                 }
+                let years: Vec<_> =
+                    calendar_years(&config.public_years).iter().map(ToString::to_string).collect();
+                say(format_args!("public holidays are known for {}", years.join(", ")));
                 say("the configuration is usable");
             }
             Self::Default => say(DEFAULT.trim_end()),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use linli_core::staff::{Credential, CredentialKind};
 
-use super::Reader;
+use super::reader::Reader;
 
 /// Who may call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -122,8 +122,13 @@ fn describe(error: &Error) -> (Code, ErrorReason, Label) {
             Code::FailedPrecondition,
             R::CalendarYearMissing,
             Label::new(
-                format!("缺少 {year} 年的放假调休数据"),
-                format!("the calendar holds no public holidays for {year}, and the answer depends on them"),
+                format!(
+                    "缺少 {year} 年的放假调休或学期数据:请在配置项 `calendar.folder` 所指目录中加入 `{year}.txt` 并重启"
+                ),
+                format!(
+                    "the answer depends on the public holidays or school terms of {year}, which are not known: put \
+                     `{year}.txt` into the folder that `calendar.folder` names and start the server again"
+                ),
             ),
         ),
         Error::ClockNotSimulated => (

@@ -160,6 +160,7 @@ pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<
     let app = App {
         store,
         plugins: Live::new(plugins, absent_plugins, sources, config.plugins.required.clone()),
+        public_years: config.public_years.clone(),
         care_clock,
         simulated,
         system_clock,
@@ -182,6 +183,7 @@ pub fn sealed_parts(config: &Config, credentials: &Credentials) -> Parts {
         policy: credentials.policy.clone(),
         care_clock,
         clock_simulated: simulated.is_some(),
+        calendar_years: crate::app::admin::calendar_years(&config.public_years),
         system_clock: Arc::clone(&system_clock),
         backend: match config.store.backend {
             Backend::Sqlite { .. } => "sqlite",

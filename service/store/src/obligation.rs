@@ -1,7 +1,7 @@
 //! What obligations are computed from: for a page of residents, or for other subjects, in a constant number of
 //! statements.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use linli_core::assessment::Attention;
 use linli_core::event::CareEvent;
@@ -10,15 +10,16 @@ use linli_core::membership::Membership;
 use linli_core::pause::Pause;
 use linli_core::record::SubjectRecord;
 use linli_core::site::Dwelling;
-use linli_core::time::Instant;
+use linli_core::time::{CivilDate, Instant};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use crate::convert::days;
 use crate::error::StoreError;
 use crate::page::{PAGE_MAX, padded};
 use crate::resident::{ResidentHead, to_head};
 use crate::site::to_dwelling;
 use crate::store::Store;
-use crate::table::{attention, care_event, dwelling, record_subject, resident};
+use crate::table::{attention, care_event, dwelling, former_resident, record_subject, resident};
 
 /// Largest page of residents whose care is read at once.
 pub const CARE_PAGE_MAX: u64 = 500;
@@ -110,6 +111,27 @@ impl Store {
             .all(self.reader())
             .await?;
         found.into_iter().map(to_head).collect()
+    }
+
+    /// Who lived in these dwellings before and moved on a day after `since`, by id, each once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn former_residents(
+        &self,
+        site: &SiteId,
+        dwellings: &[DwellingId],
+        since: CivilDate,
+    ) -> Result<Vec<ResidentId>, StoreError> {
+        let rows = former_resident::Entity::find()
+            .filter(former_resident::Column::Site.eq(site.as_str()))
+            .filter(former_resident::Column::Dwelling.is_in(padded(dwellings.iter().map(DwellingId::as_str))))
+            .filter(former_resident::Column::UntilDay.gt(days(since)))
+            .all(self.reader())
+            .await?;
+        let ids: BTreeSet<String> = rows.into_iter().map(|row| row.resident).collect();
+        let row = StoreError::Row { table: "former_resident" };
+        ids.iter().map(|id| ResidentId::new(id).map_err(|_| row)).collect()
     }
 
     /// A page of the dwellings of these buildings, by id.

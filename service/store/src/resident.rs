@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use linli_core::id::{DwellingId, GroupCode, ResidentId, SiteId};
-use linli_core::resident::{Contact, FieldClass, FileState, Identity, Resident, Tenure};
+use linli_core::resident::{Contact, FieldClass, FileState, FormerDwelling, Identity, Resident, Tenure};
 use linli_core::text::Paragraph;
 use linli_core::time::{CivilDate, Instant};
 use sea_orm::sea_query::Query;
@@ -21,7 +21,7 @@ use crate::resource::Change;
 use crate::seal::{Holder, Opener, Sealed, Sealer};
 use crate::search::IndexRows;
 use crate::store::Store;
-use crate::table::{Table, membership, resident, resident_cell};
+use crate::table::{Table, former_resident, membership, resident, resident_cell};
 
 /// The clear part of a care file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct ResidentHead {
     pub tenure: Tenure,
     /// When they lived here before they left and came back, in order.
     pub earlier_tenures: Vec<Tenure>,
+    /// Where they lived before, in order of the moves.
+    pub former_dwellings: Vec<FormerDwelling>,
     /// The day of death.
     pub died_on: Option<CivilDate>,
     /// When the file was opened (care clock).
@@ -58,11 +60,23 @@ impl ResidentHead {
             state: resident.state,
             tenure: resident.tenure,
             earlier_tenures: Vec::new(),
+            former_dwellings: Vec::new(),
             died_on: resident.died_on,
             created_at: resident.created_at,
             updated_at: resident.updated_at,
             version: resident.version,
         }
+    }
+
+    /// Moves to another dwelling on a day, which is the first one there. Moves come in order: one before the last is
+    /// taken for one on the same day.
+    pub fn move_to(&mut self, dwelling: DwellingId, on: CivilDate) {
+        if dwelling == self.dwelling {
+            return;
+        }
+        let until = self.former_dwellings.last().map_or(on, |last| on.max(last.until));
+        let dwelling = std::mem::replace(&mut self.dwelling, dwelling);
+        self.former_dwellings.push(FormerDwelling { dwelling, until });
     }
 }
 
@@ -196,11 +210,22 @@ pub(crate) fn update_rows(
         moved_in: days(head.tenure.moved_in),
         moved_out: head.tenure.moved_out.map(days),
         earlier_tenures: earlier_column(&head.earlier_tenures),
+        former_dwellings: former_column(&head.former_dwellings),
         died_on: head.died_on.map(days),
         created_at: head.created_at.micros(),
         updated_at: head.updated_at.micros(),
     };
     rows.put_versioned(Table::Resident, row, "resident");
+    for former in &head.former_dwellings {
+        let row = former_resident::Model {
+            site: head.site.as_str().to_owned(),
+            dwelling: former.dwelling.as_str().to_owned(),
+            until_day: days(former.until),
+            resident: head.id.as_str().to_owned(),
+            version: version_column(head.version),
+        };
+        rows.put(Table::FormerResident, row);
+    }
     let mut put = |class: FieldClass, plain: Option<Vec<u8>>| -> Result<(), SealError> {
         let Some(plain) = plain else { return Ok(()) };
         let plain = zeroize::Zeroizing::new(plain);
@@ -416,6 +441,20 @@ fn earlier(column: &str) -> Option<Vec<Tenure>> {
     column.split_ascii_whitespace().map(tenure).collect()
 }
 
+/// Former dwellings as `dwelling/until` in days since 1970-01-01, separated by blanks.
+fn former_column(former: &[FormerDwelling]) -> Option<String> {
+    let text = |former: &FormerDwelling| format!("{}/{}", former.dwelling, former.until.days());
+    (!former.is_empty()).then(|| former.iter().map(text).collect::<Vec<_>>().join(" "))
+}
+
+fn former(column: &str) -> Option<Vec<FormerDwelling>> {
+    let one = |text: &str| {
+        let (dwelling, until) = text.split_once('/')?;
+        Some(FormerDwelling { dwelling: DwellingId::new(dwelling).ok()?, until: date(until.parse().ok()?)? })
+    };
+    column.split_ascii_whitespace().map(one).collect()
+}
+
 pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> {
     let build = || {
         Some(ResidentHead {
@@ -425,6 +464,7 @@ pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> 
             state: FileState::from_code(&row.state).ok()?,
             tenure: Tenure { moved_in: date(row.moved_in)?, moved_out: date_opt(row.moved_out)? },
             earlier_tenures: earlier(row.earlier_tenures.as_deref().unwrap_or_default())?,
+            former_dwellings: former(row.former_dwellings.as_deref().unwrap_or_default())?,
             died_on: date_opt(row.died_on)?,
             created_at: instant(row.created_at)?,
             updated_at: instant(row.updated_at)?,

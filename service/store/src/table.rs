@@ -192,9 +192,12 @@ tables! {
     /// Care files: the clear part.
     resident Resident = "resident" versioned (site: String, id: String) {
         version: i64, dwelling: String, state: String, moved_in: i64, moved_out: Option<i64>,
-        earlier_tenures: Option<String>, died_on: Option<i64>,
+        earlier_tenures: Option<String>, former_dwellings: Option<String>, died_on: Option<i64>,
         created_at: i64, updated_at: i64,
     }
+    /// Who lived in a dwelling before a change of room: the index of `resident.former_dwellings`.
+    former_resident FormerResident = "former_resident" plain
+        (site: String, dwelling: String, until_day: i64, resident: String) { version: i64 }
     /// Care files: one sealed cell per field class.
     resident_cell ResidentCell = "resident_cell" plain (site: String, resident: String, class: String) {
         version: i64, cell: Vec<u8>,

@@ -164,6 +164,13 @@ impl Client {
         found.iter().map(line).collect()
     }
 
+    /// What is owed of two standards in the present week.
+    pub async fn calls_and_visits(&self, resident: &str) -> Vec<String> {
+        let mut owed = self.owed(resident).await;
+        owed.retain(|line| line.starts_with("elder.call") || line.starts_with("elder.visit"));
+        owed
+    }
+
     /// What is owed to a resident in some time, by key; every page of it.
     pub async fn obligations(&self, resident: &str, from: &str, to: &str) -> Vec<v1::Obligation> {
         let site = resident.split('/').take(2).collect::<Vec<_>>().join("/");

@@ -236,6 +236,7 @@ mod tests {
                 state,
                 tenure: Tenure { moved_in: day("2026-03-01"), moved_out: moved_out.map(day) },
                 earlier_tenures: Vec::new(),
+                former_dwellings: Vec::new(),
                 died_on: died_on.map(day),
                 created_at: Instant::clamped(0),
                 updated_at: Instant::clamped(0),

@@ -22,6 +22,7 @@ on_both!(
     updates_replace_what_they_name,
     identity_numbers_are_unique_per_site,
     lists_filter_and_page,
+    a_change_of_room_is_known_at_both_doors,
     facts_memberships_and_the_rest,
     an_erased_key_opens_nothing,
 );
@@ -122,6 +123,43 @@ async fn updates_replace_what_they_name(env: Env) {
         store.resident(&site_id("a"), &resident_id("r1"), FieldClasses::all()).await.unwrap().unwrap();
     let receipt = disclose(store, "a", &["r1"], ALL).await;
     assert_eq!(sealed.open(&store.opener(&receipt).await.unwrap()).unwrap(), value);
+}
+
+async fn a_change_of_room_is_known_at_both_doors(env: Env) {
+    let store = &env.store;
+    make_site(store, "a").await;
+    make_site(store, "b").await;
+    for (site, id) in [("a", "r1"), ("a", "r2"), ("b", "r1")] {
+        change(store, site, |set| set.create_resident(resident(site, id))).await.unwrap();
+    }
+    let read = async || {
+        let heads = store.resident_heads(&site_id("a"), &[resident_id("r1")]).await.unwrap();
+        heads.into_iter().next().unwrap()
+    };
+    let mut head = read().await;
+    let first = head.dwelling.clone();
+    let door = |id: &str| linli_core::id::DwellingId::new(id).unwrap();
+    for (to, on) in [("d8", "2026-03-16"), ("d9", "2026-04-01"), (first.as_str(), "2026-04-01")] {
+        head.move_to(door(to), day(on));
+        head.version += 1;
+        change(store, "a", |set| set.update_resident(head.clone(), CellChanges::default())).await.unwrap();
+    }
+    assert_eq!(read().await, head);
+    assert_eq!((head.dwelling.clone(), head.former_dwellings.len()), (first.clone(), 3));
+
+    let check = async |doors: &[&str], since: &str, expect: &[&str]| {
+        let doors: Vec<_> = doors.iter().map(|id| door(id)).collect();
+        let found = store.former_residents(&site_id("a"), &doors, day(since)).await.unwrap();
+        let found: Vec<&str> = found.iter().map(linli_core::id::ResidentId::as_str).collect();
+        assert_eq!(found, expect, "{doors:?} {since}");
+    };
+    check(&["d8"], "2026-03-31", &["r1"]).await;
+    // On the day of the move they live elsewhere.
+    check(&["d8"], "2026-04-01", &[]).await;
+    check(&[first.as_str()], "2026-03-15", &["r1"]).await;
+    check(&[first.as_str()], "2026-03-16", &[]).await;
+    check(&["d8", "d9", first.as_str(), "d7"], "2026-01-01", &["r1"]).await;
+    check(&[], "2026-01-01", &[]).await;
 }
 
 async fn identity_numbers_are_unique_per_site(env: Env) {

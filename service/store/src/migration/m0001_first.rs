@@ -164,12 +164,22 @@ CREATE TABLE resident (
     moved_in $int NOT NULL,
     moved_out $int,
     earlier_tenures $text,
+    former_dwellings $text,
     died_on $int,
     created_at $int NOT NULL,
     updated_at $int NOT NULL,
     PRIMARY KEY (site, id)
 ) $clustered;
 CREATE INDEX resident_dwelling ON resident (site, dwelling, id);
+
+CREATE TABLE former_resident (
+    site $text NOT NULL,
+    dwelling $text NOT NULL,
+    until_day $int NOT NULL,
+    resident $text NOT NULL,
+    version $int NOT NULL CHECK (version >= 1),
+    PRIMARY KEY (site, dwelling, until_day, resident)
+) $clustered;
 
 CREATE TABLE resident_cell (
     site $text NOT NULL,
