@@ -32,6 +32,7 @@ mod harness;
 mod import;
 mod interop;
 mod obligation;
+mod paging;
 mod plugin;
 mod plugin_upgrade;
 mod policy;

@@ -4,7 +4,7 @@ use linli_proto::v1::{self, ObligationStatus, Outcome, ServiceKind};
 use tonic::Code;
 
 use crate::harness::client::Client;
-use crate::harness::estate::{contact, elder, line, shown};
+use crate::harness::estate::{contact, elder, flag, line, shown};
 use crate::harness::server::{Data, Server};
 use crate::harness::{invalid, refused};
 
@@ -413,7 +413,7 @@ async fn a_change_of_room_leaves_what_was_missed_with_the_building_of_those_days
         let missed = |area: &str, day: String| format!("{area} {day} patrol.night missed 0/1");
         let mut expect: Vec<String> = (16..30).map(|day| missed("b3", format!("2026-03-{day}"))).collect();
         expect.extend(["2026-03-30", "2026-03-31"].map(|day| missed("b5", day.to_owned())));
-        expect.push("b5 2026-04-01 patrol.night open 0/1".to_owned());
+        expect.push("b5 2026-04-01 patrol.night at_risk 0/1".to_owned());
         expect.push("b5 2026-04-02 patrol.night upcoming 0/1".to_owned());
         assert_eq!(found, expect);
 
@@ -434,5 +434,83 @@ async fn a_change_of_room_leaves_what_was_missed_with_the_building_of_those_days
             };
             invalid(client.ask(back).await, &["move_in_date"]);
         }
+    }
+}
+
+/// What nobody answered stays on the lists, however old it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_nobody_answers_stays_for_years() {
+    for data in [Some(Data::sqlite()), Data::postgres().await].into_iter().flatten() {
+        let server = Server::on(data).await;
+        let client = server.client();
+        let (site, _, resident) = client.estate("a").await;
+        let report = v1::ReportChangeRequest {
+            name: resident.clone(),
+            kind: v1::ChangeKind::Contact.into(),
+            ..Default::default()
+        };
+        let answered = client.ask(report.clone()).await.unwrap().name;
+        let open = client.ask(report).await.unwrap().name;
+        let answer = |event: &str, time: &str| v1::Record {
+            subjects: vec![v1::RecordSubject {
+                subject: resident.clone(),
+                outcome: Outcome::Done.into(),
+                answers: vec![event.to_owned()],
+                ..Default::default()
+            }],
+            ..contact(&resident, ServiceKind::FileUpdate, time, Outcome::Done)
+        };
+        client.advance("2026-03-16T12:00:00+08:00").await;
+        client.record(answer(&answered, "2026-03-16T10:00:00+08:00")).await;
+        client.advance("2028-05-10T09:00:00+08:00").await;
+        let list = v1::ListObligationsRequest { standard: "standards/file.update".to_owned(), ..week(&site) };
+        let found: Vec<(String, String)> =
+            all(&client, &list).await.iter().map(|owed| (owed.event.clone(), line(owed))).collect();
+        assert_eq!(found, [(open.clone(), "file.update missed 0/1".to_owned())]);
+        client.record(answer(&open, "2028-05-10T08:00:00+08:00")).await;
+        assert_eq!(lines(&client, &list).await, ["file.update met_late 1/1"]);
+        client.advance("2028-05-24T09:00:00+08:00").await;
+        assert_eq!(lines(&client, &list).await, [""; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_major_change_asks_for_a_visit_within_a_day() {
+    let server = Server::start().await;
+    let client = server.client();
+    let site = client.site("a").await;
+    let dwelling = client.dwelling(&site, "501").await;
+    let mut ill = elder(&dwelling, "秦安然");
+    ill.facts.push(flag("dementia", true));
+    let resident = client.resident(ill).await.name;
+    let report = |kind: v1::EventKind| v1::ReportChangeRequest {
+        name: resident.clone(),
+        kind: v1::ChangeKind::Health.into(),
+        event_kind: kind.into(),
+        ..Default::default()
+    };
+    let event = client.ask(report(v1::EventKind::MajorChange)).await.unwrap();
+    assert_eq!((event.kind(), event.change_kind()), (v1::EventKind::MajorChange, v1::ChangeKind::Health));
+    let asked = async |standard: &str| {
+        let owed = client.owed(&resident).await;
+        owed.into_iter().filter(|line| line.starts_with(standard)).collect::<Vec<_>>()
+    };
+    assert_eq!(asked("elder.major_change").await, ["elder.major_change open 0/1"]);
+    // The file itself is due after a report of its own.
+    assert_eq!(asked("file.update").await, [""; 0]);
+    client.advance("2026-03-17T08:00:00+08:00").await;
+    client.done(&resident, ServiceKind::HomeVisit, "2026-03-17T07:00:00+08:00").await;
+    assert_eq!(asked("elder.major_change").await, ["elder.major_change met 1/1"]);
+    assert_eq!(
+        client.ask(report(v1::EventKind::Discharged)).await.unwrap().kind(),
+        v1::EventKind::Discharged
+    );
+    assert_eq!(
+        client.ask(report(v1::EventKind::Unspecified)).await.unwrap().kind(),
+        v1::EventKind::ChangeReported
+    );
+    assert_eq!(asked("file.update").await, ["file.update open 0/1"]);
+    for kind in [v1::EventKind::ExtremeWeather, v1::EventKind::ServiceDone, v1::EventKind::HouseholdMovedIn] {
+        invalid(client.ask(report(kind)).await, &["event_kind"]);
     }
 }

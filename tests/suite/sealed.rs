@@ -87,6 +87,7 @@ async fn without_its_root_key_a_server_answers_health_and_no_data_until_the_key_
     assert_eq!(health(&client, "linli.v1.ResidentService").await, 1);
     assert!(!client.ask(v1::GetServerInfoRequest {}).await.unwrap().sealed);
     assert_eq!(client.ask(v1::ListSitesRequest::default()).await.unwrap().sites.len(), 1);
+    assert!(server.metrics().contains("linli_sealed 0"));
     let (_, said) = server.stop();
     assert!(said.contains("unsealed"), "{said}");
 }

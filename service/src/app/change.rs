@@ -19,9 +19,22 @@ use crate::auth::Call;
 use crate::error::{Error, Result};
 use crate::name;
 
+/// What a report says that happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    /// The facts of the file have changed.
+    Change,
+    /// A major change of the person's situation.
+    MajorChange,
+    /// They came home from hospital.
+    Discharged,
+}
+
 /// A reported change.
 #[derive(Debug, Clone)]
 pub struct ChangeReport {
+    /// What happened.
+    pub reported: Reported,
     /// What it is about.
     pub aspect: EventAspect,
     /// In words.
@@ -40,7 +53,8 @@ pub struct Applied {
 }
 
 impl App {
-    /// Notes that the facts of a file have changed; the file is due within 24 hours.
+    /// Notes that the facts of a file have changed, and the file is due within 24 hours; or that something happened to
+    /// the resident after which their standards promise something.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::State`], [`Error::Denied`].
@@ -65,9 +79,14 @@ impl App {
         if let Some(why) = outside_tenure(&head, work.zone().date_of(occurred_at)) {
             return Err(invalid("report_time", why));
         }
+        let (kind, event_name) = match report.reported {
+            Reported::Change => (EventKind::ChangeReported, "resident.change_reported"),
+            Reported::MajorChange => (EventKind::MajorChange, "resident.major_change"),
+            Reported::Discharged => (EventKind::Discharged, "resident.discharged"),
+        };
         let event = CareEvent {
             id: fresh(EventId::new(&work.new_id()))?,
-            kind: EventKind::ChangeReported,
+            kind,
             subject: Subject::Resident(id.clone()),
             occurred_at,
             recorded_at: work.now,
@@ -82,9 +101,7 @@ impl App {
         );
         let mut changes = work.changes(&touches);
         changes.require_resident(&event.site, &id, None);
-        changes
-            .add_care_event(event.clone())
-            .event("resident.change_reported", name::event(&event.site, &event.id));
+        changes.add_care_event(event.clone()).event(event_name, name::event(&event.site, &event.id));
         work.commit("resident.report_change", changes, &repeat, event).await
     }
 

@@ -79,7 +79,7 @@ impl App {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        let site = self.load_site(&wanted.site).await?;
+        let site = work.site()?;
         let periods = periods(wanted, site.zone.date_of(work.now))?;
         let (Some(first), Some(last)) = (periods.first(), periods.last()) else {
             return Err(Error::Internal("a report without a period".into()));

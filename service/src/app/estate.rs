@@ -3,7 +3,9 @@
 //! Nothing derived is stored: whoever asks walks the subjects, a constant number of statements for each batch, and
 //! lets core compute what is owed to them.
 
-use std::collections::{BTreeSet, HashMap};
+mod flag;
+
+use std::collections::HashMap;
 
 use linli_core::applied::{Applied, Place, Standing, Timeline, applied_to_place, applied_to_resident};
 use linli_core::calendar::{CalendarError, SiteCalendar};
@@ -11,7 +13,7 @@ use linli_core::id::{AreaId, DwellingId, ResidentId, Subject, SubjectKind};
 use linli_core::kind::Department;
 use linli_core::obligation::{self, Case, Obligation};
 use linli_core::record::SubjectRecord;
-use linli_core::resident::{FileState, days_lived};
+use linli_core::resident::FileState;
 use linli_core::site::{Area, Dwelling, Site};
 use linli_core::standard::{Duty, OccasionRef, Standard};
 use linli_core::time::{CivilDate, DateRange, Instant, SiteZone};
@@ -20,11 +22,13 @@ use linli_store::{
     SubjectCare,
 };
 
+use self::flag::{Flagging, Roster};
 use super::App;
 use crate::error::{Error, Result};
 
 /// How far before the asked days records and events are read, in days: every calendar window that touches the asked
-/// days began within it. An event that nobody answered for longer still shows in its resident's standing.
+/// days began within it. Of a subject with an older event that nothing answers by name, everything since is read: what
+/// is open stays until it is answered.
 pub(super) const LOOK_BACK_DAYS: i32 = 400;
 /// Subjects computed at a time: one batch of statements, a few milliseconds of work.
 pub(super) const BATCH: u64 = 100;
@@ -106,15 +110,11 @@ pub(super) struct Walk {
     after: Option<Subject>,
 }
 
-/// A resident who may flag a place.
-struct Flagging {
-    care: ResidentCare,
-    tenure: Vec<DateRange>,
-}
-
-/// Every resident in care by the building they live in.
-struct Roster {
-    by_building: HashMap<String, Vec<Flagging>>,
+impl Walk {
+    /// The last subject that was looked at; `None` at the beginning, and between two kinds of subjects.
+    pub(super) fn last(&self) -> Option<Subject> {
+        self.after.clone()
+    }
 }
 
 impl<'a> Estate<'a> {
@@ -224,6 +224,7 @@ impl<'a> Estate<'a> {
         let mut found = Vec::with_capacity(ids.len());
         for ids in ids.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
             let care = self.app.store.care_of(&self.site.id, ids, self.care).await?;
+            let care = self.with_old_events(care).await?;
             for care in care.into_iter().filter(|care| in_use(&care.head)) {
                 found.push(self.of_resident(care)?);
             }
@@ -302,8 +303,43 @@ impl<'a> Estate<'a> {
         Ok(care.into_iter().find(|care| in_use(&care.head)))
     }
 
+    /// The same, with everything since the oldest event that nothing answers, for residents who have such a one.
+    async fn with_old_events(&self, mut care: Vec<ResidentCare>) -> Result<Vec<ResidentCare>> {
+        let subjects: Vec<Subject> =
+            care.iter().map(|care| Subject::Resident(care.head.id.clone())).collect();
+        let Some((residents, range)) = self.old_events(&subjects).await? else { return Ok(care) };
+        let ids: Vec<ResidentId> =
+            residents.iter().filter_map(|subject| resident_id(Some(subject))).cloned().collect();
+        for since in self.app.store.care_of(&self.site.id, &ids, range).await? {
+            if let Some(known) = care.iter_mut().find(|known| known.head.id == since.head.id) {
+                *known = since;
+            }
+        }
+        Ok(care)
+    }
+
+    /// Events and records of places, as [`Estate::with_old_events`] reads those of residents.
+    async fn care_of_places(&self, places: &[Subject]) -> Result<HashMap<Subject, SubjectCare>> {
+        let mut care = self.app.store.care_of_subjects(&self.site.id, places, self.care).await?;
+        if let Some((places, range)) = self.old_events(places).await? {
+            care.extend(self.app.store.care_of_subjects(&self.site.id, &places, range).await?);
+        }
+        Ok(care)
+    }
+
+    /// The subjects with an event before what is read that nothing answers, and the time since the first of these.
+    async fn old_events(&self, subjects: &[Subject]) -> Result<Option<(Vec<Subject>, CareRange)>> {
+        if subjects.is_empty() || self.care.from == Instant::MIN {
+            return Ok(None);
+        }
+        let old = self.app.store.unanswered_before(&self.site.id, subjects, self.care.from).await?;
+        let from = old.values().copied().min();
+        Ok(from.map(|from| (old.into_keys().collect(), CareRange { from, ..self.care })))
+    }
+
     async fn residents_after(&self, after: Option<&ResidentId>) -> Result<(Vec<Owed>, Option<Subject>)> {
         let care = self.app.store.care_page(&self.site.id, after, BATCH, self.care).await?;
+        let care = self.with_old_events(care).await?;
         let last = care.last().map(|care| Subject::Resident(care.head.id.clone()));
         let open = care.into_iter().filter(|care| in_use(&care.head));
         let owed = open.map(|care| self.of_resident(care)).collect::<Result<_>>()?;
@@ -345,28 +381,14 @@ impl<'a> Estate<'a> {
         if dwellings.is_empty() || !self.is_owed(SubjectKind::Dwelling) {
             return Ok(Vec::new());
         }
-        let mut flagging: HashMap<DwellingId, Vec<Flagging>> = HashMap::new();
-        if self.is_flagged(SubjectKind::Dwelling) {
-            let ids: Vec<DwellingId> = dwellings.iter().map(|dwelling| dwelling.id.clone()).collect();
-            let (store, site) = (&self.app.store, &self.site.id);
-            let heads = store.residents_of_dwellings(site, &ids).await?;
-            let mut residents: Vec<ResidentId> = heads.into_iter().map(|head| head.id).collect();
-            residents.extend(store.former_residents(site, &ids, self.since).await?);
-            residents.sort();
-            residents.dedup();
-            for chunk in residents.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
-                let care = store.care_of(site, chunk, self.no_history()).await?;
-                for care in care.into_iter().filter(|care| in_use(&care.head)) {
-                    for dwelling in lived_in(&care.head).into_iter().filter(|id| ids.contains(id)) {
-                        let there = Flagging::of(&care, self.site.zone, |id| *id == dwelling);
-                        flagging.entry(dwelling).or_default().extend(there);
-                    }
-                }
-            }
-        }
+        let flagging = if self.is_flagged(SubjectKind::Dwelling) {
+            self.flagging(&dwellings).await?
+        } else {
+            HashMap::new()
+        };
         let subjects: Vec<Subject> =
             dwellings.iter().map(|dwelling| Subject::Dwelling(dwelling.id.clone())).collect();
-        let mut care = self.app.store.care_of_subjects(&self.site.id, &subjects, self.care).await?;
+        let mut care = self.care_of_places(&subjects).await?;
         let mut found = Vec::with_capacity(dwellings.len());
         for (dwelling, subject) in dwellings.iter().zip(subjects) {
             let residents = flagging.get(&dwelling.id).map(Vec::as_slice).unwrap_or_default();
@@ -393,7 +415,7 @@ impl<'a> Estate<'a> {
             None
         };
         let subjects: Vec<Subject> = areas.iter().map(|area| Subject::Area(area.id.clone())).collect();
-        let mut care = self.app.store.care_of_subjects(&self.site.id, &subjects, self.care).await?;
+        let mut care = self.care_of_places(&subjects).await?;
         let mut found = Vec::with_capacity(areas.len());
         for (area, subject) in areas.iter().zip(subjects) {
             let serves = roster.into_iter().flat_map(|roster| roster.of(area));
@@ -406,7 +428,7 @@ impl<'a> Estate<'a> {
 
     async fn of_site(&self) -> Result<Owed> {
         let subjects = [Subject::Site];
-        let mut care = self.app.store.care_of_subjects(&self.site.id, &subjects, self.care).await?;
+        let mut care = self.care_of_places(&subjects).await?;
         let care = care.remove(&Subject::Site).unwrap_or_default();
         let title = self.site.title.as_str().to_owned();
         self.of_place(Subject::Site, title, None, self.site.created_at, std::iter::empty(), care)
@@ -452,41 +474,6 @@ impl<'a> Estate<'a> {
         Ok(Owed { subject, title, care: None, records: care.records, obligations })
     }
 
-    /// Every resident in care by building: areas without one serve the whole site. Read once, only for areas.
-    async fn load_roster(&self) -> Result<Roster> {
-        let mut building_of: HashMap<DwellingId, String> = HashMap::new();
-        let mut page = StorePage::first(PAGE_MAX);
-        loop {
-            let dwellings = self.app.store.dwellings(&StoreSites::from(&self.site.id), &page).await?;
-            let Some(last) = dwellings.last() else { break };
-            page = StorePage::after(self.site.id.as_str(), last.id.as_str(), PAGE_MAX);
-            building_of.extend(dwellings.into_iter().map(|d| (d.id, d.building.as_str().to_owned())));
-        }
-        let mut by_building: HashMap<String, Vec<Flagging>> = HashMap::new();
-        let mut after: Option<ResidentId> = None;
-        loop {
-            let range = self.no_history();
-            let care = self.app.store.care_page(&self.site.id, after.as_ref(), CARE_PAGE_MAX, range).await?;
-            let Some(last) = care.last() else { break };
-            after = Some(last.head.id.clone());
-            for care in care.into_iter().filter(|care| in_use(&care.head)) {
-                let building = |id: &DwellingId| building_of.get(id).map(String::as_str).unwrap_or_default();
-                let dwellings = lived_in(&care.head);
-                let buildings: BTreeSet<&str> = dwellings.iter().map(building).collect();
-                for wanted in buildings {
-                    let there = Flagging::of(&care, self.site.zone, |id| building(id) == wanted);
-                    by_building.entry(wanted.to_owned()).or_default().extend(there);
-                }
-            }
-        }
-        Ok(Roster { by_building })
-    }
-
-    /// No records and no events: what flags a place depends on neither.
-    fn no_history(&self) -> CareRange {
-        CareRange { from: self.now, to: self.now }
-    }
-
     fn is_owed(&self, kind: SubjectKind) -> bool {
         self.timelines.iter().flat_map(Timeline::spans).any(|span| span.standard.subject == kind)
     }
@@ -495,43 +482,6 @@ impl<'a> Estate<'a> {
         let mut spans = self.timelines.iter().flat_map(Timeline::spans);
         spans.any(|span| span.standard.subject == kind && span.standard.applies_to.flagged)
     }
-}
-
-impl Flagging {
-    /// A resident as those dwellings know them that count: with the days in care there; `None` where there are none.
-    fn of(care: &ResidentCare, zone: SiteZone, counts: impl Fn(&DwellingId) -> bool) -> Option<Self> {
-        let ResidentHead { former_dwellings, dwelling, .. } = &care.head;
-        let lived = days_lived(former_dwellings, dwelling, counts);
-        let in_care = days_in_care(&care.head, zone);
-        let there = in_care.iter().flat_map(|days| lived.iter().map(|lived| days.intersect(*lived)));
-        let tenure: Vec<DateRange> = there.filter(|days| !days.is_empty()).collect();
-        (!tenure.is_empty()).then(|| Self { tenure, care: care.clone() })
-    }
-
-    fn standing(&self) -> Standing<'_> {
-        Standing {
-            memberships: &self.care.memberships,
-            attention: &self.care.attention,
-            waivers: &[],
-            tenure: &self.tenure,
-        }
-    }
-}
-
-impl Roster {
-    /// The residents whom an area serves.
-    fn of(&self, area: &Area) -> Box<dyn Iterator<Item = &Flagging> + '_> {
-        match &area.building {
-            Some(building) => Box::new(self.by_building.get(building.as_str()).into_iter().flatten()),
-            None => Box::new(self.by_building.values().flatten()),
-        }
-    }
-}
-
-/// Every dwelling in which a resident lives or lived, each once.
-fn lived_in(head: &ResidentHead) -> BTreeSet<DwellingId> {
-    let former = head.former_dwellings.iter().map(|former| former.dwelling.clone());
-    former.chain([head.dwelling.clone()]).collect()
 }
 
 /// The days on which duties towards a resident run: every tenure, the last up to but without the day of death, and

@@ -14,7 +14,7 @@ use super::file::{require_active, violation};
 use super::history::Field;
 use super::site::{Update, fresh, invalid, next_version};
 use super::work::{Touches, Work};
-use super::{Answer, App, Page, PageRequest, Repeat};
+use super::{Answer, App, BATCHES_MAX, Page, PageRequest, Repeat};
 use crate::auth::Call;
 use crate::error::{Error, Result, StateConflict, Thing};
 use crate::name;
@@ -253,7 +253,7 @@ impl App {
     }
 
     /// A page of things that belong to residents: those of one, or resident by resident of a whole site. The cursor
-    /// is `resident/id`.
+    /// is `resident/id`, or `resident/` after everything of that resident.
     pub(super) async fn of_residents<'f, T>(
         &self,
         work: &Work<'_>,
@@ -262,13 +262,14 @@ impl App {
         page: PageRequest,
         load: impl Fn(Vec<ResidentId>) -> BoxFuture<'f, Result<Vec<(ResidentId, String, T)>>>,
     ) -> Result<Page<T>> {
-        /// Residents looked at together.
-        const BATCH: u64 = 200;
+        // Residents looked at together: as many as the page holds, so that a call is as long as its page.
+        let batch_size = u64::from(page.size) + 1;
         let seen = match page.after.as_deref() {
             None => None,
             Some(cursor) => Some(cursor.split_once('/').ok_or(Error::PageToken)?),
         };
         let mut found: Vec<(ResidentId, String, T)> = Vec::new();
+        let mut looked_to: Option<ResidentId> = None;
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
         // What stands before the cursor within its resident was on the page before.
         let skip = |items: Vec<(ResidentId, String, T)>| {
@@ -284,17 +285,26 @@ impl App {
             }
             None => {
                 let mut after = match seen {
-                    Some((resident, _)) => {
+                    Some((resident, id)) => {
                         let first = ResidentId::new(resident).map_err(|_| Error::PageToken)?;
-                        found = skip(load(vec![first.clone()]).await?);
+                        if !id.is_empty() {
+                            found = skip(load(vec![first.clone()]).await?);
+                        }
                         Some(first)
                     }
                     None => None,
                 };
-                while found.len() < wanted {
+                for batches in 0.. {
+                    if found.len() >= wanted {
+                        break;
+                    }
+                    if batches == BATCHES_MAX {
+                        looked_to = after;
+                        break;
+                    }
                     let next = match &after {
-                        Some(id) => linli_store::Page::after(site.as_str(), id.as_str(), BATCH),
-                        None => linli_store::Page::first(BATCH),
+                        Some(id) => linli_store::Page::after(site.as_str(), id.as_str(), batch_size),
+                        None => linli_store::Page::first(batch_size),
                     };
                     let sites = linli_store::Sites::One(site.clone());
                     let none = linli_store::FieldClasses::NONE;
@@ -313,7 +323,8 @@ impl App {
         subjects.dedup();
         let name = resident.map_or_else(|| format!("sites/{site}/residents"), |id| name::resident(site, id));
         work.disclose(&Touches::files(name, subjects, &[FieldClass::Status, FieldClass::Care])).await?;
-        Ok(Page { items: cut.items.into_iter().map(|(_, _, item)| item).collect(), next: cut.next })
+        let next = cut.next.or_else(|| looked_to.map(|resident| format!("{resident}/")));
+        Ok(Page { items: cut.items.into_iter().map(|(_, _, item)| item).collect(), next })
     }
 
     fn membership_view(&self, membership: Membership, today: CivilDate) -> MembershipView {

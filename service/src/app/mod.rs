@@ -19,6 +19,7 @@ pub mod membership;
 pub mod obligation;
 pub mod pause;
 pub mod plugin;
+pub mod post;
 pub mod record;
 pub mod resident;
 pub mod sealed;
@@ -79,7 +80,11 @@ pub enum Answer<T> {
     Repeated(Vec<u8>),
 }
 
-/// A page of a list.
+/// Batches that one call of a list looks through before it answers with what it has, and a token where it goes on: a
+/// condition that hardly anything meets cannot make a call walk a whole estate.
+const BATCHES_MAX: usize = 20;
+
+/// A page of a list. It may be short, and even empty, while another follows.
 #[derive(Debug)]
 pub struct Page<T> {
     /// The items.

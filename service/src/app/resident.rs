@@ -16,7 +16,7 @@ use super::assessment::{Coded, FileState as AssessedState};
 use super::file::{FileChange, NewFile, current_facts, violation};
 use super::site::Update;
 use super::work::{Touches, Work};
-use super::{Answer, App, Page, PageRequest, Repeat};
+use super::{Answer, App, BATCHES_MAX, Page, PageRequest, Repeat};
 use crate::auth::Call;
 use crate::error::{Error, Result, Thing};
 use crate::name::{self, Sites};
@@ -186,8 +186,9 @@ impl App {
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
         let mut found = Vec::new();
         let mut last_site: Option<(SiteId, CivilDate)> = None;
+        let mut batches = 0;
         // Conditions on the assessment and on indexes are checked page by page: bounded work for each round.
-        loop {
+        let exhausted = loop {
             let (batch, exhausted) = self.resident_batch(&work, filter, after.as_ref(), page.size).await?;
             after =
                 batch.last().map(|(sealed, _)| (sealed.head.site.clone(), sealed.head.id.clone())).or(after);
@@ -206,10 +207,11 @@ impl App {
                     found.push((sealed, state, today));
                 }
             }
-            if exhausted || found.len() >= wanted {
-                break;
+            batches += 1;
+            if exhausted || found.len() >= wanted || batches == BATCHES_MAX {
+                break exhausted;
             }
-        }
+        };
         self.note_search(&work, filter).await?;
         let cursor = |(sealed, ..): &(linli_store::SealedResident, AssessedState, CivilDate)| {
             format!("{}/{}", sealed.head.site, sealed.head.id)
@@ -224,7 +226,9 @@ impl App {
             items.extend(self.disclose_page(&work, site, of_site).await?);
             rest = others;
         }
-        Ok(Page { items, next: cut.next })
+        // Looked through to there, without a page's worth of what fits.
+        let looked_to = after.filter(|_| !exhausted).map(|(site, id)| format!("{site}/{id}"));
+        Ok(Page { items, next: cut.next.or(looked_to) })
     }
 
     /// Corrects a care file and assesses it.

@@ -35,8 +35,8 @@ impl<'a> InScope<'a> {
     ) -> Result<InScope<'a>> {
         let rest = match sites {
             Sites::One(id) => {
-                app.begin(call, Some(id)).await?;
-                Rest::One(Some(Box::new(app.load_site(id).await?)))
+                let site = app.begin(call, Some(id)).await?.site()?;
+                Rest::One(Some(Box::new(site)))
             }
             Sites::All => {
                 let work = app.begin(call, None).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use linli_core::id::{SiteId, StaffId};
 use linli_core::resident::FieldClass;
+use linli_core::site::Site;
 use linli_core::time::{CivilDate, Instant, SiteZone};
 use linli_store::{
     AuditDraft, ChangeSet, CommitError, Committed, Decision, Fault, FieldClasses, Receipt, RequestDraft,
@@ -24,7 +25,7 @@ pub(super) struct Work<'a> {
     call: &'a Call,
     permit: Permit,
     scope: Scope,
-    zone: SiteZone,
+    site: Option<Site>,
     purpose: String,
     /// The plugins when the call began: who replaces them waits for those who began before.
     _deployed: Arc<Deployed>,
@@ -74,9 +75,8 @@ impl App {
             // Only somebody who may act there learns that there is no such site.
             Ok(_) if site.is_some() && known.is_none() => Err(Error::NotFound(Thing::Site)),
             Ok(permit) => {
-                let zone = known.map_or(SiteZone::SHANGHAI, |site| site.zone);
                 let purpose = self.purpose(call, &scope).await?;
-                Ok(Work { app: self, call, permit, scope, zone, purpose, _deployed: deployed, now })
+                Ok(Work { app: self, call, permit, scope, site: known, purpose, _deployed: deployed, now })
             }
             Err(denied) => {
                 let resource = site.map(crate::name::site).unwrap_or_default();
@@ -132,14 +132,19 @@ impl Work<'_> {
         &self.permit
     }
 
+    /// The site that the call is about, as it was when the call was allowed.
+    pub(super) fn site(&self) -> Result<Site> {
+        self.site.clone().ok_or_else(|| Error::Internal("a call about no site asks for its site".into()))
+    }
+
     /// The zone of the site that the call is about.
     pub(super) fn zone(&self) -> SiteZone {
-        self.zone
+        self.site.as_ref().map_or(SiteZone::SHANGHAI, |site| site.zone)
     }
 
     /// Today in that site.
     pub(super) fn today(&self) -> CivilDate {
-        self.zone.date_of(self.now)
+        self.zone().date_of(self.now)
     }
 
     /// A change set that carries this call's audit entry and guards on the decision's epoch.

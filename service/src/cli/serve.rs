@@ -119,7 +119,7 @@ impl Serve {
 /// ended meanwhile.
 async fn open(
     bound: Bound,
-    mut config: Config,
+    config: Config,
     signals: &mut Signals,
 ) -> Result<Option<(Bound, Assembled)>, Failure> {
     let credentials = Credentials::new(&config)?;
@@ -132,9 +132,6 @@ async fn open(
         Err(AssembleError::Sealed(why)) => why,
         Err(error) => return Err(error.into()),
     };
-    // The same places again once the key is there.
-    config.server.listen = bound.address().clone();
-    config.server.admin_listen = bound.admin_address();
     let sealed = bound.start(sealed_parts(&config, &credentials)).await?;
     tracing::error!("running sealed, no file can be read: the root key is not there: {why}");
     tracing::warn!("{}", how_to_unseal(&config.keys));
@@ -144,14 +141,16 @@ async fn open(
         opened = unsealed(&config, &credentials) => Some(opened),
         () = signals.end() => None,
     };
-    let ended = sealed.stop().await;
     let Some(opened) = opened else {
+        let ended = sealed.stop().await;
         tracing::info!(cut = ended.cut, "stopped");
         return Ok(None);
     };
     let assembled = opened?;
+    let lost = || Failure::Failed("the sockets were lost while the server was sealed".into());
+    let bound = sealed.hand_over().await.ok_or_else(lost)?;
     tracing::info!("unsealed");
-    Ok(Some((server::bind(&config.server).await?, assembled)))
+    Ok(Some((bound, assembled)))
 }
 
 /// Waits until the root key is there, and opens everything with it. A key that does not fit is said aloud and leaves

@@ -19,7 +19,7 @@ use super::convert::{Listed, Shows, ToWire, date, etag, fact_value, label, parse
 use super::page::Binding;
 use super::request::{Mask, mask, next, one, required_date, text, wanted};
 use crate::app::assessment::{AssessmentView, Coded};
-use crate::app::change::{Applied, ChangeReport};
+use crate::app::change::{Applied, ChangeReport, Reported};
 use crate::app::file::{FileChange, NewFact, NewFile};
 use crate::app::history::HistoryEntry;
 use crate::app::resident::{FileView, Filter, View};
@@ -125,13 +125,15 @@ impl v1::resident_service_server::ResidentService for Face {
             let at = check.take("name", name::parse_resident(&message.name));
             let aspect = check.take("kind", change_aspect(message.kind));
             let note = check.take("description", Paragraph::optional(&message.description));
-            let reported = match &message.report_time {
+            let time = match &message.report_time {
                 Some(_) => check.instant("report_time", message.report_time.as_ref()).map(Some),
                 None => Some(None),
             };
-            let parsed = at.zip(aspect).zip(note.zip(reported));
-            let ((at, aspect), (note, reported_at)) = check.finish(parsed)?;
-            app.report_change(&call, repeat, at.site, at.id, ChangeReport { aspect, note, reported_at }).await
+            let kind = check.take("event_kind", reported_kind(message.event_kind));
+            let parsed = at.zip(aspect).zip(note.zip(time)).zip(kind);
+            let (((at, aspect), (note, reported_at)), reported) = check.finish(parsed)?;
+            let report = ChangeReport { reported, aspect, note, reported_at };
+            app.report_change(&call, repeat, at.site, at.id, report).await
         })
         .await
     }
@@ -526,6 +528,29 @@ fn view(number: i32) -> std::result::Result<View, Invalid> {
         Ok(v1::View::Unspecified | v1::View::Masked) => Ok(View::Masked),
         Ok(v1::View::Basic) => Ok(View::Basic),
         Ok(v1::View::Full) => Ok(View::Full),
+        Err(_) => Err(Invalid::Unknown),
+    }
+}
+
+/// What a report may say that happened; the other kinds come about in other ways.
+fn reported_kind(number: i32) -> std::result::Result<Reported, Invalid> {
+    use v1::EventKind as Kind;
+    match Kind::try_from(number) {
+        Ok(Kind::Unspecified | Kind::ChangeReported) => Ok(Reported::Change),
+        Ok(Kind::MajorChange) => Ok(Reported::MajorChange),
+        Ok(Kind::Discharged) => Ok(Reported::Discharged),
+        Ok(
+            Kind::HouseholdMovedIn
+            | Kind::ContactNotReached
+            | Kind::SafetyConfirmed
+            | Kind::PauseOverdue
+            | Kind::ExtremeWeather
+            | Kind::RequestSubmitted
+            | Kind::RequestAccepted
+            | Kind::RequestDispatched
+            | Kind::RequestDone
+            | Kind::ServiceDone,
+        ) => Err(Invalid::NotAllowed),
         Err(_) => Err(Invalid::Unknown),
     }
 }

@@ -13,9 +13,10 @@ use super::check::{Check, timestamp};
 use super::convert::{Listed, Shows, ToWire, date, etag, fact_value, parse_etag};
 use super::page::Binding;
 use super::request::{mask, next, one, required_date, text, wanted};
+use crate::app::post::{HolderEnd, NewPost, PostUpdate};
 use crate::app::site::{
-    AreaUpdate, DwellingUpdate, HolderEnd, NewArea, NewDwelling, NewPost, NewSite, ParameterChanges,
-    Parameters, PostUpdate, SiteUpdate, Update,
+    AreaUpdate, DwellingUpdate, NewArea, NewDwelling, NewSite, ParameterChanges, Parameters, SiteUpdate,
+    Update,
 };
 use crate::error::Result;
 use crate::name;

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,10 +28,29 @@ pub(super) struct State {
     pub(super) ready: AtomicBool,
     /// Whether the process lacks its root key.
     pub(super) sealed: AtomicBool,
-    /// Whether the store answers, from the moment when there is one.
-    pub(super) probe: OnceLock<Probe>,
-    /// The figures, from the moment when there are any.
-    pub(super) metrics: OnceLock<Arc<Metrics>>,
+    /// What the server that runs shows, from the moment when there is one.
+    shown: RwLock<Shown>,
+}
+
+/// What a server shows of itself.
+#[derive(Clone, Default)]
+struct Shown {
+    /// Whether the store answers; `None`: no store is open.
+    probe: Option<Probe>,
+    metrics: Option<Arc<Metrics>>,
+}
+
+impl State {
+    /// Shows another server: its figures, and how to ask its store; without a store it is sealed.
+    pub(super) fn show(&self, metrics: Arc<Metrics>, probe: Option<Probe>) {
+        self.sealed.store(probe.is_none(), Ordering::Release);
+        let shown = Shown { probe, metrics: Some(metrics) };
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    fn shown(&self) -> Shown {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// The listener at work; ends when it is dropped.
@@ -83,7 +102,7 @@ async fn exchange(mut stream: TcpStream, state: &State) -> io::Result<()> {
         }
     }
     // Only who asks for readiness waits for the store.
-    let probe = state.probe.get().filter(|_| path(&request) == b"/readyz");
+    let probe = state.shown().probe.filter(|_| path(&request) == b"/readyz");
     let answers = match probe {
         Some(probe) => timeout(PROBE_TIMEOUT, probe()).await.unwrap_or(false),
         None => true,
@@ -130,7 +149,7 @@ fn answer(request: &[u8], state: &State, store_answers: bool) -> (&'static str, 
         b"/readyz" if !store_answers => (UNAVAILABLE, TEXT, "not ready: the store does not answer\n".into()),
         b"/readyz" => ("200 OK", TEXT, "ready\n".into()),
         b"/metrics" => {
-            let text = state.metrics.get().map(|metrics| metrics.text()).unwrap_or_default();
+            let text = state.shown().metrics.map(|metrics| metrics.text()).unwrap_or_default();
             ("200 OK", "text/plain; version=0.0.4; charset=utf-8", text)
         }
         _ => ("404 Not Found", TEXT, "/healthz, /readyz or /metrics\n".into()),

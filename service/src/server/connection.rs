@@ -76,7 +76,7 @@ pub(super) async fn serve(
             () = cut.as_mut() => return false,
             phase = next_phase(&mut phase) => match phase {
                 Phase::Serving => {}
-                Phase::Draining => if !leaving {
+                Phase::Draining | Phase::Waiting => if !leaving {
                     leaving = true;
                     connection.as_mut().graceful_shutdown();
                 },

@@ -26,6 +26,8 @@ impl<T: AsyncRead + AsyncWrite + Send> Stream for T {}
 pub(super) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener, SocketFile),
+    /// Closed: nobody is accepted any more.
+    Closed,
 }
 
 /// The file of a Unix socket; removed with the listener.
@@ -59,7 +61,13 @@ impl Listener {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
             Self::Unix(_, file) => Ok(Address::Unix(file.0.clone())),
+            Self::Closed => Err(io::ErrorKind::NotConnected.into()),
         }
+    }
+
+    /// Closes the socket: who connects from now on is refused.
+    pub(super) fn close(&mut self) {
+        *self = Self::Closed;
     }
 
     /// The next connection, and where it comes from on TCP. Delays of small answers are off: they cost 40 ms a call.
@@ -74,6 +82,7 @@ impl Listener {
                     .accept()
                     .await
                     .map(|(stream, _)| (Box::pin(stream) as Pin<Box<dyn Stream>>, None)),
+                Self::Closed => std::future::pending().await,
             };
             match accepted {
                 Ok(accepted) => return accepted,

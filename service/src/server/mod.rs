@@ -166,10 +166,7 @@ impl Bound {
         let places = Places::new(&settings.limits, Arc::clone(&metrics));
         let (phase, phases) = watch::channel(Phase::Serving);
         if let Some(admin) = &admin {
-            // Set once: a server starts once.
-            let _ = admin.state.metrics.set(Arc::clone(&metrics));
-            admin.state.sealed.store(parts.store.is_none(), Ordering::Release);
-            let _ = parts.store.clone().map(|probe| admin.state.probe.set(probe));
+            admin.state.show(Arc::clone(&metrics), parts.store.clone());
         }
         let status = Readiness { health, metrics, admin };
         status.set(if parts.store.is_some() { Answers::Everything } else { Answers::HealthOnly }).await;
@@ -177,7 +174,7 @@ impl Bound {
         let mut beside = JoinSet::new();
         beside.spawn(rounds(parts.keys, tls, strangers));
         let task = tokio::spawn(accept(listener, Arc::new(serving), places, phases));
-        Ok(Running { address, status, phase, task, _beside: beside, timeouts: settings.timeouts })
+        Ok(Running { address, status, phase, task, _beside: beside, settings })
     }
 }
 
@@ -186,9 +183,9 @@ pub struct Running {
     address: Address,
     status: Readiness,
     phase: watch::Sender<Phase>,
-    task: JoinHandle<usize>,
+    task: JoinHandle<(usize, Listener)>,
     _beside: JoinSet<()>,
-    timeouts: config::Timeouts,
+    settings: config::Server,
 }
 
 /// How a server ended.
@@ -213,17 +210,31 @@ impl Running {
     /// connection to end and cuts those that have not by the deadline.
     pub async fn stop(self) -> Ended {
         self.status.set(Answers::Nothing).await;
-        sleep(self.timeouts.notice).await;
-        self.phase.send_replace(Phase::Draining);
-        let mut task = self.task;
-        let drained = match timeout(self.timeouts.drain, &mut task).await {
+        sleep(self.settings.timeouts.notice).await;
+        let drained = self.drain(Phase::Draining).await.0;
+        Ended { cut: drained.map_or(0, |(cut, _)| cut) }
+    }
+
+    /// Ends every connection as [`Running::stop`] does and gives the sockets back, so that another server starts on
+    /// them: who connects meanwhile waits. `None` where the server has failed.
+    pub async fn hand_over(self) -> Option<Bound> {
+        let (drained, this) = self.drain(Phase::Waiting).await;
+        let (_, listener) = drained?;
+        let Self { address, status, settings, .. } = this;
+        Some(Bound { settings, listener, address, admin: status.admin })
+    }
+
+    /// Enters a phase that ends connections, and waits for the last of them.
+    async fn drain(mut self, phase: Phase) -> (Option<(usize, Listener)>, Self) {
+        self.phase.send_replace(phase);
+        let drained = match timeout(self.settings.timeouts.drain, &mut self.task).await {
             Ok(ended) => ended,
             Err(_) => {
                 self.phase.send_replace(Phase::Closed);
-                task.await
+                (&mut self.task).await
             }
         };
-        Ended { cut: drained.unwrap_or_default() }
+        (drained.ok(), self)
     }
 }
 
@@ -256,6 +267,8 @@ enum Phase {
     Serving,
     /// What is open may end; nothing new.
     Draining,
+    /// What is open may end; what is new waits for another server on the same sockets.
+    Waiting,
     /// What is open is cut.
     Closed,
 }
@@ -297,11 +310,11 @@ impl Readiness {
 
 /// Accepts until the server drains, then waits for the connections. Returns how many were cut.
 async fn accept(
-    listener: Listener,
+    mut listener: Listener,
     serving: Arc<Serving>,
     places: Places,
     mut phases: watch::Receiver<Phase>,
-) -> usize {
+) -> (usize, Listener) {
     let mut connections = JoinSet::new();
     let for_each = phases.clone();
     let mut cut = 0;
@@ -320,11 +333,13 @@ async fn accept(
             }
         }
     }
-    drop(listener);
+    if *phases.borrow() != Phase::Waiting {
+        listener.close();
+    }
     while let Some(ended) = connections.join_next().await {
         count(ended);
     }
-    cut
+    (cut, listener)
 }
 
 /// The API, health and reflection itself, described in both versions of the reflection protocol.

@@ -190,6 +190,55 @@ impl Store {
         Ok(care)
     }
 
+    /// When the earliest event before an instant happened that no record of its subject names as answered; subjects
+    /// without such an event are absent. One statement for each kind of subject, a second where there are events.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unanswered_before(
+        &self,
+        site: &SiteId,
+        subjects: &[Subject],
+        before: Instant,
+    ) -> Result<HashMap<Subject, Instant>, StoreError> {
+        let range = CareRange { from: Instant::MIN, to: before };
+        let mut earliest: HashMap<Subject, Instant> = HashMap::new();
+        for kind in SubjectKind::ALL {
+            let of_kind = subjects.iter().filter(|s| s.kind() == *kind).map(Subject::id_text);
+            let ids: Vec<&str> = of_kind.collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let events = self.events_of(site, *kind, ids.iter().copied(), range).await?;
+            let with_events: BTreeSet<&str> = events.iter().map(|event| event.subject.id_text()).collect();
+            if with_events.is_empty() {
+                continue;
+            }
+            let rows = record_subject::Entity::find()
+                .filter(
+                    Condition::all()
+                        .add(record_subject::Column::Site.eq(site.as_str()))
+                        .add(record_subject::Column::SubjectKind.eq(kind.code()))
+                        .add(record_subject::Column::Subject.is_in(padded(with_events.into_iter())))
+                        .add(record_subject::Column::OccurredAt.lt(before.micros()))
+                        .add(record_subject::Column::Answers.is_not_null())
+                        .add(record_subject::Column::VoidedAt.is_null()),
+                )
+                .all(self.reader())
+                .await?;
+            let answered: BTreeSet<&str> = rows
+                .iter()
+                .filter_map(|row| row.answers.as_deref())
+                .flat_map(str::split_ascii_whitespace)
+                .collect();
+            for event in events.iter().filter(|event| !answered.contains(event.id.as_str())) {
+                let first = earliest.entry(event.subject.clone()).or_insert(event.occurred_at);
+                *first = event.occurred_at.min(*first);
+            }
+        }
+        Ok(earliest)
+    }
+
     async fn care_of_heads(
         &self,
         site: &SiteId,

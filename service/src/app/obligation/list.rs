@@ -13,14 +13,10 @@ use super::{LIST_DAYS_MAX, ObligationView, Wanted, opening_key};
 use crate::app::estate::{Estate, Owed};
 use crate::app::scope::InScope;
 use crate::app::site::invalid;
-use crate::app::{App, Page, PageRequest};
+use crate::app::{App, BATCHES_MAX, Page, PageRequest};
 use crate::auth::Call;
 use crate::error::{Error, Result, Thing};
 use crate::name::Sites;
-
-/// Batches of subjects that one call computes before it answers with what it has, so that a condition that hardly
-/// anything meets cannot make a call walk a whole estate.
-const BATCHES_MAX: usize = 20;
 
 /// Which obligations a list holds; all given conditions hold.
 #[derive(Debug, Clone, Default)]

@@ -63,7 +63,7 @@ impl App {
     /// [`Error::NotFound`], [`Error::CalendarYearMissing`], [`Error::Denied`].
     pub async fn standing(&self, call: &Call, at: &InSite<ResidentId>) -> Result<StandingView> {
         let work = self.begin(call, Some(&at.site)).await?;
-        let site = self.load_site(&at.site).await?;
+        let site = work.site()?;
         let today = site.zone.date_of(work.now);
         let days = DateRange::new(today, today.plus_days(1));
         let estate = Estate::open(self, site, work.now, days).await?.with_whole_history();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use linli_core::calendar::calendar_window;
-use linli_core::id::{DwellingId, EventId, PostId, ResidentId, SiteId, Subject};
+use linli_core::id::{AreaId, DwellingId, EventId, PostId, ResidentId, SiteId, Subject, SubjectKind};
 use linli_core::invalid::Invalid;
 use linli_core::kind::{Department, ServiceKind, Tier};
 use linli_core::obligation::{Obligation, Opening};
@@ -18,7 +18,7 @@ use crate::app::assessment::{Coded, FileState};
 use crate::app::estate::{Estate, Owed};
 use crate::app::site::invalid;
 use crate::app::work::{Touches, Work};
-use crate::app::{App, Page, PageRequest};
+use crate::app::{App, BATCHES_MAX, Page, PageRequest};
 use crate::auth::Call;
 use crate::error::{Error, Result};
 use crate::name;
@@ -77,7 +77,7 @@ impl App {
         page: PageRequest,
     ) -> Result<Page<WorklistItem>> {
         let work = self.begin(call, Some(&wanted.site)).await?;
-        let site = self.load_site(&wanted.site).await?;
+        let site = work.site()?;
         let post = match &wanted.post {
             Some(id) => Some(self.load_post(&wanted.site, id).await?),
             None => None,
@@ -89,11 +89,18 @@ impl App {
         let department = post.as_ref().map(|post| post.department);
         let buildings: Vec<&str> =
             post.iter().flat_map(|post| &post.buildings).map(|building| building.as_str()).collect();
-        let mut drafts = self.drafts(&estate, department, &buildings, until).await?;
+        let Cursor { stretch, place: after } =
+            page.after.as_deref().map(Cursor::parse).transpose()?.unwrap_or_default();
+        let (mut drafts, next_stretch) =
+            self.drafts(&estate, department, &buildings, until, stretch.as_ref()).await?;
         drafts.sort_by(|a, b| a.place.cmp(&b.place));
-        let after = page.after.as_deref().map(Place::parse).transpose()?;
         let rest = drafts.into_iter().filter(|draft| after.as_ref().is_none_or(|after| draft.place > *after));
-        let shown = Page::cut(rest.collect(), page.size, |draft: &Draft| draft.place.text());
+        let mut shown = Page::cut(rest.collect(), page.size, |draft: &Draft| {
+            Cursor { stretch: stretch.clone(), place: Some(draft.place.clone()) }.text()
+        });
+        if shown.next.is_none() {
+            shown.next = next_stretch.map(|last| Cursor { stretch: Some(last), place: None }.text());
+        }
         let resource = match &wanted.post {
             Some(post) => name::post(&wanted.site, post),
             None => name::site(&wanted.site),
@@ -101,14 +108,16 @@ impl App {
         Ok(Page { items: self.items(&work, &estate, resource, shown.items).await?, next: shown.next })
     }
 
-    /// Everything to do for a post; what is kept of each subject is its contacts.
+    /// What is to be done for a post, of one stretch of its subjects: those after `stretch`, as many as one call computes.
+    /// Returns the last of them where others follow. What is kept of each subject is its contacts.
     async fn drafts(
         &self,
         estate: &Estate<'_>,
         department: Option<Department>,
         buildings: &[&str],
         until: CivilDate,
-    ) -> Result<Vec<Draft>> {
+        stretch: Option<&Subject>,
+    ) -> Result<(Vec<Draft>, Option<Subject>)> {
         let wanted = Wanted { department, standard: None };
         let mut drafts = Vec::new();
         let mut add = |batch: Vec<Owed>| {
@@ -118,22 +127,40 @@ impl App {
         };
         if buildings.is_empty() {
             let mut walk = estate.walk(|standard| wanted.holds(standard));
-            while let Some(batch) = estate.next(&mut walk).await? {
+            if let Some(last) = stretch {
+                Estate::skip_to(&mut walk, last.clone());
+            }
+            for batches in 1.. {
+                let Some(batch) = estate.next(&mut walk).await? else { break };
                 add(batch);
+                if let Some(last) = walk.last().filter(|_| batches == BATCHES_MAX) {
+                    return Ok((drafts, Some(last)));
+                }
             }
         } else {
-            let mut after: Option<DwellingId> = None;
-            loop {
+            let mut after = match stretch {
+                Some(Subject::Dwelling(id)) => Some(id.clone()),
+                Some(
+                    Subject::Resident(_)
+                    | Subject::Area(_)
+                    | Subject::Facility(_)
+                    | Subject::Request(_)
+                    | Subject::Site,
+                ) => return Err(Error::PageToken),
+                None => None,
+            };
+            for batches in 1.. {
                 let (batch, last) = estate.of_buildings(buildings, after.as_ref()).await?;
                 add(batch);
-                if last.is_none() {
-                    break;
+                let Some(last) = last else { break };
+                if batches == BATCHES_MAX {
+                    return Ok((drafts, Some(Subject::Dwelling(last))));
                 }
-                after = last;
+                after = Some(last);
             }
             add(estate.areas_of_buildings(buildings).await?);
         }
-        Ok(drafts)
+        Ok((drafts, None))
     }
 
     /// The items of one page, with names, doors and cautions.
@@ -191,7 +218,9 @@ impl App {
         let person = resident(&draft.subject).and_then(|id| people.get(id));
         let mut obligations = Vec::with_capacity(draft.obligations.len());
         for obligation in draft.obligations {
-            obligations.push(self.obligation_view(estate, draft.care.as_ref(), String::new(), obligation)?);
+            // A place has a name of its own; that of a resident stands on the item, under the page's audit entry.
+            let title = draft.title.clone();
+            obligations.push(self.obligation_view(estate, draft.care.as_ref(), title, obligation)?);
         }
         let answers =
             obligations.iter().filter_map(|view| event(&view.obligation.opening)).cloned().collect();
@@ -230,6 +259,50 @@ struct Draft {
     obligations: Vec<Obligation>,
 }
 
+/// How far a list has come: behind a place in the stretch that begins after a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Cursor {
+    stretch: Option<Subject>,
+    place: Option<Place>,
+}
+
+impl Cursor {
+    fn text(&self) -> String {
+        let stretch = self.stretch.as_ref().map(subject_text).unwrap_or_default();
+        match &self.place {
+            Some(place) => format!("{stretch};{}", place.text()),
+            None => stretch,
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let (stretch, place) = match text.split_once(';') {
+            Some((stretch, place)) => (stretch, Some(Place::parse(place)?)),
+            None => (text, None),
+        };
+        let stretch = match stretch.split_once('/') {
+            Some((kind, id)) => Some(subject_of(kind, id).ok_or(Error::PageToken)?),
+            None if stretch.is_empty() && place.is_some() => None,
+            None => return Err(Error::PageToken),
+        };
+        Ok(Self { stretch, place })
+    }
+}
+
+fn subject_text(subject: &Subject) -> String {
+    format!("{}/{}", subject.kind().code(), subject.id_text())
+}
+
+fn subject_of(kind: &str, id: &str) -> Option<Subject> {
+    match SubjectKind::from_code(kind).ok()? {
+        SubjectKind::Resident => Some(Subject::Resident(ResidentId::new(id).ok()?)),
+        SubjectKind::Dwelling => Some(Subject::Dwelling(DwellingId::new(id).ok()?)),
+        SubjectKind::Area => Some(Subject::Area(AreaId::new(id).ok()?)),
+        SubjectKind::Site => Some(Subject::Site),
+        SubjectKind::Facility | SubjectKind::Request => None,
+    }
+}
+
 /// The place of an item in the list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
@@ -246,7 +319,7 @@ impl Place {
             urgency: contact.urgency,
             due: contact.due,
             priority: contact.priority,
-            subject: format!("{}/{}", contact.subject.kind().code(), contact.subject.id_text()),
+            subject: subject_text(&contact.subject),
             kind: contact.kind,
         }
     }
@@ -376,11 +449,27 @@ mod tests {
             place(Urgency::Open, 5, "resident/a"),
         ];
         assert!(places.is_sorted());
+        let stretches = [None, Some(Subject::Dwelling(DwellingId::new("d").unwrap())), Some(Subject::Site)];
         for place in places {
-            assert_eq!(Place::parse(&place.text()).unwrap(), place);
+            for stretch in stretches.clone() {
+                let cursor = Cursor { stretch, place: Some(place.clone()) };
+                assert_eq!(Cursor::parse(&cursor.text()).unwrap(), cursor);
+            }
         }
-        for bad in ["", "3 1 1 resident/a home_visit", "0 1 1 resident/a", "0 x 1 resident/a home_visit"] {
-            assert!(matches!(Place::parse(bad), Err(Error::PageToken)), "{bad}");
+        for stretch in stretches.into_iter().flatten() {
+            let cursor = Cursor { stretch: Some(stretch), place: None };
+            assert_eq!(Cursor::parse(&cursor.text()).unwrap(), cursor);
+        }
+        for bad in [
+            "",
+            ";",
+            "x",
+            "facility/f",
+            ";3 1 1 resident/a home_visit",
+            ";0 1 1 resident/a",
+            ";0 x 1 resident/a home_visit",
+        ] {
+            assert!(matches!(Cursor::parse(bad), Err(Error::PageToken)), "{bad}");
         }
     }
 

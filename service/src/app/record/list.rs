@@ -8,7 +8,7 @@ use linli_store::{PAGE_MAX, RecordFilter as StoredFilter, StoredRecord};
 
 use super::RecordView;
 use crate::app::scope::InScope;
-use crate::app::{App, Page, PageRequest};
+use crate::app::{App, BATCHES_MAX, Page, PageRequest};
 use crate::auth::Call;
 use crate::error::{Error, Result};
 use crate::name::Sites;
@@ -43,53 +43,83 @@ impl App {
         let mut in_scope =
             InScope::new(self, call, sites, cursor.as_ref().map(|cursor| &cursor.site)).await?;
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
-        let mut found: Vec<StoredRecord> = Vec::new();
+        let mut found = Found { records: Vec::new(), wanted, batches: 0, looked_to: None };
         while let Some(site) = in_scope.next().await? {
-            let place = cursor.take().filter(|cursor| cursor.site == site.id);
+            let place = match cursor.take().filter(|cursor| cursor.site == site.id) {
+                Some(Cursor { place: None, .. }) => continue,
+                Some(Cursor { place, .. }) => place,
+                None => None,
+            };
             let range = TimeRange::of(site.zone, filter);
-            let rest = wanted.saturating_sub(found.len());
-            found.extend(self.newest(&site.id, filter, range, place, rest).await?);
-            if found.len() >= wanted {
+            self.newest(&site.id, filter, range, place, &mut found).await?;
+            if found.is_full() || found.looked_to.is_some() {
+                break;
+            }
+            if found.batches >= BATCHES_MAX {
+                found.looked_to = Some(Cursor { site: site.id, place: None });
                 break;
             }
         }
-        let page = Page::cut(found, page.size, |stored| Cursor::of(&stored.record).text());
+        let Found { records, looked_to, .. } = found;
+        let page = Page::cut(records, page.size, |stored| Cursor::of(&stored.record).text());
         let items = page.items.into_iter();
         let items = items.map(|stored| RecordView::masked(stored.record, stored.first_recorded_at)).collect();
-        Ok(Page { items, next: page.next })
+        Ok(Page { items, next: page.next.or_else(|| looked_to.map(|cursor| cursor.text())) })
     }
 
-    /// Up to `limit` records of one site, the newest first.
+    /// Adds records of one site, the newest first, until the page is full or the call has looked through enough.
     async fn newest(
         &self,
         site: &SiteId,
         filter: &RecordFilter,
         range: TimeRange,
-        place: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Vec<StoredRecord>> {
-        let rows = u64::try_from(limit).unwrap_or(PAGE_MAX);
+        mut place: Option<(Instant, RecordId)>,
+        found: &mut Found,
+    ) -> Result<()> {
+        let rows = u64::try_from(found.wanted).unwrap_or(PAGE_MAX);
         let Some(subject) = &filter.subject else {
             let stored = StoredFilter { kind: filter.kind, from: range.from, to: range.to };
-            let before = place.as_ref().map(|place| &place.record);
-            return Ok(self.store.records_newest(site, &stored, before, rows).await?);
+            let before = place.as_ref().map(|(_, record)| record);
+            found.batches += 1;
+            found.add(self.store.records_newest(site, &stored, before, rows).await?);
+            return Ok(());
         };
-        let mut place = place.map(|place| (place.occurred_at, place.record));
-        let mut found = Vec::new();
-        // Kinds are not indexed: a subject has a few hundred records a year, which are read until the page is full.
+        // Kinds are not indexed.
         loop {
             let before = place.as_ref().map(|(at, id)| (*at, id));
             let batch = self.store.records_of(site, subject, range.from, range.to, before, rows).await?;
-            let exhausted = batch.len() < limit;
+            let exhausted = batch.len() < found.wanted;
             place = batch.last().map(|stored| (stored.record.occurred_at, stored.record.id.clone()));
-            found.extend(
-                batch.into_iter().filter(|stored| filter.kind.is_none_or(|kind| stored.record.kind == kind)),
-            );
-            if exhausted || found.len() >= limit {
-                found.truncate(limit);
-                return Ok(found);
+            found.batches += 1;
+            let fits = |stored: &StoredRecord| filter.kind.is_none_or(|kind| stored.record.kind == kind);
+            found.add(batch.into_iter().filter(fits));
+            if exhausted || found.is_full() {
+                return Ok(());
+            }
+            if found.batches >= BATCHES_MAX {
+                found.looked_to = Some(Cursor { site: site.clone(), place });
+                return Ok(());
             }
         }
+    }
+}
+
+/// The page that is being filled: one record more than it shows, where there is one.
+struct Found {
+    records: Vec<StoredRecord>,
+    wanted: usize,
+    batches: usize,
+    looked_to: Option<Cursor>,
+}
+
+impl Found {
+    fn add(&mut self, records: impl IntoIterator<Item = StoredRecord>) {
+        let room = self.wanted.saturating_sub(self.records.len());
+        self.records.extend(records.into_iter().take(room));
+    }
+
+    fn is_full(&self) -> bool {
+        self.records.len() >= self.wanted
     }
 }
 
@@ -109,31 +139,37 @@ impl TimeRange {
     }
 }
 
-/// The last record of a page.
+/// How far a page has come: to a record, or to the end of a site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Cursor {
     site: SiteId,
-    occurred_at: Instant,
-    record: RecordId,
+    place: Option<(Instant, RecordId)>,
 }
 
 impl Cursor {
     fn of(record: &ServiceRecord) -> Self {
-        Self { site: record.site.clone(), occurred_at: record.occurred_at, record: record.id.clone() }
+        Self { site: record.site.clone(), place: Some((record.occurred_at, record.id.clone())) }
     }
 
     fn text(&self) -> String {
-        format!("{} {} {}", self.site, self.occurred_at.micros(), self.record)
+        match &self.place {
+            Some((occurred_at, record)) => format!("{} {} {record}", self.site, occurred_at.micros()),
+            None => self.site.to_string(),
+        }
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let mut parts = text.split(' ');
-        let mut part = || parts.next().ok_or(Error::PageToken);
-        let site = SiteId::new(part()?).map_err(|_| Error::PageToken)?;
-        let micros: i64 = part()?.parse().map_err(|_| Error::PageToken)?;
+        let (site, place) = match text.split_once(' ') {
+            Some((site, place)) => (site, Some(place)),
+            None => (text, None),
+        };
+        let site = SiteId::new(site).map_err(|_| Error::PageToken)?;
+        let Some(place) = place else { return Ok(Self { site, place: None }) };
+        let (micros, record) = place.split_once(' ').ok_or(Error::PageToken)?;
+        let micros: i64 = micros.parse().map_err(|_| Error::PageToken)?;
         let occurred_at = Instant::from_micros(micros).map_err(|_| Error::PageToken)?;
-        let record = RecordId::new(part()?).map_err(|_| Error::PageToken)?;
-        Ok(Self { site, occurred_at, record })
+        let record = RecordId::new(record).map_err(|_| Error::PageToken)?;
+        Ok(Self { site, place: Some((occurred_at, record)) })
     }
 }
 
@@ -143,13 +179,11 @@ mod tests {
 
     #[test]
     fn a_place_in_a_list_survives_the_token() {
-        let cursor = Cursor {
-            site: SiteId::new("s").unwrap(),
-            occurred_at: Instant::clamped(-5),
-            record: RecordId::new("r").unwrap(),
-        };
-        assert_eq!(Cursor::parse(&cursor.text()).unwrap(), cursor);
-        for bad in ["", "s", "s x r", "s 1", "S 1 r"] {
+        for place in [None, Some((Instant::clamped(-5), RecordId::new("r").unwrap()))] {
+            let cursor = Cursor { site: SiteId::new("s").unwrap(), place };
+            assert_eq!(Cursor::parse(&cursor.text()).unwrap(), cursor);
+        }
+        for bad in ["", "S", "s x r", "s 1", "S 1 r", "s "] {
             assert!(matches!(Cursor::parse(bad), Err(Error::PageToken)), "{bad}");
         }
     }
