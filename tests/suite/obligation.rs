@@ -4,7 +4,7 @@ use linli_proto::v1::{self, ObligationStatus, Outcome, ServiceKind};
 use tonic::Code;
 
 use crate::harness::client::Client;
-use crate::harness::estate::{contact, elder, flag, line, shown};
+use crate::harness::estate::{at, contact, elder, flag, line, shown};
 use crate::harness::server::{Data, Server};
 use crate::harness::{invalid, refused};
 
@@ -513,4 +513,46 @@ async fn a_major_change_asks_for_a_visit_within_a_day() {
     for kind in [v1::EventKind::ExtremeWeather, v1::EventKind::ServiceDone, v1::EventKind::HouseholdMovedIn] {
         invalid(client.ask(report(kind)).await, &["event_kind"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extreme_weather_asks_for_a_check_on_everybody_it_concerns() {
+    let server = Server::start().await;
+    let client = server.client();
+    let (site, dwelling, first) = client.estate("a").await;
+    let second = client.resident(elder(&dwelling, "华静好")).await.name;
+    let young = v1::Resident { birth_date: "1990-01-01".to_owned(), ..elder(&dwelling, "严如玉") };
+    let young = client.resident(young).await.name;
+    let weather = |time: &str| v1::ReportWeatherRequest {
+        name: site.clone(),
+        announce_time: Some(at(time)),
+        ..Default::default()
+    };
+    let event = client.ask(weather("2026-03-16T07:00:00+08:00")).await.unwrap();
+    assert_eq!((event.kind(), event.subject.as_str()), (v1::EventKind::ExtremeWeather, site.as_str()));
+    let checks = async |resident: &str| {
+        let owed = client.owed(resident).await;
+        owed.into_iter().filter(|line| line.starts_with("elder.weather")).collect::<Vec<_>>()
+    };
+    assert_eq!(checks(&first).await, ["elder.weather open 0/1"]);
+    assert_eq!(checks(&second).await, ["elder.weather open 0/1"]);
+    assert_eq!(checks(&young).await, [""; 0]);
+    // The record may name what was announced for the site.
+    let mut call = contact(&first, ServiceKind::PhoneCall, "2026-03-16T08:00:00+08:00", Outcome::Done);
+    call.subjects[0].answers = vec![event.name.clone()];
+    client.record(call).await;
+    assert_eq!(checks(&first).await, ["elder.weather met 1/1"]);
+    client.advance("2026-03-17T08:00:00+08:00").await;
+    assert_eq!(checks(&second).await, ["elder.weather missed 0/1"]);
+    let standing =
+        client.ask(v1::GetStandingRequest { name: second.clone(), ..Default::default() }).await.unwrap();
+    assert!(standing.standards.iter().any(|s| s.obligations.iter().any(|o| o.event == event.name)));
+    // Who moves in afterwards is not asked about it.
+    let late = client.resident(elder(&dwelling, "金玉言")).await.name;
+    assert_eq!(checks(&late).await, [""; 0]);
+    invalid(client.ask(weather("2026-03-18T07:00:00+08:00")).await, &["announce_time"]);
+    refused(
+        client.ask(v1::ReportWeatherRequest { name: "sites/none".to_owned(), ..Default::default() }).await,
+        "NOT_FOUND",
+    );
 }

@@ -1,4 +1,4 @@
-//! Reported changes of a care file, and their answers within 24 hours.
+//! Reported changes of a care file and their answers within 24 hours, and what else is reported to have happened.
 
 use linli_core::event::{CareEvent, EventAspect};
 use linli_core::id::{EventId, RecordId, ResidentId, SiteId, StaffId, Subject};
@@ -103,6 +103,43 @@ impl App {
         changes.require_resident(&event.site, &id, None);
         changes.add_care_event(event.clone()).event(event_name, name::event(&event.site, &event.id));
         work.commit("resident.report_change", changes, &repeat, event).await
+    }
+
+    /// Notes that extreme weather was announced for a site: whoever's standards say so is owed a check.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::Denied`].
+    pub async fn report_weather(
+        &self,
+        call: &Call,
+        repeat: Repeat<CareEvent>,
+        site: SiteId,
+        announced_at: Option<Instant>,
+    ) -> Result<Answer<CareEvent>> {
+        let work = self.begin(call, Some(&site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let occurred_at = announced_at.unwrap_or(work.now);
+        if occurred_at > work.now {
+            return Err(invalid("announce_time", Invalid::Future));
+        }
+        let event = CareEvent {
+            id: fresh(EventId::new(&work.new_id()))?,
+            kind: EventKind::ExtremeWeather,
+            subject: Subject::Site,
+            occurred_at,
+            recorded_at: work.now,
+            aspect: None,
+            note: None,
+            site,
+        };
+        let mut changes = work.changes(&Touches::resource(name::site(&event.site)));
+        changes.require_site(&event.site);
+        changes
+            .add_care_event(event.clone())
+            .event("site.weather_reported", name::event(&event.site, &event.id));
+        work.commit("site.report_weather", changes, &repeat, event).await
     }
 
     /// Updates a file in answer to reported changes and records the update as service.

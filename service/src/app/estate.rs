@@ -3,12 +3,14 @@
 //! Nothing derived is stored: whoever asks walks the subjects, a constant number of statements for each batch, and
 //! lets core compute what is owed to them.
 
+mod events;
 mod flag;
 
 use std::collections::HashMap;
 
 use linli_core::applied::{Applied, Place, Standing, Timeline, applied_to_place, applied_to_resident};
 use linli_core::calendar::{CalendarError, SiteCalendar};
+use linli_core::event::CareEvent;
 use linli_core::id::{AreaId, DwellingId, ResidentId, Subject, SubjectKind};
 use linli_core::kind::Department;
 use linli_core::obligation::{self, Case, Obligation};
@@ -50,6 +52,7 @@ pub(super) struct Estate<'a> {
     /// The day before which nobody is asked for: moves up to it change nothing that is computed.
     since: CivilDate,
     roster: tokio::sync::OnceCell<Roster>,
+    announced: tokio::sync::OnceCell<Vec<CareEvent>>,
 }
 
 /// One subject and what is owed to it.
@@ -145,6 +148,7 @@ impl<'a> Estate<'a> {
             since: first,
             site,
             roster: tokio::sync::OnceCell::new(),
+            announced: tokio::sync::OnceCell::new(),
         })
     }
 
@@ -224,7 +228,7 @@ impl<'a> Estate<'a> {
         let mut found = Vec::with_capacity(ids.len());
         for ids in ids.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
             let care = self.app.store.care_of(&self.site.id, ids, self.care).await?;
-            let care = self.with_old_events(care).await?;
+            let care = self.complete(care).await?;
             for care in care.into_iter().filter(|care| in_use(&care.head)) {
                 found.push(self.of_resident(care)?);
             }
@@ -300,46 +304,13 @@ impl<'a> Estate<'a> {
     /// The file of a resident with everything that duties depend on.
     pub(super) async fn care(&self, id: &ResidentId) -> Result<Option<ResidentCare>> {
         let care = self.app.store.care_of(&self.site.id, std::slice::from_ref(id), self.care).await?;
+        let care = self.complete(care).await?;
         Ok(care.into_iter().find(|care| in_use(&care.head)))
-    }
-
-    /// The same, with everything since the oldest event that nothing answers, for residents who have such a one.
-    async fn with_old_events(&self, mut care: Vec<ResidentCare>) -> Result<Vec<ResidentCare>> {
-        let subjects: Vec<Subject> =
-            care.iter().map(|care| Subject::Resident(care.head.id.clone())).collect();
-        let Some((residents, range)) = self.old_events(&subjects).await? else { return Ok(care) };
-        let ids: Vec<ResidentId> =
-            residents.iter().filter_map(|subject| resident_id(Some(subject))).cloned().collect();
-        for since in self.app.store.care_of(&self.site.id, &ids, range).await? {
-            if let Some(known) = care.iter_mut().find(|known| known.head.id == since.head.id) {
-                *known = since;
-            }
-        }
-        Ok(care)
-    }
-
-    /// Events and records of places, as [`Estate::with_old_events`] reads those of residents.
-    async fn care_of_places(&self, places: &[Subject]) -> Result<HashMap<Subject, SubjectCare>> {
-        let mut care = self.app.store.care_of_subjects(&self.site.id, places, self.care).await?;
-        if let Some((places, range)) = self.old_events(places).await? {
-            care.extend(self.app.store.care_of_subjects(&self.site.id, &places, range).await?);
-        }
-        Ok(care)
-    }
-
-    /// The subjects with an event before what is read that nothing answers, and the time since the first of these.
-    async fn old_events(&self, subjects: &[Subject]) -> Result<Option<(Vec<Subject>, CareRange)>> {
-        if subjects.is_empty() || self.care.from == Instant::MIN {
-            return Ok(None);
-        }
-        let old = self.app.store.unanswered_before(&self.site.id, subjects, self.care.from).await?;
-        let from = old.values().copied().min();
-        Ok(from.map(|from| (old.into_keys().collect(), CareRange { from, ..self.care })))
     }
 
     async fn residents_after(&self, after: Option<&ResidentId>) -> Result<(Vec<Owed>, Option<Subject>)> {
         let care = self.app.store.care_page(&self.site.id, after, BATCH, self.care).await?;
-        let care = self.with_old_events(care).await?;
+        let care = self.complete(care).await?;
         let last = care.last().map(|care| Subject::Resident(care.head.id.clone()));
         let open = care.into_iter().filter(|care| in_use(&care.head));
         let owed = open.map(|care| self.of_resident(care)).collect::<Result<_>>()?;

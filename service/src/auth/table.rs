@@ -113,6 +113,7 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.SiteService/ListDwellings", Site, Read, NOTHING),
     method("linli.v1.SiteService/ListPosts", Site, Read, NOTHING),
     method("linli.v1.SiteService/ListSites", Site, Read, NOTHING),
+    method("linli.v1.SiteService/ReportWeather", Site, Write, NOTHING),
     method("linli.v1.SiteService/SetPluginParameters", Site, Write, NOTHING),
     method("linli.v1.SiteService/UpdateArea", Site, Write, NOTHING),
     method("linli.v1.SiteService/UpdateDwelling", Site, Write, NOTHING),

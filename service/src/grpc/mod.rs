@@ -203,7 +203,7 @@ repeatable! {
     CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
     DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EvaluateRecordRequest
     LoadPluginRequest PauseRequest ReactivateStaffRequest RecordDeathRequest RecordMoveInRequest RecordMoveOutRequest
-    RecordRoundRequest RecordServiceRequest ReportChangeRequest SetPluginParametersRequest UpdateAreaRequest
+    RecordRoundRequest RecordServiceRequest ReportChangeRequest ReportWeatherRequest SetPluginParametersRequest UpdateAreaRequest
     UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest
 }
 

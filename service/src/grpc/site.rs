@@ -54,6 +54,20 @@ impl v1::site_service_server::SiteService for Face {
         .await
     }
 
+    async fn report_weather(&self, request: Request<v1::ReportWeatherRequest>) -> Answer<v1::CareEvent> {
+        self.write(request, |app, call, repeat, message| async move {
+            let mut check = Check::new();
+            let site = check.take("name", name::parse_site(&message.name));
+            let time = match &message.announce_time {
+                Some(_) => check.instant("announce_time", message.announce_time.as_ref()).map(Some),
+                None => Some(None),
+            };
+            let (site, announced_at) = check.finish(site.zip(time))?;
+            app.report_weather(&call, repeat, site, announced_at).await
+        })
+        .await
+    }
+
     async fn update_site(&self, request: Request<v1::UpdateSiteRequest>) -> Answer<v1::Site> {
         self.write(request, |app, call, repeat, message| async move {
             let update = site_update(&message)?;

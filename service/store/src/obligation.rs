@@ -219,7 +219,7 @@ impl Store {
                     Condition::all()
                         .add(record_subject::Column::Site.eq(site.as_str()))
                         .add(record_subject::Column::SubjectKind.eq(kind.code()))
-                        .add(record_subject::Column::Subject.is_in(padded(with_events.into_iter())))
+                        .add(record_subject::Column::Subject.is_in(padded(with_events)))
                         .add(record_subject::Column::OccurredAt.lt(before.micros()))
                         .add(record_subject::Column::Answers.is_not_null())
                         .add(record_subject::Column::VoidedAt.is_null()),

@@ -114,6 +114,7 @@ rpcs! {
         ListDwellings ListDwellingsRequest => ListDwellingsResponse,
         ListPosts ListPostsRequest => ListPostsResponse,
         ListSites ListSitesRequest => ListSitesResponse,
+        ReportWeather ReportWeatherRequest => CareEvent,
         SetPluginParameters SetPluginParametersRequest => PluginParameters,
         UpdateArea UpdateAreaRequest => Area,
         UpdateDwelling UpdateDwellingRequest => Dwelling,

@@ -302,6 +302,7 @@ async fn estate(t: &mut Teller<'_>) -> String {
         value: Some(v1::Value { kind: Some(v1::value::Kind::Number(70)) }),
         ..Default::default()
     };
+    t.ask(v1::ReportWeatherRequest { name: site.clone(), ..Default::default() }).await;
     t.ask(v1::SetPluginParametersRequest {
         name: parameters,
         parameters: vec![seventy],

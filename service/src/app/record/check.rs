@@ -173,7 +173,9 @@ fn check_record(
             refuse(format!("subjects[{at}].answers"), Invalid::TooMany { max: RECORD_ANSWERS_MAX });
         }
         for (place, answer) in subject.answers.iter().enumerate() {
-            if known.events.get(answer) != Some(&subject.subject) {
+            // What was announced for the site is answered for each whom it concerns.
+            let fits = |of: &Subject| *of == subject.subject || *of == Subject::Site;
+            if !known.events.get(answer).is_some_and(fits) {
                 refuse(format!("subjects[{at}].answers[{place}]"), Invalid::Unknown);
             }
         }
