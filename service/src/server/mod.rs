@@ -172,9 +172,9 @@ impl Bound {
         status.set(if parts.store.is_some() { Answers::Everything } else { Answers::HealthOnly }).await;
         // Ends with the server, however it ends.
         let mut beside = JoinSet::new();
-        beside.spawn(rounds(parts.keys, tls, strangers));
+        beside.spawn(rounds(parts.keys, tls.clone(), strangers));
         let task = tokio::spawn(accept(listener, Arc::new(serving), places, phases));
-        Ok(Running { address, status, phase, task, _beside: beside, settings })
+        Ok(Running { address, status, phase, task, _beside: beside, tls, settings })
     }
 }
 
@@ -185,6 +185,7 @@ pub struct Running {
     phase: watch::Sender<Phase>,
     task: JoinHandle<(usize, Listener)>,
     _beside: JoinSet<()>,
+    tls: Option<Arc<Tls>>,
     settings: config::Server,
 }
 
@@ -220,8 +221,8 @@ impl Running {
     pub async fn hand_over(self) -> Option<Bound> {
         let (drained, this) = self.drain(Phase::Waiting).await;
         let (_, listener) = drained?;
-        let Self { address, status, settings, .. } = this;
-        Some(Bound { settings, listener, address, admin: status.admin })
+        let Self { address, status, tls, settings, .. } = this;
+        Some(Bound { settings, tls, listener, address, admin: status.admin })
     }
 
     /// Enters a phase that ends connections, and waits for the last of them.
