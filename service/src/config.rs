@@ -18,6 +18,7 @@ use std::time::Duration;
 use linli_core::calendar::PublicYear;
 use linli_core::id::PluginId;
 use linli_core::time::Instant;
+use linli_plugin_host::manifest::Isolation;
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 
@@ -204,6 +205,10 @@ pub struct Plugins {
     pub trust_store: Option<PathBuf>,
     /// Ids that are loaded unsigned, in the development profile only.
     pub unsigned: BTreeSet<PluginId>,
+    /// Where plugins run, by id.
+    pub isolation: BTreeMap<String, Isolation>,
+    /// The program for plugins with a process of their own; `None`: the one beside this program.
+    pub runner: Option<PathBuf>,
 }
 
 /// Reading rosters.

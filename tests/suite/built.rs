@@ -27,6 +27,11 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
     current(&folder.join(format!("{stem}{DLL_SUFFIX}")), &folder.join(format!("{stem}.d")))
 }
 
+/// The folder in which a bundled plugin is written: its manifest, its table of scenarios.
+pub(crate) fn plugin_source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(name)
+}
+
 /// Every bundled plugin, current: a server in development loads all of them.
 pub(crate) fn plugins() {
     for name in ["children", "disability", "elderly", "hardship", "maternity", "military"] {

@@ -277,7 +277,7 @@ async fn a_plugin_that_is_not_there(produced: &mut Produced) {
     let data = Data::installed();
     let server = Server::on(data.clone()).await;
     let client = server.client();
-    Build::installed(&data).version("0.2.0", "80", "1").put(&data);
+    Build::bundled("elderly").version("0.2.0", "80", "1").put(&data);
     let name = "plugins/cn.linli.elderly";
     let seen = client.ask(v1::PreviewPluginRequest { name: name.to_owned(), ..Default::default() });
     let digest = seen.await.unwrap().candidate.unwrap().digest;

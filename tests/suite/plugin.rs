@@ -4,6 +4,7 @@ use linli_proto::v1;
 
 use crate::harness::server::{Data, Server};
 use crate::harness::{invalid, refused};
+use crate::plugin_upgrade::Build;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_shows_what_it_declares_and_what_it_did() {
@@ -81,4 +82,54 @@ async fn refused_and_missing_plugins_are_listed_with_what_to_do() {
     let rest = client.ask(rest).await.unwrap();
     assert_eq!([first.plugins, rest.plugins].concat(), listed);
     assert_eq!(rest.next_page_token, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_plugins_that_claim_the_same_one_answers_and_the_other_says_why() {
+    let data = Data::sqlite();
+    let folder = data.folder().join("plugins");
+    let build = Build::bundled("elderly");
+    // Another id with the same groups; the same groups under other codes with the same standards; and the same id.
+    let other_id = build.with(&[("id = \"cn.linli.elderly\"", "id = \"cn.rival.elderly\"")]);
+    let other_groups = other_id.with_each(&[
+        ("living_alone", "living_apart"),
+        ("empty_nest", "bare_nests"),
+        ("advanced_age", "advanced_eld"),
+        ("cn.rival.elderly", "cn.third.elderly"),
+    ]);
+    for (name, build) in
+        [("a-first", &build), ("b-second", &other_id), ("c-third", &other_groups), ("d-fourth", &build)]
+    {
+        build.put_into(&folder.join(name));
+    }
+    let server = Server::on(data.with(&format!("plugins.folders = [\"{}\"]", folder.display()))).await;
+    let client = server.client();
+    let get = async |name: &str| {
+        client.ask(v1::GetPluginRequest { name: format!("plugins/{name}") }).await.unwrap()
+    };
+    let first = get("cn.linli.elderly").await;
+    assert_eq!(first.state(), v1::PluginState::Ready);
+    for (name, claimed) in [
+        ("cn.rival.elderly", "`living_alone`"),
+        ("cn.third.elderly", "`elder.visit`"),
+        ("elderly", "`cn.linli.elderly`"),
+    ] {
+        let listed = client.ask(v1::ListPluginsRequest::default()).await.unwrap().plugins;
+        let refused = listed.iter().find(|plugin| plugin.name == format!("plugins/{name}"));
+        let refused = refused.unwrap_or_else(|| panic!("{name} is not among {listed:?}"));
+        assert_eq!(refused.state(), v1::PluginState::Refused, "{name}");
+        let problem = refused.problem.as_ref().unwrap();
+        for words in [&problem.en, &problem.zh] {
+            assert!(words.contains(claimed) && words.contains("cn.linli.elderly"), "{name}: {words}");
+        }
+        assert!(
+            problem.zh.contains("请移除其一") && problem.en.contains("remove one of the two"),
+            "{problem:?}"
+        );
+    }
+    // Whoever is assessed is assessed by the first.
+    let (_, _, resident) = client.estate("s1").await;
+    let assessed =
+        client.ask(v1::AssessResidentRequest { name: resident, ..Default::default() }).await.unwrap();
+    assert!(assessed.plugins.contains(&first.stamp.unwrap()), "{assessed:?}");
 }

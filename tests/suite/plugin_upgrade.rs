@@ -1,5 +1,6 @@
 //! Another version of a plugin on a running server: seen first, loaded beside the old one, taken away.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -7,6 +8,7 @@ use std::time::Instant;
 use linli_proto::v1;
 use tonic::Code;
 
+use crate::built;
 use crate::harness::client::Client;
 use crate::harness::estate::{elder, flag};
 use crate::harness::server::{Child, Data};
@@ -23,17 +25,27 @@ pub(crate) struct Build {
 }
 
 impl Build {
-    /// The one that [`Data::installed`] has put there.
-    pub(crate) fn installed(data: &Data) -> Self {
-        let manifest = std::fs::read_to_string(data.plugin().join("plugin.toml")).unwrap();
-        Self { manifest, library: std::fs::read(data.plugin().join("elderly.so")).unwrap() }
+    /// As it was built.
+    pub(crate) fn bundled(name: &str) -> Self {
+        let manifest = std::fs::read_to_string(built::plugin_source(name).join("plugin.toml")).unwrap();
+        Self { manifest, library: std::fs::read(built::plugin(name)).unwrap() }
     }
 
+    /// With other words, each of which stands there once.
     #[track_caller]
-    fn with(&self, pairs: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(&self, pairs: &[(&str, &str)]) -> Self {
+        for (old, _) in pairs {
+            assert_eq!(self.manifest.matches(old).count(), 1, "{old}");
+        }
+        self.with_each(pairs)
+    }
+
+    /// With other words wherever they stand.
+    #[track_caller]
+    pub(crate) fn with_each(&self, pairs: &[(&str, &str)]) -> Self {
         let mut changed = self.clone();
         for (old, new) in pairs {
-            assert_eq!((old.len(), self.manifest.matches(old).count()), (new.len(), 1), "{old}");
+            assert_eq!((old.len(), self.manifest.contains(old)), (new.len(), true), "{old}");
             changed.manifest = changed.manifest.replace(old, new);
         }
         let (old, new) = (self.manifest.as_bytes(), changed.manifest.as_bytes());
@@ -64,9 +76,15 @@ impl Build {
 
     /// Puts it where the server looks.
     pub(crate) fn put(&self, data: &Data) {
-        std::fs::write(data.plugin().join("elderly.so"), &self.library).unwrap();
-        std::fs::write(data.plugin().join("plugin.toml"), &self.manifest).unwrap();
+        self.put_into(&data.plugin());
         data.sign();
+    }
+
+    /// Puts it into a folder of its own.
+    pub(crate) fn put_into(&self, folder: &Path) {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("elderly.so"), &self.library).unwrap();
+        std::fs::write(folder.join("plugin.toml"), &self.manifest).unwrap();
     }
 }
 
@@ -132,7 +150,7 @@ fn always_asking(
 #[allow(clippy::too_many_lines, reason = "one version after the other on one running server")]
 async fn a_plugin_is_upgraded_without_a_restart() {
     let data = Data::installed();
-    let first = Build::installed(&data);
+    let first = Build::bundled("elderly");
     let (lower, higher) = (first.version("0.2.0", "70", "2"), first.version("0.3.0", "90", "1"));
     let child = Child::start(data.clone());
     let client = child.client();

@@ -1,5 +1,6 @@
 //! `linli import`: rosters as estates keep them, into a server that runs.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -95,4 +96,66 @@ async fn a_roster_is_imported_once_and_bad_rows_are_named() {
         2,
         &["`nmae` is not a meaning of a column"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_field_that_a_plugin_declares_is_a_column() {
+    let server = Child::start(Data::sqlite());
+    let client = server.client();
+    client.site("xingfuli").await;
+    let plugins = client.ask(v1::ListPluginsRequest::default()).await.unwrap().plugins;
+    let mut fields: BTreeMap<String, v1::PluginField> = BTreeMap::new();
+    for field in plugins.into_iter().flat_map(|plugin| plugin.fields) {
+        // The file has these itself.
+        if !["birth_date", "sex"].contains(&field.field.as_str()) {
+            fields.insert(field.field.clone(), field);
+        }
+    }
+    assert!(fields.len() > 40, "{}", fields.len());
+    let cell = |field: &v1::PluginField, word: &str, yes: &str| match field.r#type() {
+        v1::ValueType::Flag => yes.to_owned(),
+        v1::ValueType::Number => field.minimum.unwrap_or(1).max(1).to_string(),
+        v1::ValueType::Date => "2026-03-01".to_owned(),
+        v1::ValueType::Code => word.to_owned(),
+        v1::ValueType::Text | v1::ValueType::Unspecified => "words".to_owned(),
+    };
+    let value = |field: &v1::PluginField| match field.r#type() {
+        v1::ValueType::Flag => v1::value::Kind::Flag(true),
+        v1::ValueType::Number => v1::value::Kind::Number(field.minimum.unwrap_or(1).max(1)),
+        v1::ValueType::Date => v1::value::Kind::Date("2026-03-01".to_owned()),
+        v1::ValueType::Code => v1::value::Kind::Code(field.options[0].clone()),
+        v1::ValueType::Text | v1::ValueType::Unspecified => v1::value::Kind::Text("words".to_owned()),
+    };
+    let expect: BTreeMap<String, v1::value::Kind> =
+        fields.values().map(|field| (field.field.clone(), value(field))).collect();
+    let text = |text: Option<&v1::LocalizedText>, zh: bool| {
+        let text = text.expect("every field has a title");
+        if zh { text.zh.clone() } else { text.en.clone() }
+    };
+    // By the Chinese title, by the English one, by the code.
+    for (name, zh, by_code) in [("甲某", true, false), ("乙某", false, false), ("丙某", true, true)] {
+        let (mut titles, mut cells) = (vec!["姓名".to_owned(), "住址".to_owned()], vec![name.to_owned()]);
+        cells.push(format!("3-2-50{}", titles.len() + usize::from(zh) + 2 * usize::from(by_code)));
+        for field in fields.values() {
+            titles.push(if by_code { field.field.clone() } else { text(field.title.as_ref(), zh) });
+            let word = field.option_texts.first().map(|option| text(option.text.as_ref(), zh));
+            cells.push(cell(field, &word.unwrap_or_default(), if zh { "是" } else { "yes" }));
+        }
+        let quoted =
+            |cells: &[String]| cells.iter().map(|cell| format!("\"{cell}\"")).collect::<Vec<_>>().join(",");
+        let path = server.data.folder().join("fields.csv");
+        std::fs::write(&path, format!("{}\n{}\n", quoted(&titles), quoted(&cells))).unwrap();
+        let imported = import(&server, server.token(), &path, &["--create-dwellings"]);
+        check(&imported, 0, &["1 rows: 1 created, 0 updated, 0 unchanged, 0 refused"]);
+    }
+    let list = v1::ListResidentsRequest { parent: "sites/xingfuli".into(), ..Default::default() };
+    let people = client.ask(list).await.unwrap().residents;
+    assert_eq!(people.len(), 3);
+    for person in people {
+        let facts = client.full(&person.name).await.facts;
+        let found: BTreeMap<String, v1::value::Kind> =
+            facts.into_iter().map(|fact| (fact.field, fact.value.unwrap().kind.unwrap())).collect();
+        let differ: Vec<_> = expect.iter().filter(|(code, value)| found.get(*code) != Some(value)).collect();
+        assert!(differ.is_empty(), "{}: expected {differ:?}\nfound {found:?}", person.display_name);
+    }
 }

@@ -64,6 +64,8 @@ pub struct AssessmentView {
     pub plugins: Vec<PluginStamp>,
     /// Plugins that should have answered and did not.
     pub missing: Vec<PluginId>,
+    /// Plugins that cannot be asked about this resident: a person must decide.
+    pub manual: Vec<PluginId>,
 }
 
 /// What is known of a file beside the file: memberships, tier and tags over time, the last answers of the plugins.
@@ -114,6 +116,12 @@ impl FileState {
             stored.stale || stored.assessment.findings.valid_until.is_some_and(|until| until <= today)
         };
         !self.missing.is_empty() || self.assessments.iter().any(expired)
+    }
+
+    /// Plugins that cannot be asked about this resident: a person must decide.
+    pub(super) fn manual(&self) -> Vec<PluginId> {
+        let manual = self.assessments.iter().filter(|stored| stored.manual);
+        manual.map(|stored| stored.assessment.plugin.id.clone()).collect()
     }
 
     pub(super) fn attention_on(&self, day: CivilDate) -> Option<&Attention> {
@@ -245,7 +253,10 @@ impl App {
             let known = state.assessments.iter().position(|stored| stored.assessment.plugin.id == stamp.id);
             let previous = known.and_then(|known| state.assessments.get(known)).cloned();
             let Some(findings) = answer.about(at) else {
-                state.missing.push(stamp.id.clone());
+                let manual = answer.is_manual(at);
+                if !manual {
+                    state.missing.push(stamp.id.clone());
+                }
                 // Its last answer stays in force; upkeep finds it by its day and asks again. Of a file that it never
                 // saw, an empty answer says so.
                 let unseen = || StoredAssessment {
@@ -257,10 +268,19 @@ impl App {
                         findings: Findings::default(),
                     },
                     stale: false,
+                    manual: false,
                     version: 0,
                 };
                 let mut stale = previous.unwrap_or_else(unseen);
-                if !stale.stale {
+                if manual {
+                    // It ends over these facts: somebody must decide, and it is not asked again before they change.
+                    if !stale.manual {
+                        (stale.stale, stale.manual) = (true, true);
+                        stale.version += 1;
+                        changes.put_assessment(stale.clone());
+                        replace(&mut state.assessments, stale);
+                    }
+                } else if !stale.stale {
                     stale.stale = true;
                     stale.version += 1;
                     let due = stale.assessment.findings.valid_until.map_or(today, |until| until.min(today));
@@ -302,6 +322,7 @@ impl App {
                     findings,
                 },
                 stale: false,
+                manual: false,
                 version: previous.map_or(1, |previous| previous.version + 1),
             };
             changes.put_assessment(stored.clone());
@@ -492,6 +513,7 @@ impl App {
                 .min(),
             plugins: answered.map(|stored| stored.assessment.plugin.clone()).collect(),
             missing: state.missing.clone(),
+            manual: state.manual(),
         }
     }
 
@@ -523,6 +545,11 @@ impl App {
 }
 
 impl PluginAnswer {
+    /// Whether it cannot be asked about the file at a place of the batch.
+    fn is_manual(&self, at: usize) -> bool {
+        self.findings.as_ref().is_some_and(|answer| answer.manual().contains(&at))
+    }
+
     /// What it says about the file at a place of the batch; `None`: nothing.
     pub(super) fn about(&self, at: usize) -> Option<Findings> {
         let row = self.findings.as_ref().and_then(|findings| findings.row(at))?;

@@ -41,6 +41,8 @@ pub struct KnownPlugin {
     pub loaded: Option<(Arc<Plugin>, Figures)>,
     /// What it declared when it was last loaded, where it is away.
     pub declared: Option<Manifest>,
+    /// Residents about whom a person must decide instead of it.
+    pub manual: u64,
 }
 
 /// How a plugin is.
@@ -65,7 +67,8 @@ impl App {
     /// [`Error::NotFound`], [`Error::Denied`].
     pub async fn plugin(&self, call: &Call, id: &PluginId) -> Result<KnownPlugin> {
         self.begin(call, None).await?;
-        self.known_plugins()
+        self.counted_plugins()
+            .await?
             .into_iter()
             .find(|plugin| plugin.id == id.as_str())
             .ok_or(Error::NotFound(Thing::Plugin))
@@ -77,7 +80,17 @@ impl App {
     /// [`Error::Denied`].
     pub async fn plugins(&self, call: &Call, page: PageRequest) -> Result<Page<KnownPlugin>> {
         self.begin(call, None).await?;
-        Ok(Page::of_sorted(self.known_plugins(), &page, |plugin| plugin.id.as_str()))
+        Ok(Page::of_sorted(self.counted_plugins().await?, &page, |plugin| plugin.id.as_str()))
+    }
+
+    /// The plugins, with how many residents a person must decide about instead of each.
+    async fn counted_plugins(&self) -> Result<Vec<KnownPlugin>> {
+        let manual = self.store.manual_assessments().await?;
+        let mut known = self.known_plugins();
+        for plugin in &mut known {
+            plugin.manual = manual.get(&plugin.id).copied().unwrap_or_default();
+        }
+        Ok(known)
     }
 
     pub(super) fn known_plugins(&self) -> Vec<KnownPlugin> {
@@ -170,6 +183,7 @@ fn known(deployed: &Deployed, required: &[String]) -> Vec<KnownPlugin> {
             )),
             loaded: None,
             declared: None,
+            manual: 0,
         });
     }
     known.into_values().collect()
@@ -192,7 +206,14 @@ fn away(manifest: &Manifest, is_drained: bool) -> KnownPlugin {
         (PluginState::Missing, text)
     };
     let id = manifest.id.as_str().to_owned();
-    KnownPlugin { id, state, problem: Some(problem), loaded: None, declared: Some(manifest.clone()) }
+    KnownPlugin {
+        id,
+        state,
+        problem: Some(problem),
+        loaded: None,
+        declared: Some(manifest.clone()),
+        manual: 0,
+    }
 }
 
 fn loaded(plugin: &Arc<Plugin>) -> KnownPlugin {
@@ -225,6 +246,7 @@ fn loaded(plugin: &Arc<Plugin>) -> KnownPlugin {
         problem: problem.map(shortened),
         loaded: Some((Arc::clone(plugin), figures)),
         declared: None,
+        manual: 0,
     }
 }
 
@@ -236,7 +258,7 @@ fn refused(failure: &LoadFailure, taken: impl Fn(&str) -> bool) -> KnownPlugin {
         names.find(|name| !taken(name)).unwrap_or(base)
     });
     let problem = Some(problem_of(failure));
-    KnownPlugin { id, state: PluginState::Refused, problem, loaded: None, declared: None }
+    KnownPlugin { id, state: PluginState::Refused, problem, loaded: None, declared: None, manual: 0 }
 }
 
 /// Why a plugin could not be loaded, and what to do.

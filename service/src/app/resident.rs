@@ -34,18 +34,24 @@ pub enum View {
 
 impl View {
     fn classes(self) -> &'static [FieldClass] {
-        use FieldClass::{Contact, Family, Health, Identity, Status};
+        use FieldClass::{Care, Contact, Family, Health, Identity, Status};
         match self {
             Self::Masked => &[Contact],
             Self::Basic => &[Contact, Identity, Family],
-            Self::Full => &[Contact, Identity, Health, Family, Status],
+            Self::Full => &[Contact, Identity, Health, Family, Status, Care],
         }
     }
 }
 
-/// Every class of a care file.
-pub(super) const FILE: &[FieldClass] =
-    &[FieldClass::Contact, FieldClass::Identity, FieldClass::Health, FieldClass::Family, FieldClass::Status];
+/// Every class of a care file; facts may be of any of them.
+pub(super) const FILE: &[FieldClass] = &[
+    FieldClass::Contact,
+    FieldClass::Identity,
+    FieldClass::Health,
+    FieldClass::Family,
+    FieldClass::Status,
+    FieldClass::Care,
+];
 
 /// A care file as an answer shows it. Fields of classes that the view does not hold are empty.
 #[derive(Debug, Clone)]
@@ -70,6 +76,8 @@ pub struct FileView {
     pub assessed_at: Option<Instant>,
     /// Whether the assessment has outlived its validity or lacks an answer.
     pub stale: bool,
+    /// Whether a person must decide instead of a plugin that cannot be asked.
+    pub manual: bool,
     /// How much it shows.
     pub view: View,
 }
@@ -91,6 +99,8 @@ pub struct Filter {
     pub number: Option<IdentityNumber>,
     /// With this phone number.
     pub phone: Option<Phone>,
+    /// Only those about whom a person must decide instead of a plugin.
+    pub manual: bool,
 }
 
 impl App {
@@ -317,6 +327,7 @@ impl App {
                     states: vec![filter.state],
                     dwelling: filter.dwelling.as_ref().map(|(_, dwelling)| dwelling.clone()),
                     group: filter.group.clone(),
+                    manual: filter.manual,
                 };
                 let page = match after {
                     Some((site, id)) => linli_store::Page::after(site.as_str(), id.as_str(), limit),
@@ -393,6 +404,7 @@ impl App {
             cautions: self.coded_cautions(state),
             assessed_at: state.assessed_at(),
             stale: state.is_stale(today),
+            manual: !state.manual().is_empty(),
             view,
         }
     }

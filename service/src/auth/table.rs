@@ -50,7 +50,7 @@ use FieldClass::{Care, Contact, Family, Health, Identity, Status};
 
 const NOTHING: &[FieldClass] = &[];
 const MASKED: &[FieldClass] = &[Contact];
-const FILE: &[FieldClass] = &[Contact, Identity, Health, Family, Status];
+const FILE: &[FieldClass] = &[Contact, Identity, Health, Family, Status, Care];
 const RECORDS: &[FieldClass] = &[Care];
 const WORK: &[FieldClass] = &[Contact, Care];
 

@@ -93,6 +93,12 @@ impl Import {
             Some(client) => Some(client.site_date(&site).await.map_err(|err| refused(&err, language))?),
             None => None,
         };
+        let columns = match &client {
+            Some(client) => {
+                columns.with_fields(client.fact_columns().await.map_err(|err| refused(&err, language))?)
+            }
+            None => columns,
+        };
         let roster = roster::read(&bytes, &Options { columns, today })
             .map_err(|problem| unreadable(&self.file, &problem, language))?;
         let Some(client) = client else {

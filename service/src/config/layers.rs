@@ -9,7 +9,7 @@ use std::fmt;
 use toml::de::{DeTable, DeValue};
 
 /// Tables whose keys are the operator's own words.
-const OPEN: &[&str] = &["import.columns"];
+const OPEN: &[&str] = &["import.columns", "plugins.isolation"];
 
 /// What every variable of ours begins with.
 const ENV_PREFIX: &str = "LINLI__";

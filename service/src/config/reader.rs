@@ -8,6 +8,7 @@ use chrono::DateTime;
 use linli_core::calendar::PublicYear;
 use linli_core::id::PluginId;
 use linli_core::time::Instant;
+use linli_plugin_host::manifest::Isolation;
 use tracing_subscriber::filter::Targets;
 
 use super::layers::{Layers, Origin, Problem, Value};
@@ -39,6 +40,8 @@ impl Reader {
                 start_without_required: self.flag("plugins.start_without_required"),
                 trust_store: self.optional("plugins.trust_store", |text| Ok(PathBuf::from(text))),
                 unsigned: self.plugin_ids("plugins.unsigned"),
+                isolation: self.isolation(),
+                runner: self.optional("plugins.runner", |text| Ok(PathBuf::from(text))),
             },
             auth: self.auth(),
             simulated_start: self.optional("clock.simulated_start", instant),
@@ -267,6 +270,29 @@ impl Reader {
             (true, false) => Some(SecretRef::File(file.into())),
             (true, true) => None,
         }
+    }
+
+    fn isolation(&mut self) -> BTreeMap<String, Isolation> {
+        let mut isolation = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (plugin, entry) in self.layers.open("plugins.isolation") {
+            let found = match &entry.value {
+                Value::Text(text) if text == "child" => Some(Isolation::Child),
+                Value::Text(text) if text == "in_process" => Some(Isolation::InProcess),
+                Value::Text(_) | Value::Integer(_) | Value::Flag(_) | Value::List(_) => None,
+            };
+            match found {
+                Some(found) => {
+                    isolation.insert(plugin.to_owned(), found);
+                }
+                None => problems.push(Problem {
+                    origin: entry.origin.clone(),
+                    message: format!("`plugins.isolation` of `{plugin}` must be `child` or `in_process`"),
+                }),
+            }
+        }
+        self.layers.problems.extend(problems);
+        isolation
     }
 
     fn columns(&mut self) -> BTreeMap<String, String> {

@@ -62,6 +62,11 @@ fn complaints() {
     );
     check("[server]\nlisten = 5.5", "linli.toml:2: `server.listen` cannot be of the kind float");
     check("[import.columns]\n\"住户.姓名\" = \"name\"", "ok");
+    check("[plugins.isolation]\n\"cn.linli.elderly\" = \"in_process\"", "ok");
+    check(
+        "[plugins.isolation]\n\"cn.linli.elderly\" = \"nowhere\"",
+        "linli.toml:2: `plugins.isolation` of `cn.linli.elderly` must be `child` or `in_process`",
+    );
     check("[import.columns]\n\"住户\" = 3", "linli.toml:2: `import.columns` maps `住户` to no text");
     check(
         "[auth]\ndevelopment_token = true\n[clock]\nsimulated_start = \"2026-03-16T09:00:00+08:00\"",

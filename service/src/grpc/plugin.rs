@@ -1,8 +1,8 @@
 //! `PluginService`.
 
 use linli_core::invalid::Invalid;
-use linli_plugin_host::manifest::{Field, FieldType, Parameter};
-use linli_plugin_host::{Figures, Mode};
+use linli_plugin_host::manifest::{CodeValue, Field, FieldType, Isolation, Parameter};
+use linli_plugin_host::{Confinement, Figures, Mode};
 use linli_proto::v1;
 use tonic::{Request, Response, Status};
 
@@ -184,6 +184,7 @@ impl Shows<KnownPlugin> for v1::Plugin {
             name: format!("plugins/{}", known.id),
             state: state(known.state).into(),
             problem: known.problem.as_ref().and_then(label),
+            manual_assessments: i64::try_from(known.manual).unwrap_or(i64::MAX),
             ..Self::default()
         };
         if let Some((plugin, figures)) = &known.loaded {
@@ -193,6 +194,8 @@ impl Shows<KnownPlugin> for v1::Plugin {
             message.abi_version = format!("{major}.{minor}");
             message.mode = mode(plugin.mode()).into();
             message.figures = Some(figures.to_wire());
+            message.isolation = isolation(plugin.manifest().isolation).into();
+            message.confinement = plugin.confinement().as_ref().map(ToWire::to_wire);
         }
         let loaded = known.loaded.as_ref().map(|(plugin, _)| plugin.manifest());
         if let Some(manifest) = loaded.or(known.declared.as_ref()) {
@@ -212,6 +215,18 @@ impl Shows<KnownPlugin> for v1::Plugin {
     }
 }
 
+impl Shows<Confinement> for v1::PluginConfinement {
+    fn shows(confinement: &Confinement) -> Self {
+        Self {
+            no_new_privs: confinement.no_new_privs,
+            landlock_abi: confinement.landlock.and_then(|abi| i32::try_from(abi).ok()).unwrap_or_default(),
+            seccomp: confinement.seccomp,
+            limits: confinement.limits,
+            lacks: confinement.lacks().into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
 impl Shows<Figures> for v1::PluginFigures {
     fn shows(figures: &Figures) -> Self {
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -224,6 +239,8 @@ impl Shows<Figures> for v1::PluginFigures {
             panics: number(figures.panics),
             hangs: number(figures.hangs),
             last_error: figures.last_error.clone().unwrap_or_default(),
+            crashes: number(figures.crashes),
+            manual: number(figures.manual),
         }
     }
 }
@@ -235,6 +252,13 @@ fn state(state: PluginState) -> v1::PluginState {
         PluginState::Refused => v1::PluginState::Refused,
         PluginState::Missing => v1::PluginState::Missing,
         PluginState::Drained => v1::PluginState::Drained,
+    }
+}
+
+fn isolation(isolation: Isolation) -> v1::PluginMode {
+    match isolation {
+        Isolation::InProcess => v1::PluginMode::InProcess,
+        Isolation::Child => v1::PluginMode::Child,
     }
 }
 
@@ -265,7 +289,12 @@ fn field(field: &Field, ends_at_once: bool) -> v1::PluginField {
         maximum: field.range.map(|(_, max)| max),
         default_value: None,
         ends_at_once,
+        option_texts: field.values.iter().map(option).collect(),
     }
+}
+
+fn option(value: &CodeValue) -> v1::CodedText {
+    v1::CodedText { code: value.code.clone(), text: label(&value.title), plugin: String::new() }
 }
 
 fn parameter(parameter: &Parameter) -> v1::PluginField {
@@ -278,5 +307,6 @@ fn parameter(parameter: &Parameter) -> v1::PluginField {
         maximum: parameter.range.map(|(_, max)| max),
         default_value: Some(parameter.default.to_wire()),
         ends_at_once: false,
+        option_texts: parameter.values.iter().map(option).collect(),
     }
 }

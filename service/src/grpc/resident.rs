@@ -78,7 +78,8 @@ impl v1::resident_service_server::ResidentService for Face {
     ) -> Answer<v1::ListResidentsResponse> {
         self.read(request, |app, call, message| async move {
             let filter = filter(&message)?;
-            let query: [&[u8]; 7] = [
+            let query: [&[u8]; 8] = [
+                &[u8::from(message.needs_manual_assessment)],
                 message.parent.as_bytes(),
                 message.care_group.as_bytes(),
                 &message.min_tier.to_be_bytes(),
@@ -520,7 +521,16 @@ fn filter(message: &v1::ListResidentsRequest) -> Result<Filter> {
     let parsed = sites.zip(group).zip(min_tier.zip(state)).zip(dwelling.zip(number).zip(phone));
     let (((sites, group), (min_tier, state)), ((dwelling, number), phone)) = check.finish(parsed)?;
     let dwelling = dwelling.map(|dwelling| (dwelling.site, dwelling.id));
-    Ok(Filter { sites, group, min_tier, state: state.unwrap_or(FileState::Active), dwelling, number, phone })
+    Ok(Filter {
+        sites,
+        group,
+        min_tier,
+        state: state.unwrap_or(FileState::Active),
+        dwelling,
+        number,
+        phone,
+        manual: message.needs_manual_assessment,
+    })
 }
 
 fn view(number: i32) -> std::result::Result<View, Invalid> {
@@ -620,6 +630,7 @@ impl Shows<FileView> for v1::Resident {
             cautions: file.cautions.iter().map(ToWire::to_wire).collect(),
             assess_time: file.assessed_at.map(timestamp),
             assessment_stale: file.stale,
+            needs_manual_assessment: file.manual,
             create_time: Some(timestamp(resident.created_at)),
             update_time: Some(timestamp(resident.updated_at)),
         }
@@ -674,6 +685,7 @@ impl Shows<AssessmentView> for v1::Assessment {
             valid_until_date: date(assessment.valid_until),
             plugins: assessment.plugins.iter().map(ToWire::to_wire).collect(),
             missing_plugins: assessment.missing.iter().map(name::plugin).collect(),
+            manual_plugins: assessment.manual.iter().map(name::plugin).collect(),
         }
     }
 }

@@ -129,6 +129,28 @@ pub const ABILITY_WORDS: &[(i64, &str)] = &[
     (4, "完全失能 能力完全丧失 完全丧失 4级 complete"),
 ];
 
+/// The grades of a disability certificate, blanks between their words.
+const DISABILITY_GRADES: &[(i64, &str)] =
+    &[(1, "一级 1级"), (2, "二级 2级"), (3, "三级 3级"), (4, "四级 4级")];
+/// The kinds of a disability certificate, with the digit that its number has for them.
+const DISABILITY_KINDS: &[(&str, &str)] = &[
+    ("sight", "视力 视力残疾 1"),
+    ("hearing", "听力 听力残疾 2"),
+    ("speech", "言语 言语残疾 3"),
+    ("limb", "肢体 肢体残疾 4"),
+    ("intellectual", "智力 智力残疾 5"),
+    ("mental", "精神 精神残疾 6"),
+    ("multiple", "多重 多重残疾 7"),
+];
+/// Whom the civil affairs departments support, and how they are called on the spot.
+const HARDSHIP_CLASSES: &[(&str, &str)] = &[
+    ("subsistence_allowance", "低保 低保对象 低保户 低保家庭 最低生活保障"),
+    ("destitute", "特困 特困人员 特困供养"),
+    ("near_threshold", "低保边缘 低保边缘家庭 低边 边缘户"),
+    ("rigid_expenses", "刚性支出 刚性支出困难家庭 支出型 支出型困难家庭"),
+    ("none", "无 否 已退出"),
+];
+
 /// Attributes that estates keep a column of: field, how it is read, titles in normal spelling.
 const FACTS: &[(&str, FactKind, &str)] = &[
     ("lives_alone", FactKind::Bool, "独居 独居老人 livesalone livingalone"),
@@ -158,6 +180,16 @@ const FACTS: &[(&str, FactKind, &str)] = &[
     ("dementia", FactKind::Bool, "认知障碍 失智 失智老人 痴呆 dementia"),
     ("seriously_ill", FactKind::Bool, "重病 重大疾病 患重病 seriouslyill seriousillness"),
     ("severely_disabled", FactKind::Bool, "重残 重度残疾 severelydisabled"),
+    (
+        "disability_category",
+        FactKind::Code(DISABILITY_KINDS),
+        "残疾类别 残疾类型 残疾种类 disabilitycategory",
+    ),
+    ("disability_grade", FactKind::Scale(DISABILITY_GRADES), "残疾等级 残疾级别 disabilitygrade"),
+    ("hardship_class", FactKind::Code(HARDSHIP_CLASSES), "困难类别 困难类型 救助类别 hardshipclass"),
+    ("expected_due_date", FactKind::Date, "预产期 duedate expectedduedate"),
+    ("veteran", FactKind::Bool, "退役军人 veteran"),
+    ("orphan", FactKind::Bool, "孤儿 orphan"),
     ("family_planning_special", FactKind::Bool, "计生特殊家庭 失独 计划生育特殊家庭 familyplanningspecial"),
 ];
 
@@ -316,7 +348,22 @@ pub struct ColumnMap {
     sheet: Option<String>,
     carry_down: bool,
     columns: BTreeMap<String, Meaning>,
+    /// Titles of the fields that plugins declare; they go after everything else.
+    declared: BTreeMap<String, Meaning>,
     values: BTreeMap<Meaning, BTreeMap<String, String>>,
+}
+
+/// A field that a plugin declares, as a roster may have a column of it.
+#[derive(Debug, Clone)]
+pub struct DeclaredColumn {
+    /// The field.
+    pub field: FieldCode,
+    /// How its cells are read, where no built-in column reads them in its own way.
+    pub kind: FactKind,
+    /// What it is called: in Chinese, in English, by its code. Remarks in brackets and after a colon do not count.
+    pub titles: Vec<String>,
+    /// Words for its codes, and the codes.
+    pub words: Vec<(String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -344,7 +391,13 @@ impl ColumnMap {
             let words = words.into_iter().map(|(word, value)| (normal_value(&word), value)).collect();
             values.insert(parse_meaning(&meaning)?, words);
         }
-        let map = Self { sheet: file.sheet, carry_down: file.carry_down, columns: BTreeMap::new(), values };
+        let map = Self {
+            sheet: file.sheet,
+            carry_down: file.carry_down,
+            columns: BTreeMap::new(),
+            declared: BTreeMap::new(),
+            values,
+        };
         map.with_columns(&file.columns)
     }
 
@@ -357,6 +410,38 @@ impl ColumnMap {
             self.columns.insert(normal_title(title), parse_meaning(meaning)?);
         }
         Ok(self)
+    }
+
+    /// The map with the fields that plugins declare, each by its titles; what the map and the built-in columns explain
+    /// stays as it is.
+    #[must_use]
+    pub fn with_fields(mut self, fields: impl IntoIterator<Item = DeclaredColumn>) -> Self {
+        for declared in fields {
+            let DeclaredColumn { field, kind, titles, words } = declared;
+            let kind = fact_by_field(field.as_str()).unwrap_or(kind);
+            let meaning = Meaning::Fact(FactColumn { field, kind });
+            for title in titles {
+                let whole = half_width(&title);
+                let bare = whole.split(':').next().unwrap_or_default();
+                for title in [normal_title(&whole), normal_title(bare)] {
+                    if !title.is_empty() {
+                        self.declared.entry(title).or_insert_with(|| meaning.clone());
+                    }
+                }
+            }
+            if matches!(kind, FactKind::FreeCode | FactKind::Code(_)) {
+                let known = self.values.entry(meaning).or_default();
+                for (word, code) in words {
+                    known.entry(normal_value(&word)).or_insert(code);
+                }
+            }
+        }
+        self
+    }
+
+    /// The meaning of a title in normal spelling that a plugin gave one of its fields.
+    pub fn declared(&self, title: &str) -> Option<Meaning> {
+        self.declared.get(title).cloned()
     }
 
     /// The sheet to read, where the map names one.
@@ -381,8 +466,9 @@ impl ColumnMap {
             (Meaning::Fact(key), Meaning::Fact(fact)) => key.field == fact.field,
             (key, meaning) => key == meaning,
         };
-        let words = self.values.iter().find(|(key, _)| same(key)).map(|(_, words)| words)?;
-        words.get(&normal_value(shown)).map(String::as_str)
+        let shown = normal_value(shown);
+        let words = self.values.iter().filter(|(key, _)| same(key)).map(|(_, words)| words);
+        words.into_iter().find_map(|words| words.get(&shown)).map(String::as_str)
     }
 }
 

@@ -145,9 +145,14 @@ fn columns(block: &[Line], width: usize, merges_known: bool, map: &ColumnMap) ->
 fn resolve(titles: &[String], map: &ColumnMap) -> (Option<Meaning>, String) {
     for from in 0..titles.len() {
         let joined: String = titles.get(from..).unwrap_or_default().concat();
-        if let Some(meaning) = map.meaning(&joined).or_else(|| column::meaning(&joined)) {
+        if let Some(meaning) = explained(map, &joined) {
             return (Some(meaning), titles.last().cloned().unwrap_or_default());
         }
     }
     (None, titles.last().cloned().unwrap_or_default())
+}
+
+/// What a title means: by the operator's map, by itself, or as a plugin's field.
+fn explained(map: &ColumnMap, title: &str) -> Option<Meaning> {
+    map.meaning(title).or_else(|| column::meaning(title)).or_else(|| map.declared(title))
 }

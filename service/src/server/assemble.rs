@@ -402,7 +402,7 @@ pub fn sources(config: &Config, now: Instant) -> Result<Sources, AssembleError> 
         Profile::Development => true,
         Profile::Production => false,
     };
-    let Plugins { folders, trust_store, unsigned, .. } = &config.plugins;
+    let Plugins { folders, trust_store, unsigned, isolation, runner, .. } = &config.plugins;
     let trust = match trust_store {
         None => TrustStore::default(),
         Some(path) => TrustStore::open(path).map_err(|err| AssembleError::TrustStore {
@@ -415,6 +415,8 @@ pub fn sources(config: &Config, now: Instant) -> Result<Sources, AssembleError> 
         development,
         trust,
         unsigned: unsigned.clone(),
+        isolation: isolation.clone(),
+        runner: runner.clone(),
         today: SiteZone::SHANGHAI.date_of(now),
         ..Sources::default()
     })

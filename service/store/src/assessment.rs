@@ -1,5 +1,7 @@
 //! Assessments: the last answer of each plugin about each resident, and the tier and tags that follow from them.
 
+use std::collections::BTreeMap;
+
 use linli_core::assessment::{Assessment, Attention, PluginStamp};
 use linli_core::id::{PluginId, ResidentId, SiteId, TagCode};
 use linli_core::kind::Tier;
@@ -17,6 +19,9 @@ use crate::resource::Change;
 use crate::store::Store;
 use crate::table::{Table, assessment, attention, resident};
 
+/// The day on which answers are due that only a person can give.
+const NEVER_DUE: CivilDate = CivilDate::MAX;
+
 /// An assessment as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredAssessment {
@@ -24,6 +29,9 @@ pub struct StoredAssessment {
     pub assessment: Assessment,
     /// The plugin could not be asked since a fact changed, or `valid_until` has passed: it stays in force.
     pub stale: bool,
+    /// The plugin cannot be asked about this resident, because it ends over their facts: a person must decide. It is
+    /// not asked again by itself. Stored as stale without a day on which it would be due.
+    pub manual: bool,
     /// Counts changes, from 1.
     pub version: u64,
 }
@@ -46,7 +54,8 @@ impl ChangeSet {
 }
 
 pub(crate) fn rows(value: &StoredAssessment, rows: &mut Rows) {
-    let StoredAssessment { assessment: found, stale, version } = value;
+    let StoredAssessment { assessment: found, stale, manual, version } = value;
+    let valid_until = if *manual { Some(NEVER_DUE) } else { found.findings.valid_until };
     let row = assessment::Model {
         site: found.site.as_str().to_owned(),
         resident: found.resident.as_str().to_owned(),
@@ -55,8 +64,8 @@ pub(crate) fn rows(value: &StoredAssessment, rows: &mut Rows) {
         plugin_version: found.plugin.version.clone(),
         digest: found.plugin.digest.clone(),
         assessed_at: found.assessed_at.micros(),
-        stale: i64::from(*stale),
-        valid_until: found.findings.valid_until.map(days),
+        stale: i64::from(*stale || *manual),
+        valid_until: valid_until.map(days),
         findings: form::encode_findings(&found.findings),
     };
     rows.put_versioned(Table::Assessment, row, "assessment");
@@ -144,6 +153,39 @@ impl Store {
     }
 }
 
+impl Store {
+    /// For each plugin, of how many files a person must decide instead of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn manual_assessments(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        let found: Vec<String> = assessment::Entity::find()
+            .select_only()
+            .column(assessment::Column::Plugin)
+            .filter(assessment::Column::ValidUntil.eq(days(NEVER_DUE)))
+            .filter(assessment::Column::Stale.ne(0))
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        let mut counts = BTreeMap::new();
+        for plugin in found {
+            *counts.entry(plugin).or_default() += 1;
+        }
+        Ok(counts)
+    }
+}
+
+/// The residents about whom a person must decide instead of a plugin.
+pub(crate) fn undecided() -> SelectStatement {
+    let mut residents = Query::select();
+    residents
+        .column(assessment::Column::Resident)
+        .from(assessment::Entity)
+        .and_where(assessment::Column::ValidUntil.eq(days(NEVER_DUE)))
+        .and_where(assessment::Column::Stale.ne(0));
+    residents
+}
+
 /// The ids of a site's active files.
 fn active(site: &SiteId) -> SelectStatement {
     let mut files = Query::select();
@@ -156,6 +198,8 @@ fn active(site: &SiteId) -> SelectStatement {
 }
 
 fn to_assessment(row: assessment::Model) -> Result<StoredAssessment, StoreError> {
+    let manual = row.stale != 0 && row.valid_until == Some(days(NEVER_DUE));
+    let valid_until = row.valid_until.filter(|_| !manual);
     let build = || {
         Some(StoredAssessment {
             assessment: Assessment {
@@ -167,9 +211,10 @@ fn to_assessment(row: assessment::Model) -> Result<StoredAssessment, StoreError>
                     digest: row.digest.clone(),
                 },
                 assessed_at: instant(row.assessed_at)?,
-                findings: form::decode_findings(&row.findings, row.valid_until)?,
+                findings: form::decode_findings(&row.findings, valid_until)?,
             },
             stale: row.stale != 0,
+            manual,
             version: version(row.version)?,
         })
     };

@@ -160,6 +160,8 @@ pub struct ResidentFilter {
     pub dwelling: Option<DwellingId>,
     /// With a membership, past or present, in this group.
     pub group: Option<GroupCode>,
+    /// Only those about whom a person must decide instead of a plugin.
+    pub manual: bool,
 }
 
 impl ChangeSet {
@@ -343,6 +345,9 @@ impl Store {
                 }
             }
             query = query.filter(resident::Column::Id.in_subquery(members));
+        }
+        if filter.manual {
+            query = query.filter(resident::Column::Id.in_subquery(crate::assessment::undecided()));
         }
         let heads = query.all(self.reader()).await?;
         if classes == FieldClasses::NONE {

@@ -66,6 +66,11 @@ impl Data {
     /// An empty SQLite store of a server that is installed as an operator would: its programs lie apart from cargo's
     /// folder, and the elderly plugin, which is required, in a folder of its own ([`Data::plugin`]).
     pub fn installed() -> Self {
+        Self::installed_with("elderly")
+    }
+
+    /// As [`Data::installed`], with another bundled plugin, and no other.
+    pub fn installed_with(name: &str) -> Self {
         let data = Self::sqlite();
         let program = data.folder().join("linli");
         for name in ["linli", "linli-runner"] {
@@ -74,11 +79,10 @@ impl Data {
                 std::fs::copy(&built, &installed).unwrap();
             }
         }
-        let plugin = data.plugin();
+        let plugin = data.folder().join("plugins").join(name);
         std::fs::create_dir_all(&plugin).unwrap();
-        std::fs::copy(built::plugin("elderly"), plugin.join("elderly.so")).unwrap();
-        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/elderly/plugin.toml");
-        std::fs::copy(manifest, plugin.join("plugin.toml")).unwrap();
+        std::fs::copy(built::plugin(name), plugin.join(format!("{name}.so"))).unwrap();
+        std::fs::copy(built::plugin_source(name).join("plugin.toml"), plugin.join("plugin.toml")).unwrap();
         let trust = data.folder().join("trust.toml");
         let public = signing_key().public().to_base64();
         let store = format!(
@@ -87,7 +91,7 @@ impl Data {
         );
         std::fs::write(&trust, store).unwrap();
         let toml = format!(
-            "plugins.folders = [\"{}\"]\nplugins.required = [\"cn.linli.elderly\"]\nplugins.trust_store = \"{}\"",
+            "plugins.folders = [\"{}\"]\nplugins.required = [\"cn.linli.{name}\"]\nplugins.trust_store = \"{}\"",
             data.folder().join("plugins").display(),
             trust.display()
         );
@@ -96,14 +100,16 @@ impl Data {
         data
     }
 
-    /// Signs the files of the installed plugin as they are now, if they could be a plugin at all.
+    /// Signs the files of the installed plugins as they are now, where they could be a plugin at all.
     pub fn sign(&self) {
-        let folder = self.plugin();
-        let Ok(lock) = trust::lock_folder(&folder) else { return };
-        let lock = lock.to_string();
-        std::fs::write(folder.join(trust::LOCK_FILE), &lock).unwrap();
-        let signature = trust::sign(lock.as_bytes(), &signing_key());
-        std::fs::write(folder.join(trust::SIGNATURE_FILE), signature.to_string()).unwrap();
+        for folder in std::fs::read_dir(self.folder().join("plugins")).unwrap() {
+            let folder = folder.unwrap().path();
+            let Ok(lock) = trust::lock_folder(&folder) else { continue };
+            let lock = lock.to_string();
+            std::fs::write(folder.join(trust::LOCK_FILE), &lock).unwrap();
+            let signature = trust::sign(lock.as_bytes(), &signing_key());
+            std::fs::write(folder.join(trust::SIGNATURE_FILE), signature.to_string()).unwrap();
+        }
     }
 
     /// The folder of the installed plugin: `plugin.toml` and `elderly.so`.

@@ -11,6 +11,7 @@ use v1::resident_service_client::ResidentServiceClient;
 use super::{Client, ClientError, Result, patiently};
 use crate::grpc::convert::{Listed, date};
 use crate::roster::RosterRow;
+use crate::roster::column::{DeclaredColumn, FactKind};
 
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,49 @@ impl Client {
     /// What the server refused.
     pub async fn fact_types(&self) -> Result<BTreeMap<FieldCode, FactType>> {
         let mut types = BTreeMap::new();
+        for (code, field) in self.fields().await? {
+            let fact_type = match field.r#type() {
+                v1::ValueType::Flag => FactType::Flag,
+                v1::ValueType::Number => FactType::Number,
+                v1::ValueType::Date => FactType::Date,
+                v1::ValueType::Text => FactType::Text,
+                v1::ValueType::Code => FactType::Code(field.options),
+                v1::ValueType::Unspecified => continue,
+            };
+            types.insert(code, fact_type);
+        }
+        Ok(types)
+    }
+
+    /// The fields that the server's plugins read, as columns of a roster.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn fact_columns(&self) -> Result<Vec<DeclaredColumn>> {
+        let column = |(code, field): (FieldCode, v1::PluginField)| {
+            let kind = match field.r#type() {
+                v1::ValueType::Flag => FactKind::Bool,
+                v1::ValueType::Number => FactKind::Integer,
+                v1::ValueType::Date => FactKind::Date,
+                v1::ValueType::Text => FactKind::Text,
+                v1::ValueType::Code => FactKind::FreeCode,
+                v1::ValueType::Unspecified => return None,
+            };
+            let both = |text: Option<v1::LocalizedText>| text.map(|text| [text.zh, text.en]);
+            let titles = both(field.title).into_iter().flatten().chain([code.as_str().to_owned()]).collect();
+            let words = field.option_texts.into_iter().flat_map(|option| {
+                let words = both(option.text).into_iter().flatten();
+                let code = option.code;
+                words.map(move |word| (word, code.clone()))
+            });
+            Some(DeclaredColumn { field: code, kind, titles, words: words.collect() })
+        };
+        Ok(self.fields().await?.into_iter().filter_map(column).collect())
+    }
+
+    /// What the server's plugins read beyond the file itself, each field once.
+    async fn fields(&self) -> Result<BTreeMap<FieldCode, v1::PluginField>> {
+        let mut fields = BTreeMap::new();
         let mut page_token = String::new();
         loop {
             let page = patiently(|| {
@@ -58,18 +102,10 @@ impl Client {
             .await?;
             for field in page.plugins.into_iter().flat_map(|plugin| plugin.fields) {
                 let code = FieldCode::new(&field.field).map_err(|_| ClientError::Answer)?;
-                let fact_type = match field.r#type() {
-                    v1::ValueType::Flag => FactType::Flag,
-                    v1::ValueType::Number => FactType::Number,
-                    v1::ValueType::Date => FactType::Date,
-                    v1::ValueType::Text => FactType::Text,
-                    v1::ValueType::Code => FactType::Code(field.options),
-                    v1::ValueType::Unspecified => continue,
-                };
-                types.insert(code, fact_type);
+                fields.insert(code, field);
             }
             if page.next_page_token.is_empty() {
-                return Ok(types);
+                return Ok(fields);
             }
             page_token = page.next_page_token;
         }

@@ -290,6 +290,7 @@ async fn facts_memberships_and_the_rest(env: Env) {
             },
         },
         stale: false,
+        manual: false,
         version: 1,
     };
     let pause = Pause {
