@@ -13,6 +13,7 @@ async fn a_plugin_shows_what_it_declares_and_what_it_did() {
     let before = client.ask(v1::GetPluginRequest { name: "plugins/cn.linli.elderly".into() }).await.unwrap();
     assert_eq!((before.state(), before.mode()), (v1::PluginState::Ready, v1::PluginMode::InProcess));
     assert_eq!(before.problem, None);
+    assert_eq!(before.trust.unwrap().state(), v1::PluginTrustState::Development);
     let stamp = before.stamp.as_ref().unwrap();
     assert_eq!((stamp.plugin.as_str(), stamp.digest.len()), ("plugins/cn.linli.elderly", 64));
     assert_eq!(before.groups, ["living_alone", "empty_nest", "advanced_age"]);
@@ -102,7 +103,7 @@ async fn of_two_plugins_that_claim_the_same_one_answers_and_the_other_says_why()
     {
         build.put_into(&folder.join(name));
     }
-    let server = Server::on(data.with(&format!("plugins.folders = [\"{}\"]", folder.display()))).await;
+    let server = Server::on(data.with(&format!("plugins.folders = [\"{}\"]\nplugins.unsigned = [\"cn.linli.elderly\", \"cn.rival.elderly\", \"cn.third.elderly\"]", folder.display()))).await;
     let client = server.client();
     let get = async |name: &str| {
         client.ask(v1::GetPluginRequest { name: format!("plugins/{name}") }).await.unwrap()

@@ -43,6 +43,8 @@ pub struct KnownPlugin {
     pub declared: Option<Manifest>,
     /// Residents about whom a person must decide instead of it.
     pub manual: u64,
+    /// Why it was refused, where it was.
+    pub cause: Option<LoadCause>,
 }
 
 /// How a plugin is.
@@ -184,6 +186,7 @@ fn known(deployed: &Deployed, required: &[String]) -> Vec<KnownPlugin> {
             loaded: None,
             declared: None,
             manual: 0,
+            cause: None,
         });
     }
     known.into_values().collect()
@@ -213,6 +216,7 @@ fn away(manifest: &Manifest, is_drained: bool) -> KnownPlugin {
         loaded: None,
         declared: Some(manifest.clone()),
         manual: 0,
+        cause: None,
     }
 }
 
@@ -247,6 +251,7 @@ fn loaded(plugin: &Arc<Plugin>) -> KnownPlugin {
         loaded: Some((Arc::clone(plugin), figures)),
         declared: None,
         manual: 0,
+        cause: None,
     }
 }
 
@@ -258,7 +263,7 @@ fn refused(failure: &LoadFailure, taken: impl Fn(&str) -> bool) -> KnownPlugin {
         names.find(|name| !taken(name)).unwrap_or(base)
     });
     let problem = Some(problem_of(failure));
-    KnownPlugin { id, state: PluginState::Refused, problem, loaded: None, declared: None, manual: 0 }
+    KnownPlugin { id, state: PluginState::Refused, problem, loaded: None, declared: None, manual: 0, cause: Some(failure.cause) }
 }
 
 /// Why a plugin could not be loaded, and what to do.

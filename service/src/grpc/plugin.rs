@@ -2,7 +2,8 @@
 
 use linli_core::invalid::Invalid;
 use linli_plugin_host::manifest::{CodeValue, Field, FieldType, Isolation, Parameter};
-use linli_plugin_host::{Confinement, Figures, Mode};
+use linli_plugin_host::trust::TrustState;
+use linli_plugin_host::{Confinement, Figures, LoadCause, Mode};
 use linli_proto::v1;
 use tonic::{Request, Response, Status};
 
@@ -194,6 +195,7 @@ impl Shows<KnownPlugin> for v1::Plugin {
             message.abi_version = format!("{major}.{minor}");
             message.mode = mode(plugin.mode()).into();
             message.figures = Some(figures.to_wire());
+            message.trust = Some(plugin.trust().to_wire());
             message.isolation = isolation(plugin.manifest().isolation).into();
             message.confinement = plugin.confinement().as_ref().map(ToWire::to_wire);
         }
@@ -211,7 +213,56 @@ impl Shows<KnownPlugin> for v1::Plugin {
             message.fields = manifest.fields.iter().map(|item| field(item, ends_at_once(item))).collect();
             message.parameters = manifest.parameters.iter().map(parameter).collect();
         }
+        if let Some(state) = known.cause.and_then(trust_of_refused) {
+            message.trust = Some(v1::PluginTrust { state: state.into(), ..Default::default() });
+        }
         message
+    }
+}
+
+impl Shows<TrustState> for v1::PluginTrust {
+    fn shows(trust: &TrustState) -> Self {
+        use v1::PluginTrustState as State;
+        let (state, signed) = match trust {
+            TrustState::Signed { key, owner } => (State::Signed, Some((key, owner.as_str()))),
+            TrustState::Development => (State::Development, None),
+            TrustState::Unsigned => (State::Unsigned, None),
+            TrustState::Modified { .. } => (State::Modified, None),
+            TrustState::UnknownKey { key } => (State::UnknownKey, Some((key, ""))),
+            TrustState::ExpiredKey { key, owner } => (State::ExpiredKey, Some((key, owner.as_str()))),
+            TrustState::Revoked { .. } => (State::Revoked, None),
+            TrustState::NotGranted { key, owner, .. } => (State::NotGranted, Some((key, owner.as_str()))),
+        };
+        let (key, owner) = signed.map_or_else(Default::default, |(key, owner)| (key.to_string(), owner.to_owned()));
+        Self { state: state.into(), key, owner }
+    }
+}
+
+/// What a refusal says of where the files come from; nothing where it was refused for another reason.
+fn trust_of_refused(cause: LoadCause) -> Option<v1::PluginTrustState> {
+    use v1::PluginTrustState as State;
+    match cause {
+        LoadCause::Unsigned => Some(State::Unsigned),
+        LoadCause::Modified => Some(State::Modified),
+        LoadCause::UnknownKey => Some(State::UnknownKey),
+        LoadCause::ExpiredKey => Some(State::ExpiredKey),
+        LoadCause::Revoked => Some(State::Revoked),
+        LoadCause::NotGranted => Some(State::NotGranted),
+        LoadCause::Missing
+        | LoadCause::Unreadable
+        | LoadCause::Manifest
+        | LoadCause::Damaged
+        | LoadCause::WrongArchitecture
+        | LoadCause::Linker
+        | LoadCause::NotAPlugin
+        | LoadCause::WrongAbi
+        | LoadCause::ManifestMismatch
+        | LoadCause::Unsupported
+        | LoadCause::Duplicate
+        | LoadCause::NoRunner
+        | LoadCause::Ended
+        | LoadCause::Unsafe
+        | LoadCause::Lock => None,
     }
 }
 
