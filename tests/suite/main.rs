@@ -37,6 +37,7 @@ mod plugin;
 mod plugin_manual;
 mod plugin_overlap;
 mod plugin_scenarios;
+mod plugin_tools;
 mod plugin_upgrade;
 mod policy;
 mod privacy;

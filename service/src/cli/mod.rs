@@ -38,6 +38,7 @@ Examples:
   linli serve --dev                      try it out: data in ./linli-data, a token is printed
   linli serve --config /etc/linli.toml   serve what the file describes
   linli import --site xingfuli FILE      read a roster into the care files of a site
+  linli plugin new --group tea-masters F begin a plugin for a care group of your own
   linli config check --config linli.toml say everything that is wrong with a configuration
   linli config default > linli.toml      every setting with its meaning";
 
@@ -60,7 +61,7 @@ enum Command {
     /// Who may do what, and why.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Look at the plugins.
+    /// Make, check, measure and look at plugins.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
 }

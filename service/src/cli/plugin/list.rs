@@ -1,38 +1,33 @@
 //! `linli plugin list`: loads the plugins as a server would, and says what it found.
 
-use clap::Subcommand;
+use clap::Args;
 use linli_core::time::Clock as _;
 use linli_plugin_host::Registry;
 
-use super::{ConfigFile, Failure, say};
+use crate::cli::{ConfigFile, Failure, say};
 use crate::config::Flags;
 use crate::server::assemble::sources;
 use crate::telemetry;
 use crate::time::SystemClock;
 
-/// Look at the plugins.
-#[derive(Debug, Subcommand)]
-pub enum PluginCommand {
-    /// Load the plugins as a server would, and list what was found and what was refused, and why.
-    List {
-        /// Where the configuration is.
-        #[command(flatten)]
-        file: ConfigFile,
-        /// Also the plugins that were built beside this program.
-        #[arg(long)]
-        dev: bool,
-    },
+/// Which plugins to list.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Where the configuration is.
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Also the plugins that were built beside this program.
+    #[arg(long)]
+    dev: bool,
 }
 
-impl PluginCommand {
+impl List {
     /// Lists.
     ///
     /// # Errors
     /// Where a plugin was refused, or a required one is missing.
-    pub fn run(self) -> Result<(), Failure> {
-        match self {
-            Self::List { file, dev } => list(&file, dev),
-        }
+    pub fn run(&self) -> Result<(), Failure> {
+        list(&self.file, self.dev)
     }
 }
 

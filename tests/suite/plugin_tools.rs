@@ -1,0 +1,143 @@
+//! `linli plugin …` as somebody types it: from an empty folder to duties on a running server, in Rust and in C, without
+//! a line of core or service.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linli_proto::v1;
+
+use crate::built;
+use crate::harness::estate::flag;
+use crate::harness::server::{Data, Server};
+
+/// Runs a program in a folder: its exit code, and everything that it said.
+fn run(folder: &Path, program: &Path, arguments: &[&str]) -> (i32, String) {
+    // Cargo builds what is new into a folder of its own: the suite's programs stay as they are.
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target())
+        .env("CARGO_NET_OFFLINE", "true")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code().unwrap(), said)
+}
+
+fn target() -> PathBuf {
+    built::folder().join("plugin-tools")
+}
+
+#[track_caller]
+fn succeeds(folder: &Path, program: &Path, arguments: &[&str]) -> String {
+    let (code, said) = run(folder, program, arguments);
+    assert_eq!(code, 0, "{} {arguments:?}: {said}", program.display());
+    said
+}
+
+fn linli() -> PathBuf {
+    built::program("linli-runner");
+    built::program("linli")
+}
+
+/// An empty folder for plugins, of which the server is told.
+fn installed(data: Data) -> (Data, PathBuf) {
+    let folder = data.folder().join("plugins");
+    fs::create_dir_all(&folder).unwrap();
+    let data = data.with(&format!("plugins.folders = [\"{}\"]", folder.display()));
+    (data, folder)
+}
+
+/// The duties of somebody whose one fact is that a group was confirmed.
+async fn duties(data: Data, plugin: &str, field: &str) -> Vec<String> {
+    let server = Server::on(data).await;
+    let client = server.client();
+    let loaded = client.ask(v1::GetPluginRequest { name: format!("plugins/{plugin}") }).await.unwrap();
+    assert_eq!(loaded.state(), v1::PluginState::Ready, "{loaded:?}");
+    let site = client.site("tea").await;
+    let dwelling = client.dwelling(&site, "501").await;
+    let resident = v1::Resident {
+        full_name: "秦安然".to_owned(),
+        dwelling,
+        move_in_date: "2020-01-01".to_owned(),
+        birth_date: "1990-05-01".to_owned(),
+        facts: vec![flag(field, true)],
+        ..v1::Resident::default()
+    };
+    let resident = client.resident(resident).await;
+    assert_eq!(resident.groups.len(), 1, "{:?}", resident.groups);
+    client.advance("2026-04-01T09:00:00+08:00").await;
+    client.owed(&resident.name).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_group_in_rust_goes_from_an_empty_folder_to_duties() {
+    let (data, plugins) = installed(Data::sqlite());
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/sdk");
+    let new = ["plugin", "new", "--group", "tea-masters", "--zh", "茶艺传人", "--sdk", sdk.to_str().unwrap()];
+    let said = succeeds(&plugins, &linli(), &[&new[..], &["tea"]].concat());
+    assert!(said.contains("made tea/src/lib.rs") && said.contains("cargo build --release"), "{said}");
+    let folder = plugins.join("tea");
+    let again = run(&plugins, &linli(), &[&new[..], &["tea"]].concat());
+    assert!(again.0 == 1 && again.1.contains("nothing was made"), "{again:?}");
+
+    // The versions of this workspace, so that nothing is fetched.
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    fs::copy(lock, folder.join("Cargo.lock")).unwrap();
+    let cargo = Path::new(env!("CARGO"));
+    succeeds(&folder, cargo, &["test", "--quiet"]);
+    succeeds(&folder, cargo, &["build", "--quiet"]);
+    fs::copy(target().join("debug/libtea_masters.so"), folder.join("libtea_masters.so")).unwrap();
+    let said = succeeds(&folder, &linli(), &["plugin", "check", "--quick", "--seed", "3", "."]);
+    assert!(said.contains(" 0 broken, 0 not looked at") && said.contains("seed 3"), "{said}");
+
+    let owed = duties(data, "cn.example.tea-masters", "tea_masters_confirmed").await;
+    assert!(owed.iter().any(|line| line.starts_with("tea_masters.call")), "{owed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_group_in_c_goes_from_an_empty_folder_to_duties() {
+    let (data, plugins) = installed(Data::sqlite());
+    succeeds(&plugins, &linli(), &["plugin", "new", "--group", "tea_masters", "--lang", "c", "tea"]);
+    let folder = plugins.join("tea");
+    succeeds(&folder, Path::new("sh"), &["build.sh"]);
+    let said = succeeds(&folder, &linli(), &["plugin", "check", "--seed", "3", "."]);
+    assert!(said.contains(" 0 broken, 0 not looked at"), "{said}");
+    let said = succeeds(&folder, &linli(), &["plugin", "bench", "--rows", "2000", "--rounds", "1", "."]);
+    let of = |mode: &str| {
+        said.lines().any(|line| line.starts_with("cn.example.tea-masters") && line.contains(mode))
+    };
+    assert!(of("in process") && of("child") && said.contains("encode   call   read"), "{said}");
+    let said = succeeds(&folder, &linli(), &["plugin", "inspect", "--lang", "zh", "."]);
+    assert!(said.contains("确认有效期至") && said.contains("tea_masters.call"), "{said}");
+
+    let owed = duties(data, "cn.example.tea-masters", "tea_masters_confirmed").await;
+    assert!(owed.iter().any(|line| line.starts_with("tea_masters.call")), "{owed:?}");
+}
+
+#[test]
+fn what_is_typed_wrong_and_what_is_broken_is_said() {
+    let data = Data::sqlite();
+    let folder = data.folder();
+    let says = |arguments: &[&str], code: i32, words: &str| {
+        let (ended, said) = run(folder, &linli(), &[&["plugin"], arguments].concat());
+        assert!(ended == code && said.contains(words), "{arguments:?}: {ended}, `{words}` in {said}");
+    };
+    says(&["check", "nowhere"], 2, "`nowhere` does not exist");
+    says(&["check", "."], 2, "build the plugin first");
+    says(&["inspect", "."], 2, "build the plugin first");
+    says(&["check-rule", "--", "x"], 2, "this is for `linli plugin check` to call");
+    says(&["new", "--group", "2", "x"], 2, "such as `chronic-illness`, not `2`");
+    says(&["new", "--group", "tea", "--sdk", "nowhere", "x"], 2, "`--sdk`: `nowhere` is neither a version");
+    for command in ["new", "check", "bench", "inspect"] {
+        says(&[command, "--help"], 0, "Example");
+    }
+    // A broken one: its rules do not agree with its table.
+    succeeds(folder, &linli(), &["plugin", "new", "--group", "tea", "--lang", "c", "tea"]);
+    let table = folder.join("tea/scenarios.txt");
+    let changed = fs::read_to_string(&table).unwrap().replace("2026-06-16", "2026-06-15");
+    fs::write(&table, changed).unwrap();
+    succeeds(folder, Path::new("sh"), &["tea/build.sh"]);
+    says(&["check", "--quick", "tea"], 1, "breaks rules of the plugin interface: scenarios");
+}
