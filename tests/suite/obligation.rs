@@ -544,8 +544,7 @@ async fn extreme_weather_asks_for_a_check_on_everybody_it_concerns() {
     assert_eq!(checks(&first).await, ["elder.weather met 1/1"]);
     client.advance("2026-03-17T08:00:00+08:00").await;
     assert_eq!(checks(&second).await, ["elder.weather missed 0/1"]);
-    let standing =
-        client.ask(v1::GetStandingRequest { name: second.clone(), ..Default::default() }).await.unwrap();
+    let standing = client.ask(v1::GetStandingRequest { name: second.clone() }).await.unwrap();
     assert!(standing.standards.iter().any(|s| s.obligations.iter().any(|o| o.event == event.name)));
     // Who moves in afterwards is not asked about it.
     let late = client.resident(elder(&dwelling, "金玉言")).await.name;

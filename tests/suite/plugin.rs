@@ -13,7 +13,7 @@ async fn a_plugin_shows_what_it_declares_and_what_it_did() {
     let before = client.ask(v1::GetPluginRequest { name: "plugins/cn.linli.elderly".into() }).await.unwrap();
     assert_eq!((before.state(), before.mode()), (v1::PluginState::Ready, v1::PluginMode::InProcess));
     assert_eq!(before.problem, None);
-    assert_eq!(before.trust.unwrap().state(), v1::PluginTrustState::Development);
+    assert_eq!(before.trust.as_ref().unwrap().state(), v1::PluginTrustState::Development);
     let stamp = before.stamp.as_ref().unwrap();
     assert_eq!((stamp.plugin.as_str(), stamp.digest.len()), ("plugins/cn.linli.elderly", 64));
     assert_eq!(before.groups, ["living_alone", "empty_nest", "advanced_age"]);

@@ -68,7 +68,11 @@ async fn whom_a_plugin_ends_over_is_left_to_a_person() {
     let data = Data::sqlite();
     let folder = data.folder().join("plugins");
     put_liar(&folder.join("liar"));
-    let server = Server::on(data.with(&format!("plugins.folders = [\"{}\"]\nplugins.unsigned = [\"cn.example.liar\"]", folder.display()))).await;
+    let server = Server::on(data.with(&format!(
+        "plugins.folders = [\"{}\"]\nplugins.unsigned = [\"cn.example.liar\"]",
+        folder.display()
+    )))
+    .await;
     let client = server.client();
     let plugin = client.ask(v1::GetPluginRequest { name: PLUGIN.to_owned() }).await.unwrap();
     assert_eq!((plugin.mode(), plugin.isolation()), (v1::PluginMode::Child, v1::PluginMode::InProcess));

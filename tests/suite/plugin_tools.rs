@@ -42,11 +42,30 @@ fn linli() -> PathBuf {
 }
 
 /// An empty folder for plugins, of which the server is told.
-fn installed(data: Data) -> (Data, PathBuf) {
+fn installed() -> (Data, PathBuf) {
+    let data = Data::sqlite();
     let folder = data.folder().join("plugins");
     fs::create_dir_all(&folder).unwrap();
     let data = data.with(&format!("plugins.folders = [\"{}\"]", folder.display()));
     (data, folder)
+}
+
+/// The plugin of these tests, signed with a fresh key that the server trusts.
+fn signed(data: Data, folder: &Path) -> Data {
+    let key = data.folder().join("vendor.key");
+    let key = key.to_str().unwrap();
+    let said = succeeds(folder, &linli(), &["plugin", "keygen", "--out", key]);
+    let (_, lines) = said.split_once("\n\n").unwrap();
+    let trust = data.folder().join("trust.toml");
+    fs::write(&trust, format!("format = 1\n{lines}")).unwrap();
+    let again = run(folder, &linli(), &["plugin", "keygen", "--out", key]);
+    assert!(again.0 == 1 && again.1.contains("exists and stays as it is"), "{again:?}");
+    let inspect = ["plugin", "inspect", "--trust-store", trust.to_str().unwrap(), "."];
+    assert!(succeeds(folder, &linli(), &inspect).contains("trust\n  unsigned"));
+    let said = succeeds(folder, &linli(), &["plugin", "sign", "--key", key, "."]);
+    assert!(said.contains("signed cn.example.tea-masters 0.1.0 with the key"), "{said}");
+    assert!(succeeds(folder, &linli(), &inspect).contains("trust\n  signed by your name"));
+    data.with(&format!("plugins.trust_store = \"{}\"", trust.display()))
 }
 
 /// The duties of somebody whose one fact is that a group was confirmed.
@@ -73,7 +92,7 @@ async fn duties(data: Data, plugin: &str, field: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_group_in_rust_goes_from_an_empty_folder_to_duties() {
-    let (data, plugins) = installed(Data::sqlite());
+    let (data, plugins) = installed();
     let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/sdk");
     let new = ["plugin", "new", "--group", "tea-masters", "--zh", "茶艺传人", "--sdk", sdk.to_str().unwrap()];
     let said = succeeds(&plugins, &linli(), &[&new[..], &["tea"]].concat());
@@ -92,13 +111,14 @@ async fn a_new_group_in_rust_goes_from_an_empty_folder_to_duties() {
     let said = succeeds(&folder, &linli(), &["plugin", "check", "--quick", "--seed", "3", "."]);
     assert!(said.contains(" 0 broken, 0 not looked at") && said.contains("seed 3"), "{said}");
 
+    let data = signed(data, &folder);
     let owed = duties(data, "cn.example.tea-masters", "tea_masters_confirmed").await;
     assert!(owed.iter().any(|line| line.starts_with("tea_masters.call")), "{owed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_group_in_c_goes_from_an_empty_folder_to_duties() {
-    let (data, plugins) = installed(Data::sqlite());
+    let (data, plugins) = installed();
     succeeds(&plugins, &linli(), &["plugin", "new", "--group", "tea_masters", "--lang", "c", "tea"]);
     let folder = plugins.join("tea");
     succeeds(&folder, Path::new("sh"), &["build.sh"]);
@@ -110,8 +130,12 @@ async fn a_new_group_in_c_goes_from_an_empty_folder_to_duties() {
     };
     assert!(of("in process") && of("child") && said.contains("encode   call   read"), "{said}");
     let said = succeeds(&folder, &linli(), &["plugin", "inspect", "--lang", "zh", "."]);
-    assert!(said.contains("确认有效期至") && said.contains("tea_masters.call"), "{said}");
+    assert!(
+        said.contains("信任\n  未签名") && said.contains("确认有效期至") && said.contains("tea_masters.call"),
+        "{said}"
+    );
 
+    let data = data.with("plugins.unsigned = [\"cn.example.tea-masters\"]");
     let owed = duties(data, "cn.example.tea-masters", "tea_masters_confirmed").await;
     assert!(owed.iter().any(|line| line.starts_with("tea_masters.call")), "{owed:?}");
 }
@@ -130,7 +154,7 @@ fn what_is_typed_wrong_and_what_is_broken_is_said() {
     says(&["check-rule", "--", "x"], 2, "this is for `linli plugin check` to call");
     says(&["new", "--group", "2", "x"], 2, "such as `chronic-illness`, not `2`");
     says(&["new", "--group", "tea", "--sdk", "nowhere", "x"], 2, "`--sdk`: `nowhere` is neither a version");
-    for command in ["new", "check", "bench", "inspect"] {
+    for command in ["new", "check", "bench", "inspect", "sign", "keygen"] {
         says(&[command, "--help"], 0, "Example");
     }
     // A broken one: its rules do not agree with its table.

@@ -263,7 +263,15 @@ fn refused(failure: &LoadFailure, taken: impl Fn(&str) -> bool) -> KnownPlugin {
         names.find(|name| !taken(name)).unwrap_or(base)
     });
     let problem = Some(problem_of(failure));
-    KnownPlugin { id, state: PluginState::Refused, problem, loaded: None, declared: None, manual: 0, cause: Some(failure.cause) }
+    KnownPlugin {
+        id,
+        state: PluginState::Refused,
+        problem,
+        loaded: None,
+        declared: None,
+        manual: 0,
+        cause: Some(failure.cause),
+    }
 }
 
 /// Why a plugin could not be loaded, and what to do.

@@ -233,7 +233,8 @@ impl Shows<TrustState> for v1::PluginTrust {
             TrustState::Revoked { .. } => (State::Revoked, None),
             TrustState::NotGranted { key, owner, .. } => (State::NotGranted, Some((key, owner.as_str()))),
         };
-        let (key, owner) = signed.map_or_else(Default::default, |(key, owner)| (key.to_string(), owner.to_owned()));
+        let (key, owner) =
+            signed.map_or_else(Default::default, |(key, owner)| (key.to_string(), owner.to_owned()));
         Self { state: state.into(), key, owner }
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use linli_core::time::Clock as _;
-use linli_plugin_host::Registry;
+use linli_plugin_host::{Mode, Registry};
 
 use crate::cli::{ConfigFile, Failure, say};
 use crate::config::Flags;
@@ -40,6 +40,11 @@ fn list(file: &ConfigFile, dev: bool) -> Result<(), Failure> {
         let groups: Vec<_> = manifest.groups.iter().map(|group| group.code.as_str()).collect();
         say(format_args!("{} {}  {}", plugin.stamp().id.as_str(), manifest.version, plugin.path().display()));
         say(format_args!("  groups: {}", groups.join(", ")));
+        let mode = match plugin.mode() {
+            Mode::InProcess => "in the server's process",
+            Mode::Child => "in processes of its own",
+        };
+        say(format_args!("  {}; runs {mode}", plugin.trust()));
     }
     let mut complaints: Vec<String> = registry.failures().iter().map(ToString::to_string).collect();
     let missing = config.plugins.required.iter().filter(|id| registry.plugin(id).is_none());

@@ -1,11 +1,12 @@
-//! `linli plugin …`: for those who write plugins (`new`, `check`, `bench`, `inspect`) and those who run them (`list`). The tools
-//! themselves are in `linli_plugin_host::tools`; here are their options and their words.
+//! `linli plugin …`: for those who write plugins (`new`, `check`, `bench`, `inspect`, `keygen`, `sign`) and those who run
+//! them (`inspect`, `list`). The tools themselves are in `linli_plugin_host::tools`; here are their options and their words.
 
 mod bench;
 mod check;
 mod inspect;
 mod list;
 mod new;
+mod sign;
 
 use clap::{Subcommand, ValueEnum};
 use linli_core::text;
@@ -27,6 +28,10 @@ pub enum PluginCommand {
     Bench(bench::Bench),
     /// Say what a plugin is, reads, may say and asks for, without running it.
     Inspect(inspect::Inspect),
+    /// Sign a plugin's files, for those who trust your key.
+    Sign(sign::Sign),
+    /// Make a key to sign plugins with.
+    Keygen(sign::Keygen),
     /// Load the plugins as a server would, and list what was found and what was refused, and why.
     List(list::List),
 }
@@ -38,6 +43,8 @@ Examples:
   linli plugin check ./chronic-illness                          after building it
   linli plugin bench ./chronic-illness                          ns for one resident, share by share
   linli plugin inspect --lang zh ./chronic-illness              what it reads, says and asks for
+  linli plugin keygen --out vendor.key                          a key to sign with, once
+  linli plugin sign --key vendor.key ./chronic-illness          so that servers that trust the key load it
   linli plugin list --config /etc/linli.toml                    what a server would load";
 
 impl PluginCommand {
@@ -52,6 +59,8 @@ impl PluginCommand {
             Self::CheckRule(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Inspect(command) => command.run(),
+            Self::Sign(command) => command.run(),
+            Self::Keygen(command) => command.run(),
             Self::List(command) => command.run(),
         }
     }
