@@ -204,6 +204,7 @@ SiteService/ListAreas                     u - - - y y y y y y y y
 SiteService/ListDwellings                 u - - - y y y y y y y y
 SiteService/ListPosts                     u - - - y y y y y y y y
 SiteService/ListSites                     u - - y y y y y y y y y
+SiteService/ReportWeather                 u - - - - - y y y - - -
 SiteService/SetPluginParameters           u - - - - - - y y - - -
 SiteService/UpdateArea                    u - - - - - y y y - - -
 SiteService/UpdateDwelling                u - - - - - y y y - - -

@@ -41,7 +41,8 @@ async fn what_hardly_anything_fits_is_found_in_bounded_calls() {
     let site = client.site("s1").await;
     let dwelling = client.dwelling(&site, "501").await;
     for number in 0..OTHERS {
-        client.resident(elder(&dwelling, &format!("甲{number}"))).await;
+        let younger = elder(&dwelling, &format!("甲{number}"));
+        client.resident(v1::Resident { birth_date: "1962-05-01".to_owned(), ..younger }).await;
     }
     let mut ill = elder(&dwelling, "乙");
     ill.facts.push(flag("dementia", true));

@@ -120,7 +120,7 @@ async fn every_look_leaves_an_entry_before_the_answer() {
         .collect();
     assert_eq!(
         looks,
-        ["CreateResident routine_care 5", "GetResident routine_care 5", "ListResidents routine_care 1"]
+        ["CreateResident routine_care 6", "GetResident routine_care 6", "ListResidents routine_care 1"]
     );
     server.app.store.verify_chain(&scope, None).await.unwrap();
     server.stop().await;

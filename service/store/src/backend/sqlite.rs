@@ -63,7 +63,8 @@ async fn connect(path: &Path, connections: u32, read_only: bool) -> Result<Datab
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
         .max_connections(connections)
-        .min_connections(if read_only { 1 } else { connections })
+        // One makes the file what it is; two at once on a new file would be in each other's way, whatever the timeout.
+        .min_connections(1)
         .acquire_timeout(Duration::from_secs(10))
         .idle_timeout(None)
         .max_lifetime(None)
