@@ -36,6 +36,7 @@ fn plugins_built_in_the_past_load_and_answer_as_they_did() {
             fs::create_dir_all(&only).unwrap();
             fs::copy(fixture.join("plugin.toml"), place.join("only/plugin.toml")).unwrap();
             fs::copy(fixture.join("x86_64-linux/plugin.so"), only.join("plugin.so")).unwrap();
+            build::sign(&place.join("only"), &build::key());
             let registry = Registry::load(&build::sources(place, mode));
             assert_eq!(registry.failures(), &[] as &[LoadFailure], "{}", fixture.display());
             let [plugin] = registry.plugins() else { panic!("one plugin in {}", fixture.display()) };
