@@ -142,6 +142,21 @@ pub(crate) fn body(site: &str, seq: i64, tail: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The hash of an entry with this body after the entry with the hash `previous`.
+pub fn entry_hash(previous: &[u8], body: &[u8]) -> [u8; 32] {
+    chain(previous, body)
+}
+
+/// The site and the number that a body says are its own; `None` where it is no body.
+pub fn entry_place(body: &[u8]) -> Option<(&str, i64)> {
+    let mut rest = Reader(body);
+    if rest.bytes::<1>()? != [FORMAT] {
+        return None;
+    }
+    let site = rest.text()?;
+    Some((site, i64::from_be_bytes(rest.bytes()?)))
+}
+
 /// The hash of an entry.
 pub(crate) fn chain(previous: &[u8], body: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();

@@ -28,6 +28,7 @@ mod fact;
 mod form;
 mod history;
 mod known;
+mod ledger;
 mod membership;
 mod migration;
 mod obligation;
@@ -51,6 +52,7 @@ mod writer;
 pub use assessment::StoredAssessment;
 pub use audit::{
     AUDIT_PAGE_MAX, AuditDraft, AuditEntry, ChainError, ChainHead, Decision, FieldClasses, GENESIS,
+    entry_hash, entry_place,
 };
 pub use change::{ChangeSet, EventDraft, IDEMPOTENCY_DAYS, RequestDraft, Scope};
 pub use crypto::index::IndexColumn;
@@ -61,6 +63,7 @@ pub use event::StoredCareEvent;
 pub use fact::SealedFact;
 pub use form::{Plain, Status};
 pub use history::{HistoryDraft, StoredHistory};
+pub use ledger::{Ledger, RawEntry};
 pub use membership::StoredMembership;
 pub use obligation::{CARE_PAGE_MAX, CareRange, ResidentCare, SubjectCare};
 pub use outbox::OutboxEvent;

@@ -415,6 +415,11 @@ impl Store {
         Ok(writer.execute_raw(statement).await?.rows_affected())
     }
 
+    /// The audit chains as they lie in the database.
+    pub fn ledger(&self) -> crate::ledger::Ledger {
+        crate::ledger::Ledger::of(self.reader().clone(), self.inner.backend.writers.first().cloned())
+    }
+
     /// Sites that this process knows without asking.
     pub(crate) fn known_sites(&self) -> &Known<Site> {
         &self.inner.sites

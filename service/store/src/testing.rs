@@ -304,6 +304,31 @@ impl Store {
         writer.execute_unprepared(sql).await.expect("the statement is valid");
     }
 
+    /// Removes what keeps the audit chain append-only, as somebody would who may change the schema.
+    ///
+    /// # Panics
+    /// Where it was removed before.
+    pub async fn unguard_audit(&self) {
+        let writer = self.writer().expect("a store has a writer");
+        let guards: &[&str] = match writer.get_database_backend() {
+            DbBackend::Postgres => &["DROP TRIGGER audit_entry_append_only ON audit_entry"],
+            // A foreign enum; the other one the store opens is SQLite.
+            _ => &["DROP TRIGGER audit_entry_update", "DROP TRIGGER audit_entry_delete"],
+        };
+        for guard in guards {
+            self.tamper(guard).await;
+        }
+    }
+
+    /// Runs a statement that may be refused; whether it was carried out.
+    ///
+    /// # Panics
+    /// Where there is no writer.
+    pub async fn try_tamper(&self, sql: &str) -> bool {
+        let writer = self.writer().expect("a store has a writer");
+        writer.execute_unprepared(sql).await.is_ok()
+    }
+
     /// The first column of a statement's rows as text, asked of the writing connection; for pragmas.
     ///
     /// # Panics

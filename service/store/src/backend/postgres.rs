@@ -75,7 +75,7 @@ async fn make_key_store(url: &str) -> Result<(), OpenError> {
     Ok(connection.close().await?)
 }
 
-async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, OpenError> {
+pub(crate) async fn connect(url: &str, connections: u32) -> Result<DatabaseConnection, OpenError> {
     connect_with(url, connections, &SERVING).await
 }
 

@@ -4,7 +4,13 @@ use super::*;
 use crate::audit::{body, chain};
 use crate::{ChainError, GENESIS};
 
-on_both!(entries_say_what_was_done, forgeries_are_noticed, events_keep_commit_order);
+on_both!(
+    entries_say_what_was_done,
+    entries_are_append_only,
+    the_ledger_shows_the_chains_as_they_lie,
+    forgeries_are_noticed,
+    events_keep_commit_order
+);
 
 async fn entries_say_what_was_done(env: Env) {
     let store = &env.store;
@@ -39,9 +45,54 @@ async fn entries_say_what_was_done(env: Env) {
     assert_eq!(system.len(), 1, "the creation of the site is in the system's chain");
 }
 
+async fn entries_are_append_only(env: Env) {
+    let store = &env.store;
+    make_site(store, "a").await;
+    let statements = [
+        "UPDATE audit_entry SET hash = body WHERE site = 'a'",
+        "UPDATE audit_entry SET seq = seq + 1 WHERE site = 'a'",
+        "DELETE FROM audit_entry WHERE site = 'a' AND seq = 1",
+        "DELETE FROM audit_entry",
+    ];
+    for sql in statements {
+        assert!(!store.try_tamper(sql).await, "{sql}");
+    }
+    if env.on == On::Postgres {
+        assert!(!store.try_tamper("TRUNCATE audit_entry").await);
+    }
+    assert_eq!(store.verify_chain(&Scope::Site(site_id("a")), None).await.unwrap().seq, 1);
+    // The refusals are the guards' doing.
+    store.unguard_audit().await;
+    assert!(store.try_tamper("DELETE FROM audit_entry").await);
+}
+
+async fn the_ledger_shows_the_chains_as_they_lie(env: Env) {
+    let store = &env.store;
+    make_site(store, "a").await;
+    disclose(store, "a", &["r1"], &[FieldClass::Contact]).await;
+    let ledger = store.ledger();
+    let heads = ledger.heads().await.unwrap();
+    assert_eq!(heads.keys().collect::<Vec<_>>(), ["*system", "a"]);
+    assert_eq!(heads["a"].seq, 2);
+    assert_eq!(ledger.sites().await.unwrap(), ["*system", "a"]);
+    let entries = ledger.entries("a", 0, 10).await.unwrap();
+    assert_eq!(crate::entry_place(&entries[1].body), Some(("a", 2)));
+    assert_eq!(crate::entry_hash(&GENESIS, &entries[0].body).as_slice(), entries[0].hash);
+    assert_eq!(crate::entry_hash(&entries[0].hash, &entries[1].body), heads["a"].hash);
+    assert_eq!(ledger.entries("a", 1, 10).await.unwrap(), entries[1..]);
+    // Every key has a place of its own, and the newest anchor takes the place of the one before.
+    assert_eq!(ledger.anchored("k1").await.unwrap(), None);
+    for (key, number) in [("k1", 1), ("k2", 7), ("k1", 2)] {
+        ledger.remember_anchor(key, number, &[7; 32]).await.unwrap();
+        assert_eq!(ledger.anchored(key).await.unwrap(), Some((number, vec![7; 32])));
+    }
+    assert_eq!(ledger.anchored("k2").await.unwrap(), Some((7, vec![7; 32])));
+}
+
 async fn forgeries_are_noticed(env: Env) {
     let store = &env.store;
     make_site(store, "a").await;
+    store.unguard_audit().await;
     for _ in 0..8 {
         disclose(store, "a", &["r1"], &[FieldClass::Contact]).await;
     }

@@ -1,7 +1,10 @@
 //! Opening, restarting, refusing to start.
 
+use sea_orm_migration::MigratorTrait;
+
 use super::*;
 use crate::OpenError;
+use crate::migration::Migrator;
 
 on_both!(
     a_restart_keeps_everything,
@@ -42,7 +45,11 @@ async fn the_schema_is_checked(env: Env) {
     assert!(matches!(ready, Err(OpenError::SchemaNew)), "{ready:?}");
     env.store.tamper("DELETE FROM seaql_migrations").await;
     let ready = env.store.ready().await;
-    assert!(matches!(ready, Err(OpenError::SchemaOld { found: 0, expected: 2 })), "{ready:?}");
+    let all = Migrator::migrations().len();
+    assert!(
+        matches!(ready, Err(OpenError::SchemaOld { found: 0, expected }) if expected == all),
+        "{ready:?}"
+    );
     close(env.store.clone()).await;
     drop(env.store);
     let opened = open(config, ROOT, 1).await;

@@ -2,6 +2,7 @@
 
 mod m0001_first;
 mod m0002_staff;
+mod m0003_audit;
 
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -11,7 +12,7 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::First), Box::new(m0002_staff::Staff)]
+        vec![Box::new(m0001_first::First), Box::new(m0002_staff::Staff), Box::new(m0003_audit::Audit)]
     }
 }
 
