@@ -15,7 +15,7 @@ use linli_core::resident::{Fact, FactValue, Resident};
 use linli_core::text::Label;
 use linli_core::time::{CivilDate, Instant};
 use linli_plugin_host::{Answer as Answered, Manifest, Plugin, RowFact};
-use linli_store::{ChangeSet, StoredAssessment};
+use linli_store::{ChangeSet, StoredAssessment, StoredFile};
 
 use super::file::{OpenedFile, current_facts, require_active, touches_file};
 use super::site::fresh;
@@ -79,6 +79,17 @@ pub(super) struct FileState {
 }
 
 impl FileState {
+    /// What was read with a file; it is taken out of it.
+    pub(super) fn of(file: &mut StoredFile) -> Self {
+        let memberships = std::mem::take(&mut file.memberships);
+        Self {
+            memberships: memberships.into_iter().map(|stored| stored.membership).collect(),
+            attention: std::mem::take(&mut file.attention),
+            assessments: std::mem::take(&mut file.assessments),
+            missing: Vec::new(),
+        }
+    }
+
     /// Whether the resident belongs to `group` on a day.
     pub(super) fn is_member(&self, group: &GroupCode, day: CivilDate) -> bool {
         self.memberships.iter().any(|membership| membership.group == *group && membership.holds_on(day))

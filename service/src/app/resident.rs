@@ -152,16 +152,10 @@ impl App {
             return Err(Error::PurposeRequired);
         }
         let classes = FieldClasses::of(view.classes());
-        let facts = async {
-            match view {
-                View::Full => Ok(self.store.facts(site, std::slice::from_ref(id)).await?),
-                View::Masked | View::Basic => Ok(Vec::new()),
-            }
-        };
-        let sealed = async { Ok(self.store.resident(site, id, classes).await?) };
-        let (sealed, state, facts) = tokio::try_join!(sealed, self.file_state(site, id), facts)?;
-        let sealed = sealed.ok_or(Error::NotFound(Thing::Resident))?;
-        let dwelling = self.store.dwelling(site, &sealed.head.dwelling).await?;
+        let file = self.store.file(site, id, classes, view == View::Full).await?;
+        let mut file = file.ok_or(Error::NotFound(Thing::Resident))?;
+        let state = AssessedState::of(&mut file);
+        let linli_store::StoredFile { resident: sealed, dwelling, facts, .. } = file;
         let touches = Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], view.classes());
         let receipt = work.disclose(&touches).await?;
         let opener = self.store.opener(&receipt).await?;

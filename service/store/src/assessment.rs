@@ -197,7 +197,7 @@ fn active(site: &SiteId) -> SelectStatement {
     files
 }
 
-fn to_assessment(row: assessment::Model) -> Result<StoredAssessment, StoreError> {
+pub(crate) fn to_assessment(row: assessment::Model) -> Result<StoredAssessment, StoreError> {
     let manual = row.stale != 0 && row.valid_until == Some(days(NEVER_DUE));
     let valid_until = row.valid_until.filter(|_| !manual);
     let build = || {

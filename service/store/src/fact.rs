@@ -108,7 +108,7 @@ impl Store {
     }
 }
 
-fn to_fact(row: fact::Model) -> Result<SealedFact, StoreError> {
+pub(crate) fn to_fact(row: fact::Model) -> Result<SealedFact, StoreError> {
     let build = || {
         let class = FieldClass::from_code(&row.class).ok()?;
         Some(SealedFact {

@@ -16,6 +16,7 @@
 mod assessment;
 mod audit;
 mod backend;
+mod care_file;
 mod change;
 #[cfg(test)]
 mod conformance;
@@ -26,6 +27,7 @@ mod evaluation;
 mod event;
 mod fact;
 mod form;
+mod grouped;
 mod history;
 mod known;
 mod ledger;
@@ -54,6 +56,7 @@ pub use audit::{
     AUDIT_PAGE_MAX, AuditDraft, AuditEntry, ChainError, ChainHead, Decision, FieldClasses, GENESIS,
     entry_hash, entry_place,
 };
+pub use care_file::StoredFile;
 pub use change::{ChangeSet, EventDraft, IDEMPOTENCY_DAYS, RequestDraft, Scope};
 pub use crypto::index::IndexColumn;
 pub use crypto::{Chacha, CryptoProvider, Key, NoRandomness, Random, RootKey};

@@ -84,7 +84,7 @@ impl Store {
     }
 }
 
-fn to_membership(row: membership::Model) -> Result<StoredMembership, StoreError> {
+pub(crate) fn to_membership(row: membership::Model) -> Result<StoredMembership, StoreError> {
     let build = || {
         let proposed_exit = match (row.exit_on, &row.exit_cause, row.exit_proposed_at) {
             (Some(on), Some(why), Some(at)) => {

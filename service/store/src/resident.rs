@@ -259,19 +259,6 @@ pub(crate) fn require(site: &SiteId, id: &ResidentId, version: Option<u64>, rows
 }
 
 impl Store {
-    /// A care file with the cells of these classes.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn resident(
-        &self,
-        site: &SiteId,
-        id: &ResidentId,
-        classes: FieldClasses,
-    ) -> Result<Option<SealedResident>, StoreError> {
-        Ok(self.residents_by_id(site, std::slice::from_ref(id), classes).await?.pop())
-    }
-
     /// The care files among `ids` that exist, by id.
     ///
     /// # Errors
@@ -304,6 +291,10 @@ impl Store {
         site: &SiteId,
         ids: &[ResidentId],
     ) -> Result<Vec<ResidentHead>, StoreError> {
+        if let [only] = ids {
+            let found = self.resident(site, only, FieldClasses::NONE).await?;
+            return Ok(found.into_iter().map(|sealed| sealed.head).collect());
+        }
         let found = self.residents_by_id(site, ids, FieldClasses::NONE).await?;
         Ok(found.into_iter().map(|sealed| sealed.head).collect())
     }
@@ -409,6 +400,23 @@ fn with_cells(
             })
         })
         .collect()
+}
+
+/// A file from its rows, with those of the cells that are of these classes.
+pub(crate) fn sealed_resident(
+    head: resident::Model,
+    cells: &[resident_cell::Model],
+    classes: FieldClasses,
+) -> Result<SealedResident, StoreError> {
+    let mut of_class = HashMap::with_capacity(cells.len());
+    for row in cells {
+        let class = FieldClass::from_code(&row.class).map_err(|_| StoreError::Row { table: CELL })?;
+        if classes.contains(class) {
+            of_class.insert((row.resident.clone(), class), row.clone());
+        }
+    }
+    let mut found = with_cells(vec![head], of_class)?;
+    found.pop().ok_or(StoreError::Row { table: "resident" })
 }
 
 fn sealed(head: ResidentHead) -> SealedResident {

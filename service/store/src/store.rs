@@ -12,11 +12,13 @@ use sea_orm::{
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use crate::backend::{Backend, check_schema, postgres, sqlite};
+use crate::care_file::{self, FileQuestion, StoredFile};
 use crate::change::{ChangeSet, Prepared, PreparedRequest, Rows, Scope, Write};
 use crate::crypto::cell::{self, Place};
 use crate::crypto::keys::KeyStore;
 use crate::crypto::{Chacha, CryptoProvider, Random, RootKey};
 use crate::error::{CommitError, Fault, OpenError, SealError, StoreError};
+use crate::grouped::Grouped;
 use crate::known::Known;
 use crate::migration::newest_migration;
 use crate::resource::Change;
@@ -62,6 +64,12 @@ impl StoreConfig {
     }
 }
 
+/// Groups of files read at a time on SQLite: the processor is what they wait for, and one large group costs less than
+/// two of half its size.
+const FILE_READERS: usize = 1;
+/// The same where the database is another machine, perhaps a distant one.
+const SHARED_FILE_READERS: usize = 4;
+
 /// What a committed change set came to.
 #[derive(Debug)]
 pub enum Committed {
@@ -95,6 +103,7 @@ struct Inner {
     keys: KeyStore,
     epochs: Known<i64>,
     sites: Known<Site>,
+    files: Grouped<FileQuestion, Option<StoredFile>>,
 }
 
 /// The store. Cheap to clone.
@@ -146,7 +155,10 @@ impl Store {
         let queues = backend.writers.iter().cloned().map(Queue::start).collect();
         let alone = backend.kind() == DbBackend::Sqlite;
         let (epochs, sites) = (Known::new(alone), Known::new(alone));
-        Ok(Self { inner: Arc::new(Inner { backend, queues, keys, epochs, sites }) })
+        let reader = backend.reader.clone();
+        let readers = if alone { FILE_READERS } else { SHARED_FILE_READERS };
+        let files = Grouped::start(readers, move |questions| care_file::read(reader.clone(), questions));
+        Ok(Self { inner: Arc::new(Inner { backend, queues, keys, epochs, sites, files }) })
     }
 
     /// Whether the database answers, its schema is the one this binary expects, and writes are taken.
@@ -428,6 +440,11 @@ impl Store {
     /// The pool that reads.
     pub(crate) fn reader(&self) -> &DatabaseConnection {
         &self.inner.backend.reader
+    }
+
+    /// Where care files are read in groups.
+    pub(crate) fn files(&self) -> &Grouped<FileQuestion, Option<StoredFile>> {
+        &self.inner.files
     }
 
     pub(crate) fn keys(&self) -> &KeyStore {

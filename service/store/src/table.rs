@@ -4,7 +4,7 @@
 //! The columns of the key come first, the site before all. In a *versioned* table the next column is `version`;
 //! guards compare it. The other tables are append-only, or projections that are replaced by key.
 
-use sea_orm::Value;
+use sea_orm::{DbErr, QueryResult, Value};
 
 /// A value of a row on its way into the database.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +62,16 @@ impl From<&str> for Val {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
+}
+
+/// A row of a known table.
+pub(crate) trait Entry: Sized {
+    /// Its table.
+    const META: &'static Meta;
+
+    /// Reads a row that was selected with all columns in order, the first of them at place `first`. By place: looking
+    /// columns up by name costs more than reading them.
+    fn read(row: &QueryResult, first: usize) -> Result<Self, DbErr>;
 }
 
 /// The values of a row's key, in column order.
@@ -136,6 +146,19 @@ macro_rules! tables {
                 pub(crate) enum Relation {}
 
                 impl ActiveModelBehavior for ActiveModel {}
+
+                impl super::Entry for Model {
+                    const META: &'static super::Meta = &META;
+
+                    fn read(row: &sea_orm::QueryResult, first: usize) -> Result<Self, sea_orm::DbErr> {
+                        let mut columns = first..;
+                        let mut next = || columns.next().unwrap_or_default();
+                        Ok(Self {
+                            $($key: row.try_get_by_index(next())?,)*
+                            $($column: row.try_get_by_index(next())?,)*
+                        })
+                    }
+                }
 
                 impl From<Model> for Vec<super::Val> {
                     fn from(row: Model) -> Self {

@@ -24,6 +24,7 @@ on_both!(
     lists_filter_and_page,
     a_change_of_room_is_known_at_both_doors,
     facts_memberships_and_the_rest,
+    files_read_together_equal_files_read_alone,
     an_erased_key_opens_nothing,
 );
 
@@ -242,6 +243,99 @@ fn membership(resident: &str, id: &str) -> Membership {
     }
 }
 
+/// Many files at once, of two sites, with absent ones and a damaged one among them: each asker gets what reading its
+/// parts one by one gives, and nothing of its neighbours.
+async fn files_read_together_equal_files_read_alone(env: Env) {
+    let store = &env.store;
+    let ids: Vec<ResidentId> = (0..12).map(|number| resident_id(&format!("r{number}"))).collect();
+    for site in ["a", "b"] {
+        make_site(store, site).await;
+        for (number, id) in ids.iter().enumerate() {
+            // Two of them have no file in the second site.
+            if site == "b" && number < 2 {
+                continue;
+            }
+            change(store, site, |set| set.create_resident(resident(site, id.as_str()))).await.unwrap();
+            for count in 0..number % 3 {
+                let from = day(["2026-03-16", "2026-01-02"][count]);
+                let attention = Attention { from, tier: Tier::Key, tags: Vec::new() };
+                let fact = Fact {
+                    field: FieldCode::new("lives_alone").unwrap(),
+                    value: Some(FactValue::Bool(count == 0)),
+                    true_from: from,
+                    recorded_at: at(i64::try_from(number).unwrap()),
+                };
+                change(store, site, |set| {
+                    set.put_attention(&site_id(site), id, attention);
+                    set.add_fact(&site_id(site), id, FieldClass::Health, fact)
+                })
+                .await
+                .unwrap();
+            }
+        }
+    }
+    store.tamper("UPDATE resident SET moved_in = 9000000000 WHERE site = 'a' AND id = 'r3'").await;
+
+    let views = [
+        FieldClasses::NONE,
+        FieldClasses::of(&[FieldClass::Contact]),
+        FieldClasses::of(&[FieldClass::Contact, FieldClass::Identity, FieldClass::Family]),
+        FieldClasses::all(),
+    ];
+    let mut asks = Vec::new();
+    for (number, classes) in views.into_iter().cycle().take(400).enumerate() {
+        let (store, site) = (store.clone(), site_id(["a", "b"][number / 4 % 2]));
+        let id = ids[number / 8 % ids.len()].clone();
+        asks.push(tokio::spawn(async move {
+            let with_facts = number % 5 == 0;
+            let found = store.file(&site, &id, classes, with_facts).await;
+            (site, id, classes, with_facts, found)
+        }));
+    }
+    let (mut damaged, mut absent, mut whole) = (0, 0, 0);
+    for ask in asks {
+        let (site, id, classes, with_facts, found) = ask.await.unwrap();
+        let alone = store.residents_by_id(&site, std::slice::from_ref(&id), classes).await;
+        let found = match (found, alone) {
+            (Err(error), Err(expect)) => {
+                assert_eq!((error, id.as_str()), (expect, "r3"));
+                damaged += 1;
+                continue;
+            }
+            (found, alone) => (found.unwrap(), alone.unwrap().pop()),
+        };
+        let (file, alone) = match found {
+            (Some(file), Some(alone)) => (file, alone),
+            (file, alone) => {
+                assert!(file.is_none() && alone.is_none() && site.as_str() == "b", "{id:?}");
+                absent += 1;
+                continue;
+            }
+        };
+        whole += 1;
+        let one = std::slice::from_ref(&id);
+        let cells = |file: &crate::SealedResident| {
+            [
+                file.contact.as_ref().map(|sealed| sealed.cell.clone()),
+                file.identity.as_ref().map(|sealed| sealed.cell.clone()),
+                file.health.as_ref().map(|sealed| sealed.cell.clone()),
+                file.family.as_ref().map(|sealed| sealed.cell.clone()),
+                file.status.as_ref().map(|sealed| sealed.cell.clone()),
+            ]
+        };
+        assert_eq!(file.resident.head, alone.head);
+        assert_eq!(cells(&file.resident), cells(&alone), "{classes:?}");
+        let dwelling = store.dwelling(&site, &alone.head.dwelling).await.unwrap();
+        assert!(dwelling.is_some() && file.dwelling == dwelling);
+        let attention = store.attentions(&site, one).await.unwrap();
+        assert_eq!(file.attention, attention.into_iter().map(|(_, of)| of).collect::<Vec<_>>());
+        let facts = if with_facts { store.facts(&site, one).await.unwrap() } else { Vec::new() };
+        assert_eq!(format!("{:?}", file.facts), format!("{facts:?}"));
+        assert!(file.memberships.is_empty() && file.assessments.is_empty());
+    }
+    assert!(damaged > 10 && absent > 10 && whole > 300, "{damaged} {absent} {whole}");
+}
+
 async fn facts_memberships_and_the_rest(env: Env) {
     let store = &env.store;
     let a = site_id("a");
@@ -358,6 +452,13 @@ async fn facts_memberships_and_the_rest(env: Env) {
     let remark = opener.open_option(found.remark.as_ref()).unwrap();
     assert_eq!(Pause { remark, ..found.pause }, ended);
     assert_eq!(store.assessments(&a, ids).await.unwrap(), vec![stale.clone()]);
+    let file = store.file(&a, &r1, FieldClasses::NONE, true).await.unwrap().unwrap();
+    assert_eq!(format!("{:?}", file.memberships), format!("{:?}", store.memberships(&a, ids).await.unwrap()));
+    assert_eq!(format!("{:?}", file.facts), format!("{:?}", store.facts(&a, ids).await.unwrap()));
+    assert_eq!(
+        (file.attention.as_slice(), file.assessments),
+        (&[attention.clone()][..], vec![stale.clone()])
+    );
     assert_eq!(store.assessments_due(&a, day("2026-06-01"), 5).await.unwrap(), vec![stale]);
     assert_eq!(store.assessments_due(&a, day("2026-05-31"), 5).await.unwrap(), vec![]);
     let found = store.history(&a, &r1, None, 10).await.unwrap().pop().unwrap();

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::change::Prepared;
 use crate::error::{CommitError, Fault};
+use crate::grouped::gather;
 use crate::table::{Key, Table, idempotency, site_head};
 use plan::{Facts, Head, Outcome, Plan, StoredAnswer};
 use sql::Mode;
@@ -98,7 +99,7 @@ async fn run(connection: DatabaseConnection, mut receiver: mpsc::Receiver<Messag
     let mut waiting = Vec::with_capacity(GROUP_MAX);
     let mut stopping = Vec::new();
     let mut known = KnownHeads::default();
-    while stopping.is_empty() && receiver.recv_many(&mut waiting, GROUP_MAX).await > 0 {
+    while stopping.is_empty() && gather(&mut receiver, &mut waiting, GROUP_MAX).await {
         let (mut group, mut answers) = (Vec::with_capacity(waiting.len()), Vec::with_capacity(waiting.len()));
         for message in waiting.drain(..) {
             match message {

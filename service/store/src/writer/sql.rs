@@ -8,11 +8,14 @@ use std::fmt::Write as _;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use super::plan::Row;
-use crate::table::{Key, Meta, Val};
+use crate::table::{Entry, Key, Meta, Val};
 
 /// Most rows of one statement: times the widest table it stays far below the bind limits (32,766 on SQLite, 65,535 on
 /// PostgreSQL).
 const ROWS_MAX: usize = 512;
+
+/// Columns of a table whose statements are short enough to be kept for every count of rows up to 64.
+const NARROW: usize = 5;
 
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,7 @@ pub(crate) async fn write_rows(
     let backend = transaction.get_database_backend();
     let mut rows = rows.into_iter();
     while rows.len() > 0 {
-        let count = step(rows.len());
+        let count = step(rows.len(), meta.columns.len());
         let mut values = Vec::with_capacity(count * meta.columns.len());
         for row in rows.by_ref().take(count) {
             match row {
@@ -98,6 +101,87 @@ pub(crate) async fn select_by_keys(
     Ok(found)
 }
 
+/// Statements that read, sent together: on SQLite as one text in one trip, on PostgreSQL one after the other.
+///
+/// The keys come first and the table is searched once for each of them (`CROSS JOIN` keeps that order): by a list of
+/// pairs after `IN`, SQLite may read the whole table.
+pub(crate) struct Reads {
+    backend: DbBackend,
+    statements: Vec<(String, Vec<Value>)>,
+}
+
+impl Reads {
+    /// None yet.
+    pub(crate) fn new(backend: DbBackend) -> Self {
+        Self { backend, statements: Vec::new() }
+    }
+
+    /// The rows whose keys begin with these pairs, no pair twice; `also` narrows them further. The rows of the
+    /// statement begin with `part`.
+    pub(crate) fn add<E: Entry>(&mut self, part: i32, pairs: &[[&str; 2]], also: &str) {
+        let (columns, on) = (columns_of(E::META, "t"), pair_condition(E::META, "t"));
+        self.push(pairs, |keys| {
+            format!("SELECT {part}, {columns} FROM {keys} CROSS JOIN {} AS t WHERE {on}{also}", E::META.name)
+        });
+    }
+
+    /// The rows of `E` whose site and id the rows of `F` with these keys hold in `site` and the column `named`; one that
+    /// is named twice comes twice.
+    pub(crate) fn add_named_by<E: Entry, F: Entry>(&mut self, part: i32, named: &str, pairs: &[[&str; 2]]) {
+        let (columns, on) = (columns_of(E::META, "t"), pair_condition(F::META, "f"));
+        self.push(pairs, |keys| {
+            format!(
+                "SELECT {part}, {columns} FROM {keys} CROSS JOIN {} AS f CROSS JOIN {} AS t \
+                 WHERE {on} AND t.site = f.site AND t.id = f.{named}",
+                F::META.name,
+                E::META.name
+            )
+        });
+    }
+
+    /// Adds a statement for every 256 pairs; their number is filled up with nothing to a power of two, so that there
+    /// are few texts.
+    fn push(&mut self, pairs: &[[&str; 2]], text: impl Fn(&str) -> String) {
+        for chunk in pairs.chunks(256) {
+            let count = chunk.len().next_power_of_two();
+            let mut keys = String::from("(VALUES ");
+            push_tuples(&mut keys, self.backend, count, 2);
+            keys.push_str(") AS k");
+            let values = chunk.iter().flatten().map(|key| Some((*key).to_owned()));
+            let filled = values.chain(std::iter::repeat(None)).take(count * 2);
+            self.statements.push((text(&keys), filled.map(Value::String).collect()));
+        }
+    }
+
+    /// Sends them; the first column of a row tells its part, the next ones are those of its table in order.
+    pub(crate) async fn send(self, connection: &impl ConnectionTrait) -> Result<Vec<QueryResult>, DbErr> {
+        let Self { backend, statements } = self;
+        if backend == DbBackend::Sqlite && !statements.is_empty() {
+            let (texts, values): (Vec<String>, Vec<Vec<Value>>) = statements.into_iter().unzip();
+            let values: Vec<Value> = values.into_iter().flatten().collect();
+            let together = Statement::from_sql_and_values(backend, texts.join("; "), values);
+            return connection.query_all_raw(together).await;
+        }
+        let mut found = Vec::new();
+        for (text, values) in statements {
+            let statement = Statement::from_sql_and_values(backend, text, values);
+            found.extend(connection.query_all_raw(statement).await?);
+        }
+        Ok(found)
+    }
+}
+
+fn columns_of(meta: &Meta, alias: &str) -> String {
+    meta.columns.iter().map(|column| format!("{alias}.{column}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The first two columns of the key are those of the pair `k`.
+fn pair_condition(meta: &Meta, alias: &str) -> String {
+    let pair = meta.columns.iter().take(2).enumerate();
+    let equal = pair.map(|(index, column)| format!("{alias}.{column} = k.column{}", index + 1));
+    equal.collect::<Vec<_>>().join(" AND ")
+}
+
 /// Reads the key of a row selected with the key columns first. `like` is any key of the table: it tells the types.
 pub(crate) fn key_of_row(row: &QueryResult, like: &Key) -> Result<Key, DbErr> {
     like.iter()
@@ -114,8 +198,10 @@ pub(crate) fn key_of_row(row: &QueryResult, like: &Key) -> Result<Key, DbErr> {
 
 /// How many of `rows` go into the next statement. Each text is prepared once per connection, each statement is a trip to
 /// it: with these steps two statements hold nearly every group, and there are some fifty texts per table.
-fn step(rows: usize) -> usize {
+/// Narrow tables, such as the audit entries and heads that a read leaves, take one.
+fn step(rows: usize, columns: usize) -> usize {
     match rows {
+        17..=64 if columns <= NARROW => rows,
         0..=16 => rows,
         17..=32 => rows - rows % 2,
         33..=64 => rows - rows % 4,
