@@ -1,6 +1,10 @@
 //! The reads that must stay fast use their index: plans of the statements as they are sent.
 
+use sea_orm::DbBackend;
+
 use super::*;
+use crate::table::{Key, Table};
+use crate::writer::sql::select_text;
 
 /// What is asked of SQLite's plan of each hot read: a search by key or index, never a scan.
 #[test]
@@ -149,6 +153,32 @@ fn hot_reads_search() {
             "INDEX idempotency_expiry (expires_at<?",
         )
         .await;
+    });
+}
+
+/// The writer finds rows by key in every table, however many keys it asks for at once.
+#[test]
+fn guards_search() {
+    run(On::Sqlite, async |env: Env| {
+        let mut bad = Vec::new();
+        for table in Table::ALL {
+            let meta = table.meta();
+            for count in [1, 2, 16, 64] {
+                let key: Key = meta.columns.iter().take(meta.key).map(|_| "x".into()).collect();
+                let (text, _) = select_text(DbBackend::Sqlite, meta, "*", &vec![key; count]);
+                let plan = env.store.explain(&text).await;
+                // A site and one column more tell a handful of rows from all others.
+                let sought = |step: &String| {
+                    step.starts_with(&format!("SEARCH {} ", meta.name))
+                        && step.matches("=?").count() >= meta.key.min(2)
+                };
+                let scanned = |step: &String| step.starts_with(&format!("SCAN {}", meta.name));
+                if !plan.iter().any(sought) || plan.iter().any(scanned) {
+                    bad.push(format!("{count} keys of {}: {plan:#?}", meta.name));
+                }
+            }
+        }
+        assert!(bad.is_empty(), "{}", bad.join("\n"));
     });
 }
 

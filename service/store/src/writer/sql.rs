@@ -93,12 +93,23 @@ pub(crate) async fn select_by_keys(
     let backend = connection.get_database_backend();
     let mut found = Vec::new();
     for chunk in keys.chunks(256) {
-        let mut text = format!("SELECT {columns} FROM {} WHERE ", meta.name);
-        let values = push_key_condition(&mut text, backend, meta, chunk);
+        let (mut text, values) = select_text(backend, meta, columns, chunk);
         text.push_str(suffix);
         found.extend(connection.query_all_raw(Statement::from_sql_and_values(backend, text, values)).await?);
     }
     Ok(found)
+}
+
+/// The text that reads the rows of these keys, and what is bound to it.
+pub(crate) fn select_text(
+    backend: DbBackend,
+    meta: &Meta,
+    columns: &str,
+    keys: &[Key],
+) -> (String, Vec<Value>) {
+    let mut text = format!("SELECT {columns} FROM {} WHERE ", meta.name);
+    let values = push_key_condition(&mut text, backend, meta, keys);
+    (text, values)
 }
 
 /// Statements that read, sent together: on SQLite as one text in one trip, on PostgreSQL one after the other.
