@@ -7,10 +7,10 @@ use linli_core::assessment::Attention;
 use linli_core::id::{ResidentId, SiteId};
 use linli_core::resident::FieldClass;
 use linli_core::site::Dwelling;
-use sea_orm::DatabaseConnection;
 
 use crate::assessment::{StoredAssessment, to_assessment, to_attention};
 use crate::audit::FieldClasses;
+use crate::backend::reader::Reader;
 use crate::error::StoreError;
 use crate::fact::{SealedFact, to_fact};
 use crate::membership::{StoredMembership, to_membership};
@@ -97,7 +97,7 @@ fn question(site: &SiteId, id: &ResidentId, classes: FieldClasses, state: bool, 
 
 /// Answers questions about files, a few statements for all of them.
 pub(crate) async fn read(
-    reader: DatabaseConnection,
+    reader: Reader,
     questions: Vec<FileQuestion>,
 ) -> Vec<Result<Option<StoredFile>, StoreError>> {
     match parts(&reader, &questions).await {
@@ -118,11 +118,11 @@ const FACT: i32 = 5;
 const DWELLING: i32 = 6;
 
 async fn parts(
-    reader: &DatabaseConnection,
+    reader: &Reader,
     questions: &[FileQuestion],
 ) -> Result<(HashMap<Place, Parts>, HashMap<Place, dwelling::Model>), StoreError> {
     let with_state = keys(questions, |question| question.state);
-    let mut reads = Reads::new(reader.get_database_backend());
+    let mut reads = Reads::new(reader.kind());
     reads.add::<resident::Model>(HEAD, &keys(questions, |_| true), "");
     let with_cells = keys(questions, |question| question.classes != FieldClasses::NONE);
     reads.add::<resident_cell::Model>(CELL, &with_cells, &of_classes(questions));

@@ -11,6 +11,7 @@ use sea_orm::{
 };
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
+use crate::backend::reader::Reader;
 use crate::backend::{Backend, check_schema, postgres, sqlite};
 use crate::care_file::{self, FileQuestion, StoredFile};
 use crate::change::{ChangeSet, Prepared, PreparedRequest, Rows, Scope, Write};
@@ -104,6 +105,7 @@ struct Inner {
     epochs: Known<i64>,
     sites: Known<Site>,
     files: Grouped<FileQuestion, Option<StoredFile>>,
+    file_reader: Reader,
 }
 
 /// The store. Cheap to clone.
@@ -155,10 +157,11 @@ impl Store {
         let queues = backend.writers.iter().cloned().map(Queue::start).collect();
         let alone = backend.kind() == DbBackend::Sqlite;
         let (epochs, sites) = (Known::new(alone), Known::new(alone));
-        let reader = backend.reader.clone();
+        let reader = Reader::new(backend.reader.clone());
+        let file_reader = reader.clone();
         let readers = if alone { FILE_READERS } else { SHARED_FILE_READERS };
         let files = Grouped::start(readers, move |questions| care_file::read(reader.clone(), questions));
-        Ok(Self { inner: Arc::new(Inner { backend, queues, keys, epochs, sites, files }) })
+        Ok(Self { inner: Arc::new(Inner { backend, queues, keys, epochs, sites, files, file_reader }) })
     }
 
     /// Whether the database answers, its schema is the one this binary expects, and writes are taken.
@@ -189,6 +192,9 @@ impl Store {
             queue.stop().await;
         }
         let backend = &self.inner.backend;
+        if let Err(err) = self.inner.file_reader.close().await {
+            tracing::warn!(fault = %Fault::of(&err), "a connection did not close");
+        }
         for connection in backend.writers.iter().chain([&backend.reader, &backend.keys]) {
             if let Err(err) = connection.clone().close().await {
                 tracing::warn!(fault = %Fault::of(&err), "a connection did not close");

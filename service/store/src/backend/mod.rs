@@ -1,6 +1,7 @@
 //! Where the two databases differ: how they are opened and checked. Everything above speaks to both alike.
 
 pub(crate) mod postgres;
+pub(crate) mod reader;
 pub(crate) mod sqlite;
 
 use std::fs::File;

@@ -31,7 +31,7 @@ use crate::error::{CommitError, Fault};
 use crate::grouped::gather;
 use crate::table::{Key, Table, idempotency, site_head};
 use plan::{Facts, Head, Outcome, Plan, StoredAnswer};
-use sql::Mode;
+use sql::{Mode, Writes};
 
 /// Most change sets in one commit: beyond it the gain is small and the wait of the first one grows.
 pub(crate) const GROUP_MAX: usize = 256;
@@ -355,14 +355,19 @@ async fn select_heads(
 }
 
 async fn execute(transaction: &DatabaseTransaction, plan: Plan<'_>) -> Result<Vec<Answer>, DbErr> {
+    let mut writes = Writes::new(transaction.get_database_backend());
     for (table, rows) in plan.appends {
         // The head of a new site may have come to be by a refused call about a site that was not there yet.
         let mode = if table == Table::SiteHead { Mode::InsertOrKeep } else { Mode::Insert };
-        sql::write_rows(transaction, table.meta(), mode, rows).await?;
+        writes.add(table.meta(), mode, rows);
     }
     for (table, rows) in plan.puts {
-        sql::write_rows(transaction, table.meta(), Mode::Upsert, rows).await?;
+        writes.add(table.meta(), Mode::Upsert, rows);
     }
+    let heads = plan.heads.iter().map(|(site, head)| plan::head_row(site, head).into()).collect();
+    writes.add(Table::SiteHead.meta(), Mode::Upsert, heads);
+    writes.send(transaction).await?;
+    // No row is both put and deleted, and no head that was made in vain is one of those above.
     for (table, keys) in plan.deletes {
         sql::delete_rows(transaction, table.meta(), keys).await?;
     }
@@ -370,7 +375,5 @@ async fn execute(transaction: &DatabaseTransaction, plan: Plan<'_>) -> Result<Ve
         // Nothing came of the change sets that these were made for.
         sql::delete_rows(transaction, Table::SiteHead.meta(), plan.unused_heads).await?;
     }
-    let heads = plan.heads.iter().map(|(site, head)| plan::head_row(site, head).into()).collect();
-    sql::write_rows(transaction, Table::SiteHead.meta(), Mode::Upsert, heads).await?;
     Ok(plan.results)
 }

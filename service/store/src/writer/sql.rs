@@ -8,11 +8,15 @@ use std::fmt::Write as _;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value};
 
 use super::plan::Row;
+use crate::backend::reader::Reader;
 use crate::table::{Entry, Key, Meta, Val};
 
 /// Most rows of one statement: times the widest table it stays far below the bind limits (32,766 on SQLite, 65,535 on
 /// PostgreSQL).
 const ROWS_MAX: usize = 512;
+
+/// Most rows of each table that go together with those of others in one text.
+const TOGETHER_MAX: usize = 64;
 
 /// Columns of a table whose statements are short enough to be kept for every count of rows up to 64.
 const NARROW: usize = 5;
@@ -28,8 +32,55 @@ pub(crate) enum Mode {
     InsertOrKeep,
 }
 
-/// Writes rows.
-pub(crate) async fn write_rows(
+/// Rows to write, sent table by table in the order in which they were added.
+///
+/// On SQLite a group in which every table gets as many rows as the others, or one (as where everybody does the same),
+/// goes as one text in one trip. Other groups go statement by statement: each text is prepared once per connection,
+/// and there are too many ways to be different.
+pub(crate) struct Writes<'a> {
+    backend: DbBackend,
+    tables: Vec<(&'static Meta, Mode, Vec<Row<'a>>)>,
+}
+
+impl<'a> Writes<'a> {
+    /// None yet.
+    pub(crate) fn new(backend: DbBackend) -> Self {
+        Self { backend, tables: Vec::new() }
+    }
+
+    /// Adds the rows of a table.
+    pub(crate) fn add(&mut self, meta: &'static Meta, mode: Mode, rows: Vec<Row<'a>>) {
+        if !rows.is_empty() {
+            self.tables.push((meta, mode, rows));
+        }
+    }
+
+    /// Sends them.
+    pub(crate) async fn send(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        let most = self.tables.iter().map(|(.., rows)| rows.len()).max().unwrap_or_default();
+        let alike = self.tables.iter().all(|(.., rows)| rows.len() == most || rows.len() == 1);
+        if self.backend == DbBackend::Sqlite && self.tables.len() > 1 && alike && most <= TOGETHER_MAX {
+            return self.send_together(transaction).await;
+        }
+        for (meta, mode, rows) in self.tables {
+            write_rows(transaction, meta, mode, rows).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_together(self, transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+        let (mut text, mut values) = (String::new(), Vec::new());
+        for (meta, mode, rows) in self.tables {
+            let separator = if text.is_empty() { "" } else { "; " };
+            text.push_str(separator);
+            text.push_str(&insert_text(self.backend, meta, mode, rows.len()));
+            rows.into_iter().for_each(|row| push_values(&mut values, row));
+        }
+        transaction.execute_raw(Statement::from_sql_and_values(self.backend, text, values)).await.map(drop)
+    }
+}
+
+async fn write_rows(
     transaction: &DatabaseTransaction,
     meta: &Meta,
     mode: Mode,
@@ -40,16 +91,18 @@ pub(crate) async fn write_rows(
     while rows.len() > 0 {
         let count = step(rows.len(), meta.columns.len());
         let mut values = Vec::with_capacity(count * meta.columns.len());
-        for row in rows.by_ref().take(count) {
-            match row {
-                Cow::Owned(row) => values.extend(row.into_iter().map(Value::from)),
-                Cow::Borrowed(row) => values.extend(row.iter().cloned().map(Value::from)),
-            }
-        }
+        rows.by_ref().take(count).for_each(|row| push_values(&mut values, row));
         let text = insert_text(backend, meta, mode, count);
         transaction.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
     }
     Ok(())
+}
+
+fn push_values(values: &mut Vec<Value>, row: Row<'_>) {
+    match row {
+        Cow::Owned(row) => values.extend(row.into_iter().map(Value::from)),
+        Cow::Borrowed(row) => values.extend(row.iter().cloned().map(Value::from)),
+    }
 }
 
 /// Writes the rows whose keys are not there yet and returns the first column of those it wrote. One statement: for few
@@ -165,18 +218,14 @@ impl Reads {
     }
 
     /// Sends them; the first column of a row tells its part, the next ones are those of its table in order.
-    pub(crate) async fn send(self, connection: &impl ConnectionTrait) -> Result<Vec<QueryResult>, DbErr> {
-        let Self { backend, statements } = self;
-        if backend == DbBackend::Sqlite && !statements.is_empty() {
-            let (texts, values): (Vec<String>, Vec<Vec<Value>>) = statements.into_iter().unzip();
-            let values: Vec<Value> = values.into_iter().flatten().collect();
-            let together = Statement::from_sql_and_values(backend, texts.join("; "), values);
-            return connection.query_all_raw(together).await;
+    pub(crate) async fn send(self, reader: &Reader) -> Result<Vec<QueryResult>, DbErr> {
+        if self.backend == DbBackend::Sqlite && !self.statements.is_empty() {
+            let (texts, values): (Vec<String>, Vec<Vec<Value>>) = self.statements.into_iter().unzip();
+            return reader.query(texts.join("; "), values.into_iter().flatten().collect()).await;
         }
         let mut found = Vec::new();
-        for (text, values) in statements {
-            let statement = Statement::from_sql_and_values(backend, text, values);
-            found.extend(connection.query_all_raw(statement).await?);
+        for (text, values) in self.statements {
+            found.extend(reader.query(text, values).await?);
         }
         Ok(found)
     }
