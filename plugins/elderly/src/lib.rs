@@ -48,15 +48,16 @@ struct Elder {
 }
 
 impl Elder {
-    /// From when on the person has this age; `None` before that, or if the birth date is not known.
-    fn aged(&self, years: i64) -> Option<Date> {
-        let birthday = self.birth_date.value?.plus_years(years);
-        (birthday <= self.today).then(|| birthday.max(self.birth_date.since))
+    /// The birthday on which the person has this age, if the birth date is known.
+    fn birthday(&self, years: i64) -> Option<Date> {
+        self.birth_date.value.map(|birth| birth.plus_years(years))
     }
 
-    /// The birthday on which the person will have this age, if it is still ahead.
-    fn will_be(&self, years: i64) -> Option<Date> {
-        self.birth_date.value.map(|birth| birth.plus_years(years)).filter(|birthday| *birthday > self.today)
+    /// From when on the person has the age of a birthday; `None` before that.
+    fn reached(&self, birthday: Option<Date>) -> Option<Date> {
+        birthday
+            .filter(|birthday| *birthday <= self.today)
+            .map(|birthday| birthday.max(self.birth_date.since))
     }
 }
 
@@ -66,22 +67,23 @@ impl Rules for Elderly {
     type Facts = Elder;
 
     fn assess(elder: &Elder, found: &mut Findings<'_>) {
-        for years in [elder.elder_age_years, elder.advanced_age_years, elder.high_risk_age_years] {
-            if let Some(birthday) = elder.will_be(years) {
-                found.expires(birthday);
-            }
+        let birthdays = [elder.elder_age_years, elder.advanced_age_years, elder.high_risk_age_years]
+            .map(|years| elder.birthday(years));
+        for birthday in birthdays.into_iter().flatten().filter(|birthday| *birthday > elder.today) {
+            found.expires(birthday);
         }
-        let Some(old_enough) = elder.aged(elder.elder_age_years) else { return };
+        let [old_enough, advanced, high_risk] = birthdays.map(|birthday| elder.reached(birthday));
+        let Some(old_enough) = old_enough else { return };
         let from = |fact: Option<Date>| all_of([Some(old_enough), fact]);
 
         let alone = from(elder.lives_alone.is(true));
         let nest = from(any_of([elder.lives_alone.is(true), elder.empty_nest.is(true)]));
-        let advanced = elder.aged(elder.advanced_age_years);
         let left_behind = from(elder.left_behind.is(true));
         let disabled = from(ability::disabled_from(elder));
 
         members(found, alone, nest, advanced);
-        attention(elder, found, [alone, nest, advanced], any_of([alone, nest, left_behind]), disabled);
+        let old_alone = all_of([high_risk, any_of([alone, nest, left_behind])]);
+        attention(elder, found, from, any_of([alone, nest, advanced]), old_alone, disabled);
 
         let severely = from(elder.severely_disabled.is(true));
         let special = from(elder.family_planning_special.is(true));
@@ -110,7 +112,7 @@ impl Rules for Elderly {
         if after_today(&elder.birth_date) {
             found.issue(Field::BirthDate, Reason::DateInFuture);
         }
-        if elder.aged(AGE_YEARS_MAX).is_some() {
+        if elder.reached(elder.birthday(AGE_YEARS_MAX)).is_some() {
             found.issue(Field::BirthDate, Reason::OlderThan130);
         }
         if after_today(&elder.care_risk_event_last) {
@@ -146,24 +148,19 @@ fn members(found: &mut Findings<'_>, alone: Option<Date>, nest: Option<Date>, ad
 fn attention(
     elder: &Elder,
     found: &mut Findings<'_>,
-    groups: [Option<Date>; 3],
-    without_children: Option<Date>,
+    from: impl Fn(Option<Date>) -> Option<Date>,
+    member: Option<Date>,
+    old_alone: Option<Date>,
     disabled: Option<Date>,
 ) {
-    let old_enough = elder.aged(elder.elder_age_years);
-    let old_alone = all_of([elder.aged(elder.high_risk_age_years), without_children]);
     for (tier, since, reason) in [
-        (Tier::General, any_of(groups), Reason::Elder),
+        (Tier::General, member, Reason::Elder),
         (Tier::Key, disabled, Reason::Disabled),
-        (Tier::Key, all_of([old_enough, elder.dispersed_support.is(true)]), Reason::DispersedSupport),
-        (
-            Tier::Key,
-            all_of([old_enough, elder.family_planning_special.is(true)]),
-            Reason::FamilyPlanningSpecial,
-        ),
+        (Tier::Key, from(elder.dispersed_support.is(true)), Reason::DispersedSupport),
+        (Tier::Key, from(elder.family_planning_special.is(true)), Reason::FamilyPlanningSpecial),
         (Tier::High, old_alone, Reason::OldAndWithoutChildren),
-        (Tier::High, all_of([old_enough, elder.dementia.is(true)]), Reason::Dementia),
-        (Tier::High, all_of([old_enough, elder.seriously_ill.is(true)]), Reason::SeriouslyIll),
+        (Tier::High, from(elder.dementia.is(true)), Reason::Dementia),
+        (Tier::High, from(elder.seriously_ill.is(true)), Reason::SeriouslyIll),
     ] {
         if let Some(since) = since {
             found.tier(tier, since, reason);

@@ -93,11 +93,6 @@ impl<'a> Batch<'a> {
         self.rows
     }
 
-    /// The civil date of a row's site.
-    pub fn today(&self, row: usize) -> Date {
-        self.column(0).fixed(row).map_or(Date::ALWAYS, |bytes| Date::from_days(i32::from_le_bytes(bytes)))
-    }
-
     /// A column: 0 is `today`, then fields, then parameters.
     pub fn column(&self, index: usize) -> &ColumnView<'a> {
         self.columns.get(index).unwrap_or(&NOTHING)
@@ -144,6 +139,11 @@ impl<'a> ColumnView<'a> {
                 at => Array { mask, items: array(bytes, at as usize, elements).ok_or(outside)? },
             },
         })
+    }
+
+    /// Whether one element serves every row.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.values.mask == 0
     }
 
     /// Whether a row has a value; the row is below `rows`.

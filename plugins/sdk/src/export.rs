@@ -33,8 +33,8 @@ macro_rules! export_plugin {
     };
 }
 
-/// Residents between two looks at the cancel flag.
-const CANCEL_STRIDE: usize = 64;
+/// Residents that are read together, between two looks at the cancel flag: as many as stay in the fastest cache.
+const STRIDE: usize = 64;
 
 /// The tables of a plugin's rules.
 #[derive(Debug)]
@@ -137,14 +137,19 @@ unsafe fn answer<'a, R: Rules, S: Statements<'a>>(
         Err(status) => return status,
     };
     let mut found = S::new(writer);
-    for row in 0..batch.rows() {
+    let mut residents: Vec<R::Facts> = (0..batch.rows().min(STRIDE)).map(|_| R::Facts::blank()).collect();
+    for first in (0..batch.rows()).step_by(STRIDE) {
         // SAFETY: as above.
-        if row % CANCEL_STRIDE == 0 && unsafe { cancelled(call) } {
+        if unsafe { cancelled(call) } {
             return abi::E_CANCELLED;
         }
-        found.begin(row as u32);
-        rule(&R::Facts::read(&batch, row), &mut found);
-        found.end();
+        residents.truncate(batch.rows() - first);
+        R::Facts::read(&batch, first, &mut residents);
+        for (resident, row) in residents.iter().zip(first..) {
+            found.begin(row as u32);
+            rule(resident, &mut found);
+            found.end();
+        }
     }
     found.status()
 }

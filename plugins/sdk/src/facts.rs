@@ -38,8 +38,11 @@ pub trait Facts: Sized {
     const KINDS: &'static [u16];
     /// What the manifest declares.
     const MANIFEST: &'static Manifest;
-    /// Reads one resident.
-    fn read(batch: &Batch<'_>, row: usize) -> Self;
+    /// A resident of whom nothing is known.
+    fn blank() -> Self;
+    /// Reads the residents from row `first` on, one column after the other: what a column looks like is found out once
+    /// for all of them.
+    fn read(batch: &Batch<'_>, first: usize, residents: &mut [Self]);
 }
 
 /// What a manifest declares, as the derive found it.
@@ -89,15 +92,19 @@ pub trait FactColumn: Sized {
     const KIND: u16;
     /// Its codes.
     const CODES: &'static [&'static str];
-    /// Reads a row.
-    fn read(column: &ColumnView<'_>, row: usize) -> Self;
+    /// What is not known.
+    fn nothing() -> Self;
+    /// Reads the rows from `first` on into these places.
+    fn read<'o>(column: &ColumnView<'_>, first: usize, places: impl Iterator<Item = &'o mut Self>)
+    where
+        Self: 'o;
 }
 
 /// A type that a parameter's member may have, and a field's member inside [`Fact`].
 #[diagnostic::on_unimplemented(
     message = "facts and parameters are `bool`, `i64`, `Date`, `String` or an enum of `manifest!`, not `{Self}`"
 )]
-pub trait ParameterColumn: Sized {
+pub trait ParameterColumn: Clone {
     /// Its column type.
     const KIND: u16;
     /// Its codes.
@@ -106,9 +113,18 @@ pub trait ParameterColumn: Sized {
     fn value(column: &ColumnView<'_>, row: usize) -> Option<Self>;
     /// What stands for a parameter without a value, which hosts never send.
     fn nothing() -> Self;
-    /// Reads a parameter.
-    fn read(column: &ColumnView<'_>, row: usize) -> Self {
-        Self::value(column, row).unwrap_or_else(Self::nothing)
+    /// Reads a parameter in the rows from `first` on into these places.
+    fn read<'o>(column: &ColumnView<'_>, first: usize, places: impl Iterator<Item = &'o mut Self>)
+    where
+        Self: 'o,
+    {
+        let read = |row| Self::value(column, row).unwrap_or_else(Self::nothing);
+        if column.is_constant() {
+            let value = read(first);
+            places.for_each(|place| place.clone_from(&value));
+        } else {
+            places.zip(first..).for_each(|(place, row)| *place = read(row));
+        }
     }
 }
 
@@ -116,8 +132,20 @@ impl<T: ParameterColumn> FactColumn for Fact<T> {
     const KIND: u16 = T::KIND;
     const CODES: &'static [&'static str] = T::CODES;
 
-    fn read(column: &ColumnView<'_>, row: usize) -> Self {
-        Self { value: T::value(column, row), since: column.since(row) }
+    fn nothing() -> Self {
+        Self { value: None, since: Date::ALWAYS }
+    }
+
+    #[inline]
+    fn read<'o>(column: &ColumnView<'_>, first: usize, places: impl Iterator<Item = &'o mut Self>)
+    where
+        Self: 'o,
+    {
+        // A copy, which the places are known not to overlap: it stays in registers.
+        let column = *column;
+        for (place, row) in places.zip(first..) {
+            *place = Self { value: T::value(&column, row), since: column.since(row) };
+        }
     }
 }
 
@@ -126,6 +154,7 @@ macro_rules! parameter_column {
         impl ParameterColumn for $kind {
             const KIND: u16 = abi::$number;
             const CODES: &'static [&'static str] = &[];
+            #[inline]
             fn value(column: &ColumnView<'_>, row: usize) -> Option<Self> {
                 $read(column, row)
             }
@@ -147,6 +176,7 @@ impl<T: CodeValue> ParameterColumn for T {
     const KIND: u16 = abi::T_CODE;
     const CODES: &'static [&'static str] = T::CODES;
 
+    #[inline]
     fn value(column: &ColumnView<'_>, row: usize) -> Option<Self> {
         column.fixed(row).map(u32::from_le_bytes).and_then(T::from_ordinal)
     }

@@ -1,9 +1,9 @@
 //! `#[derive(Facts)]`: from the columns of a batch to the author's struct.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Fields, LitStr};
+use syn::{Data, DeriveInput, Error, Fields, LitStr, Type};
 
 use crate::source::{Column, Source};
 
@@ -19,15 +19,14 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream, Error> {
 
     let columns: Vec<&Column> = source.fields.iter().chain(&source.parameters).collect();
     let mut unread: Vec<&str> = columns.iter().map(|column| column.entry.code.as_str()).collect();
-    let mut reads = TokenStream::new();
+    let (mut reads, mut blanks) = (TokenStream::new(), TokenStream::new());
     let mut checks = TokenStream::new();
     for member in &members.named {
         let Some(ident) = &member.ident else { continue };
         let (code, kind) = (ident.to_string(), &member.ty);
         if code == "today" {
-            reads.extend(
-                quote_spanned! { kind.span() => today: ::linli_plugin_sdk::Batch::today(batch, row), },
-            );
+            reads.extend(read(ident, kind, &quote! { ::linli_plugin_sdk::ParameterColumn }, 0));
+            blanks.extend(quote! { today: ::linli_plugin_sdk::Date::ALWAYS, });
             continue;
         }
         let Some(index) = columns.iter().position(|column| column.entry.code == code) else {
@@ -39,7 +38,6 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream, Error> {
         };
         let Some(column) = columns.get(index) else { continue };
         unread.retain(|declared| *declared != code);
-        let place = Literal::usize_unsuffixed(index + 1);
         let number = kind_number(&column.kind);
         let codes = column.values.iter().map(|value| &value.code);
         let message = format!("`{code}` is declared as `{}`, the member has another type", column.kind);
@@ -48,9 +46,8 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream, Error> {
         } else {
             quote_spanned! { kind.span() => ::linli_plugin_sdk::ParameterColumn }
         };
-        reads.extend(quote_spanned! { kind.span() =>
-            #ident: #reader::read(::linli_plugin_sdk::Batch::column(batch, #place), row),
-        });
+        reads.extend(read(ident, kind, &reader, index + 1));
+        blanks.extend(quote_spanned! { kind.span() => #ident: <#kind as #reader>::nothing(), });
         checks.extend(quote_spanned! { kind.span() =>
             const _: () = assert!(
                 <#kind as #reader>::KIND == #number
@@ -74,11 +71,26 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream, Error> {
         impl ::linli_plugin_sdk::Facts for #name {
             const KINDS: &'static [u16] = &[::linli_plugin_sdk::abi::T_DATE #(, #kinds)*];
             const MANIFEST: &'static ::linli_plugin_sdk::Manifest = &#tables;
-            fn read(batch: &::linli_plugin_sdk::Batch<'_>, row: usize) -> Self {
-                Self { #reads }
+            fn blank() -> Self {
+                Self { #blanks }
+            }
+            fn read(batch: &::linli_plugin_sdk::Batch<'_>, first: usize, residents: &mut [Self]) {
+                #reads
             }
         }
     })
+}
+
+/// Reads a column into a member of each resident.
+fn read(member: &Ident, kind: &Type, reader: &TokenStream, column: usize) -> TokenStream {
+    let column = Literal::usize_unsuffixed(column);
+    quote_spanned! { kind.span() =>
+        <#kind as #reader>::read(
+            ::linli_plugin_sdk::Batch::column(batch, #column),
+            first,
+            residents.iter_mut().map(|resident| &mut resident.#member),
+        );
+    }
 }
 
 fn manifest_path(input: &DeriveInput) -> Result<String, Error> {
