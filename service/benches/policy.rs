@@ -20,6 +20,7 @@ fn decisions(criterion: &mut Criterion) {
     let question = Question {
         acting: Acting::Member(Department::CustomerService),
         method,
+        class: None,
         site: Some("xingfuli"),
         in_scope: true,
         everywhere: false,

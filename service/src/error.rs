@@ -3,6 +3,8 @@
 //! A variant exists where a caller would do something different. `grpc::status` maps each to a code and a
 //! reason of the public enum; the internal half of [`Error::Internal`] never leaves the process.
 
+use std::time::Duration;
+
 use linli_core::invalid::Invalid;
 use linli_core::text::Label;
 
@@ -67,6 +69,8 @@ pub enum Error {
     Denied,
     /// Sensitive fields need a stated purpose.
     PurposeRequired,
+    /// The caller saw personal values in clear too often; the time until the next is free.
+    RevealLimit(Duration),
     /// The resource changed since the caller read it.
     EtagMismatch,
     /// The request id was used for a different request.

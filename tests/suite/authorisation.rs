@@ -188,6 +188,7 @@ ResidentService/RecordDeath               u - - - y - y y y - - -
 ResidentService/RecordMoveIn              u - - - y - y y y - - -
 ResidentService/RecordMoveOut             u - - - y - y y y - - -
 ResidentService/ReportChange              u - - - y y y y y - - -
+ResidentService/RevealResident            u - - - y - y y y - - -
 ResidentService/UpdateResident            u - - - y - y y y - - -
 SiteService/AddPostHolder                 u - - - - - y y y - - -
 SiteService/CreateArea                    u - - - - - y y y - - -

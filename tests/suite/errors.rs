@@ -71,6 +71,11 @@ async fn every_reason_is_produced() {
 
     let full = v1::GetResidentRequest { name: resident.clone(), view: v1::View::Full.into() };
     produced.note("PURPOSE_REQUIRED", Code::InvalidArgument, false, both!(client, full.clone()));
+    let eager = client.purposeful();
+    for _ in 0..linli_service::app::reveal::REVEALS_MAX {
+        eager.ask(full.clone()).await.unwrap();
+    }
+    produced.note("REVEAL_LIMIT", Code::ResourceExhausted, true, both!(eager, full.clone()));
     produced.note("UNAUTHENTICATED", Code::Unauthenticated, false, both!(server.nobody(), get_site(&site)));
     produced.note(
         "PERMISSION_DENIED",

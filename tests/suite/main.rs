@@ -44,6 +44,7 @@ mod privacy;
 mod record;
 mod repetition;
 mod resident;
+mod reveal;
 mod roster;
 mod sealed;
 mod site;

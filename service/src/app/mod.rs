@@ -22,6 +22,7 @@ pub mod plugin;
 pub mod post;
 pub mod record;
 pub mod resident;
+pub mod reveal;
 pub mod sealed;
 pub mod site;
 pub mod staff;
@@ -57,6 +58,8 @@ pub struct App {
     pub upkeep: upkeep::Upkeep,
     /// The imports that run now.
     pub imports: import::Imports,
+    /// Who saw personal values in clear lately.
+    pub reveals: reveal::Reveals,
     /// Who may do what.
     pub policy: Policy,
 }

@@ -361,11 +361,11 @@ impl App {
     /// The newest version of a record; with its words only for a purpose.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::PurposeRequired`], [`Error::Denied`].
+    /// [`Error::NotFound`], [`Error::PurposeRequired`], [`Error::Denied`], [`Error::RevealLimit`].
     pub async fn record(&self, call: &Call, at: &InSite<RecordId>, full: bool) -> Result<RecordView> {
         let work = self.begin(call, Some(&at.site)).await?;
-        if full && call.purpose.is_none() {
-            return Err(Error::PurposeRequired);
+        if full {
+            self.may_reveal(&work, &Touches::files(name::record(&at.site, &at.id), Vec::new(), CARE)).await?;
         }
         let stored = self.load_record(at).await?;
         let evaluations = self.store.evaluations(&at.site, &at.id).await?;

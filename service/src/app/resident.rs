@@ -32,6 +32,29 @@ pub enum View {
     Full,
 }
 
+/// Which classes of a file an answer holds, and which of them in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The view that comes to.
+    pub view: View,
+    /// Classes that were opened.
+    pub opened: FieldClasses,
+    /// Those of them that are in clear; a name or number of another one is masked.
+    pub clear: FieldClasses,
+}
+
+impl From<View> for Shown {
+    fn from(view: View) -> Self {
+        let opened = FieldClasses::of(view.classes());
+        let clear = match view {
+            View::Masked => FieldClasses::NONE,
+            View::Basic => FieldClasses::of(&[FieldClass::Contact, FieldClass::Family]),
+            View::Full => opened,
+        };
+        Self { view, opened, clear }
+    }
+}
+
 impl View {
     fn classes(self) -> &'static [FieldClass] {
         use FieldClass::{Care, Contact, Family, Health, Identity, Status};
@@ -53,7 +76,7 @@ pub(super) const FILE: &[FieldClass] = &[
     FieldClass::Care,
 ];
 
-/// A care file as an answer shows it. Fields of classes that the view does not hold are empty.
+/// A care file as an answer shows it. Fields of classes that it does not hold are empty.
 #[derive(Debug, Clone)]
 pub struct FileView {
     /// The person and the file.
@@ -79,7 +102,7 @@ pub struct FileView {
     /// Whether a person must decide instead of a plugin that cannot be asked.
     pub manual: bool,
     /// How much it shows.
-    pub view: View,
+    pub shown: Shown,
 }
 
 /// Which files a list holds.
@@ -136,10 +159,11 @@ impl App {
         work.commit("resident.create", changes, &repeat, view).await
     }
 
-    /// One care file. Views above masked need a purpose; every view leaves an audit entry first.
+    /// One care file. Views above masked need a purpose and the right to every class they show; every view leaves an audit
+    /// entry first.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::PurposeRequired`], [`Error::Denied`].
+    /// [`Error::NotFound`], [`Error::PurposeRequired`], [`Error::Denied`], [`Error::RevealLimit`].
     pub async fn resident(
         &self,
         call: &Call,
@@ -148,32 +172,46 @@ impl App {
         view: View,
     ) -> Result<FileView> {
         let work = self.begin(call, Some(site)).await?;
-        if view > View::Masked && call.purpose.is_none() {
-            return Err(Error::PurposeRequired);
+        let touches = Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], view.classes());
+        if view > View::Masked {
+            self.may_reveal(&work, &touches).await?;
         }
-        let classes = FieldClasses::of(view.classes());
-        let file = self.store.file(site, id, classes, view == View::Full).await?;
+        self.show(&work, (site, id), view.into(), &touches).await
+    }
+
+    /// Opens what an answer shows of one file, once its audit entry is durable.
+    pub(super) async fn show(
+        &self,
+        work: &Work<'_>,
+        (site, id): (&SiteId, &ResidentId),
+        shown: Shown,
+        touches: &Touches<'_>,
+    ) -> Result<FileView> {
+        // BASIC shows no facts.
+        let with_facts = shown.clear != FieldClasses::NONE && shown.view != View::Basic;
+        let file = self.store.file(site, id, shown.opened, with_facts).await?;
         let mut file = file.ok_or(Error::NotFound(Thing::Resident))?;
         let state = AssessedState::of(&mut file);
         let linli_store::StoredFile { resident: sealed, dwelling, facts, .. } = file;
-        let touches = Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], view.classes());
-        let receipt = work.disclose(&touches).await?;
+        let receipt = work.disclose(touches).await?;
         let opener = self.store.opener(&receipt).await?;
+        let blank = bare(&sealed.head, opener.open_option(sealed.status.as_ref())?.unwrap_or_default());
         let resident = Resident {
-            contact: opener.open(sealed.contact.as_ref().ok_or(Error::NotFound(Thing::Resident))?)?,
+            contact: opener.open_option(sealed.contact.as_ref())?.unwrap_or(blank.contact),
             identity: opener.open_option(sealed.identity.as_ref())?.unwrap_or_default(),
             health: opener.open_option(sealed.health.as_ref())?.flatten(),
             family: opener.open_option(sealed.family.as_ref())?.flatten(),
-            ..bare(&sealed.head, opener.open_option(sealed.status.as_ref())?.unwrap_or_default())
+            ..blank
         };
         let today = work.today();
         let mut opened = Vec::with_capacity(facts.len());
-        for fact in &facts {
+        // Facts have classes of their own.
+        for fact in facts.iter().filter(|fact| shown.clear.contains(fact.class)) {
             opened.push(fact.open(&opener)?);
         }
         let facts = current_facts(&opened, today).into_iter().cloned().collect();
         let dwelling_name = dwelling.map(|dwelling| dwelling.display_name()).unwrap_or_default();
-        Ok(self.view(resident, facts, &state, dwelling_name, view, today))
+        Ok(self.view(resident, facts, &state, dwelling_name, shown, today))
     }
 
     /// The care files of one or more sites, masked, by name.
@@ -382,7 +420,7 @@ impl App {
         facts: Vec<Fact>,
         state: &AssessedState,
         dwelling_name: String,
-        view: View,
+        shown: impl Into<Shown>,
         today: CivilDate,
     ) -> FileView {
         let tier = state.tier(today);
@@ -399,7 +437,7 @@ impl App {
             assessed_at: state.assessed_at(),
             stale: state.is_stale(today),
             manual: !state.manual().is_empty(),
-            view,
+            shown: shown.into(),
         }
     }
 }

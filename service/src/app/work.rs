@@ -162,6 +162,21 @@ impl Work<'_> {
         self.app.draft(self.call, staff, self.now, &self.purpose, touches)
     }
 
+    /// Whether the caller may see these classes in clear. A refusal is audited with the classes that were asked for.
+    pub(super) async fn reveal(&self, touches: &Touches<'_>) -> Result<()> {
+        if self.call.purpose.is_none() {
+            return Err(Error::PurposeRequired);
+        }
+        let decided = self.app.policy.decide_classes(self.call, &self.permit, touches.classes);
+        if decided.is_err() {
+            let mut draft = self.draft(touches);
+            draft.decision = Decision::Denied;
+            let epoch = i64::try_from(self.permit.epoch()).unwrap_or(i64::MAX);
+            self.app.store.commit("denied", ChangeSet::new(self.scope.clone(), epoch, draft)).await?;
+        }
+        decided
+    }
+
     /// Makes a read's audit entry durable; the receipt opens what it covers.
     pub(super) async fn disclose(&self, touches: &Touches<'_>) -> Result<Receipt> {
         receipt(self.app.store.commit(self.call.method.path, self.changes(touches)).await?)

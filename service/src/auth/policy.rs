@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use linli_core::id::SiteId;
+use linli_core::resident::FieldClass;
 use linli_core::staff::Reach;
 
 use super::rules::{Acting, FileFacts, Question, Rules, RulesError};
@@ -40,6 +41,7 @@ pub struct Permit {
     site: Option<SiteId>,
     reach: Reach,
     epoch: u64,
+    file: FileFacts,
 }
 
 impl Permit {
@@ -89,20 +91,7 @@ impl Policy {
     /// [`Error::Denied`]; the caller audits it.
     pub fn decide(&self, call: &Call, principal: Principal, facts: Facts<'_>) -> Result<Permit, Error> {
         let allows = |acting: Acting, reach: &Reach| {
-            let in_scope = match (call.method.access, facts.site) {
-                (Access::Site, Some(site)) => reach.holds(site),
-                // Across sites the answer holds those in scope only; the use case filters by the permit's reach.
-                (Access::Site, None) | (Access::Server, _) => true,
-            };
-            self.rules.allow(&Question {
-                acting,
-                method: call.method,
-                site: facts.site.map(SiteId::as_str),
-                in_scope,
-                everywhere: *reach == Reach::Everywhere,
-                purpose: call.purpose.as_ref().map(|purpose| purpose.kind),
-                file: facts.file,
-            })
+            self.allows(call, (facts.site, facts.file), None, (acting, reach))
         };
         let allowed = match &principal.rights {
             Rights::Server => allows(Acting::Server, &Reach::Everywhere).then_some(Reach::Everywhere),
@@ -118,6 +107,52 @@ impl Policy {
             }
         };
         let reach = allowed.ok_or(Error::Denied)?;
-        Ok(Permit { principal, method: call.method, site: facts.site.cloned(), reach, epoch: facts.epoch })
+        Ok(Permit {
+            principal,
+            method: call.method,
+            site: facts.site.cloned(),
+            reach,
+            epoch: facts.epoch,
+            file: facts.file,
+        })
+    }
+
+    /// Decides whether who was permitted a call may see each of these classes in clear.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] where one of them is refused; the caller audits it.
+    pub fn decide_classes(&self, call: &Call, permit: &Permit, classes: &[FieldClass]) -> Result<(), Error> {
+        let about = (permit.site.as_ref(), permit.file);
+        let allowed = |class: FieldClass| match &permit.principal.rights {
+            Rights::Server => self.allows(call, about, Some(class), (Acting::Server, &Reach::Everywhere)),
+            Rights::Grants(grants) => grants
+                .iter()
+                .any(|grant| self.allows(call, about, Some(class), (Acting::of(grant), &grant.reach))),
+        };
+        if classes.iter().all(|class| allowed(*class)) { Ok(()) } else { Err(Error::Denied) }
+    }
+
+    fn allows(
+        &self,
+        call: &Call,
+        (site, file): (Option<&SiteId>, FileFacts),
+        class: Option<FieldClass>,
+        (acting, reach): (Acting, &Reach),
+    ) -> bool {
+        let in_scope = match (call.method.access, site) {
+            (Access::Site, Some(site)) => reach.holds(site),
+            // Across sites the answer holds those in scope only; the use case filters by the permit's reach.
+            (Access::Site, None) | (Access::Server, _) => true,
+        };
+        self.rules.allow(&Question {
+            acting,
+            method: call.method,
+            class,
+            site: site.map(SiteId::as_str),
+            in_scope,
+            everywhere: *reach == Reach::Everywhere,
+            purpose: call.purpose.as_ref().map(|purpose| purpose.kind),
+            file,
+        })
     }
 }

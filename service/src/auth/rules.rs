@@ -15,6 +15,7 @@ use cedar_policy::{
     PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use linli_core::kind::Department;
+use linli_core::resident::FieldClass;
 use linli_core::staff::{Grant, Role};
 
 use super::PurposeKind;
@@ -102,6 +103,8 @@ pub struct Question<'a> {
     pub acting: Acting,
     /// Which RPC.
     pub method: &'static Method,
+    /// Whether its answer may show this class in clear; `None`: whether it may be called.
+    pub class: Option<FieldClass>,
     /// The site, where the call is about one.
     pub site: Option<&'a str>,
     /// Whether the grant holds for that site.
@@ -156,6 +159,8 @@ pub struct Rules {
     roles: HashMap<Acting, EntityUid>,
     /// By place in the authorisation table; `None`: not in the schema.
     actions: Vec<Option<EntityUid>>,
+    /// What shows a class in clear; those that the schema knows.
+    reveals: HashMap<FieldClass, EntityUid>,
     site_type: EntityTypeName,
     all_sites: EntityUid,
     server: EntityUid,
@@ -175,7 +180,7 @@ impl fmt::Debug for Rules {
 }
 
 /// A question without the site's name, which no policy looks at.
-type Plain = (Acting, &'static str, bool, Circumstances);
+type Plain = (Acting, &'static str, Option<FieldClass>, bool, Circumstances);
 
 type Circumstances = (bool, bool, Option<PurposeKind>, FileFacts);
 
@@ -221,6 +226,10 @@ impl Rules {
             let action = uid(&action_type, method.path.strip_prefix(PACKAGE)?);
             known.get(&action).map(|_| action)
         });
+        let reveals = FieldClass::ALL.iter().filter_map(|class| {
+            let action = uid(&action_type, &format!("Reveal.{}", class.code()));
+            known.get(&action).map(|_| (*class, action))
+        });
         Ok(Self {
             authorizer: Authorizer::new(),
             policies,
@@ -230,6 +239,7 @@ impl Rules {
                 .map(|acting| (acting, uid(&role_type, &acting.name())))
                 .collect(),
             actions: actions.collect(),
+            reveals: reveals.collect(),
             all_sites: uid(&site_type, ALL_SITES),
             server: uid(&server_type, "linli"),
             site_type,
@@ -242,7 +252,8 @@ impl Rules {
     pub fn allow(&self, question: &Question<'_>) -> bool {
         let Some(answers) = &self.answers else { return self.ask(question) };
         let circumstances = circumstances(question);
-        let plain = (question.acting, question.method.path, question.site.is_some(), circumstances);
+        let plain =
+            (question.acting, question.method.path, question.class, question.site.is_some(), circumstances);
         let known = answers.read().unwrap_or_else(PoisonError::into_inner).get(&plain).copied();
         known.unwrap_or_else(|| {
             let answer = self.ask(question);
@@ -306,7 +317,11 @@ impl Rules {
 
     fn request(&self, question: &Question<'_>) -> Option<Request> {
         let at = METHODS.binary_search_by(|method| method.path.cmp(question.method.path)).ok()?;
-        let action = self.actions.get(at)?.clone()?;
+        let called = self.actions.get(at)?.as_ref()?;
+        let action = match &question.class {
+            None => called.clone(),
+            Some(class) => self.reveals.get(class)?.clone(),
+        };
         let principal = self.roles.get(&question.acting)?.clone();
         let resource = match (question.method.access, question.site) {
             (Access::Server, _) => self.server.clone(),
@@ -409,6 +424,7 @@ mod tests {
         Question {
             acting: Acting::all().into_iter().find(|one| one.name() == acting).unwrap(),
             method: table::find(&format!("{PACKAGE}{rpc}")).unwrap(),
+            class: None,
             site: Some("a"),
             in_scope: true,
             everywhere: false,
@@ -468,10 +484,26 @@ mod tests {
                         (true, false, None),
                     ] {
                         let file = FileFacts::default();
-                        let asked = Question { acting, method, site, in_scope, everywhere, purpose, file };
+                        let asked = Question {
+                            acting,
+                            method,
+                            class: None,
+                            site,
+                            in_scope,
+                            everywhere,
+                            purpose,
+                            file,
+                        };
                         let expect = rules.explain(&asked).allowed;
                         assert_eq!([rules.allow(&asked), rules.allow(&asked)], [expect; 2], "{asked:?}");
                     }
+                }
+                for class in FieldClass::ALL {
+                    let asked = question("leader", "ResidentService/RevealResident");
+                    let asked = Question { acting, purpose, class: Some(*class), ..asked };
+                    let answer = rules.explain(&asked);
+                    assert_eq!(answer.failed, Vec::<String>::new());
+                    assert_eq!([rules.allow(&asked), rules.allow(&asked)], [answer.allowed; 2], "{asked:?}");
                 }
             }
         }

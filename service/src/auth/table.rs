@@ -97,6 +97,7 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.ResidentService/RecordMoveIn", Site, Write, NOTHING),
     method("linli.v1.ResidentService/RecordMoveOut", Site, Write, NOTHING),
     method("linli.v1.ResidentService/ReportChange", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/RevealResident", Site, Read, FILE),
     method("linli.v1.ResidentService/UpdateResident", Site, Write, FILE),
     method("linli.v1.SiteService/AddPostHolder", Site, Write, NOTHING),
     method("linli.v1.SiteService/CreateArea", Site, Write, NOTHING),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use linli_core::id::{SiteId, StaffId};
+use linli_core::resident::FieldClass;
 use linli_core::staff::{Grant, Reach, Staff};
 
 use super::{ConfigFile, Failure, say};
@@ -68,6 +69,9 @@ pub struct Explain {
     /// The purpose that is stated, such as `routine_care`.
     #[arg(long)]
     purpose: Option<String>,
+    /// Ask whether the answer may show this class of fields in clear, such as `health`, rather than whether it may be called.
+    #[arg(long)]
+    class: Option<String>,
 }
 
 impl PolicyCommand {
@@ -114,12 +118,13 @@ impl Explain {
         let rules = rules(config.auth.policy_file.as_deref())?;
         let site = self.site.as_deref().map(site).transpose()?;
         let purpose = self.purpose.as_deref().map(purpose).transpose()?;
+        let class = self.class.as_deref().map(class).transpose()?;
         let who = self.who(&config).await?;
         let methods = self.methods()?;
         let single = methods.len() == 1;
         for method in methods {
             let question = |(acting, reach): &(Acting, Reach)| {
-                explain(&rules, *acting, reach, method, site.as_ref(), purpose)
+                explain(&rules, (*acting, reach), (method, class), site.as_ref(), purpose)
             };
             let answers: Vec<_> = who.grants.iter().map(question).collect();
             let allowed = answers.iter().any(|answer| answer.allowed);
@@ -187,9 +192,8 @@ fn of_staff(staff: &Staff) -> Who {
 
 fn explain(
     rules: &Rules,
-    acting: Acting,
-    reach: &Reach,
-    method: &'static Method,
+    (acting, reach): (Acting, &Reach),
+    (method, class): (&'static Method, Option<FieldClass>),
     site: Option<&SiteId>,
     purpose: Option<PurposeKind>,
 ) -> crate::auth::rules::Reasoned {
@@ -202,6 +206,7 @@ fn explain(
     rules.explain(&Question {
         acting,
         method,
+        class,
         site,
         in_scope,
         everywhere,
@@ -242,6 +247,13 @@ fn purpose(text: &str) -> Result<PurposeKind, Failure> {
     known.ok_or_else(|| {
         let codes: Vec<_> = PurposeKind::ALL.iter().map(|kind| kind.code()).collect();
         Failure::Usage(format!("--purpose: `{text}` is none of {}", codes.join(", ")))
+    })
+}
+
+fn class(text: &str) -> Result<FieldClass, Failure> {
+    FieldClass::from_code(&text.to_ascii_lowercase()).map_err(|_| {
+        let codes: Vec<_> = FieldClass::ALL.iter().map(|class| class.code()).collect();
+        Failure::Usage(format!("--class: `{text}` is none of {}", codes.join(", ")))
     })
 }
 

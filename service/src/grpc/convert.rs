@@ -7,7 +7,7 @@ use linli_core::membership::{Basis, ExitCause};
 use linli_core::obligation::ObligationStatus;
 use linli_core::pause::PauseReason;
 use linli_core::record::Outcome;
-use linli_core::resident::{FactValue, FileState, Need, Sex};
+use linli_core::resident::{FactValue, FieldClass, FileState, Need, Sex};
 use linli_core::site::AreaKind;
 use linli_core::staff::{CredentialKind, Role};
 use linli_core::text::{Label, Line};
@@ -82,6 +82,7 @@ listed! {
     Tier = Tier { General Key High }
     Sex = Sex { Female Male }
     Need = Need { LivingCare Medical Companionship Convenience }
+    FieldClass = FieldClass { Contact Identity Health Family Status Care }
     FileState = FileState { Active Left Sealed Erased }
     PauseReason = PauseReason { Hospital Travel WithFamily Institution Other }
     ObligationStatus = ObligationStatus { Upcoming Open AtRisk Met MetLate Missed Excused }

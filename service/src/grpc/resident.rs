@@ -5,8 +5,8 @@ use linli_core::id::{FieldCode, SiteId};
 use linli_core::identity::IdentityNumber;
 use linli_core::invalid::Invalid;
 use linli_core::resident::{
-    Contact, EMERGENCY_CONTACTS_MAX, EmergencyContact, FACTS_MAX, FileState, Identity, Need, PersonName,
-    Phone, Sex,
+    Contact, EMERGENCY_CONTACTS_MAX, EmergencyContact, FACTS_MAX, FieldClass, FileState, Identity, Need,
+    PersonName, Phone, Sex,
 };
 use linli_core::text::{Line, Paragraph};
 use linli_core::time::CivilDate;
@@ -22,7 +22,7 @@ use crate::app::assessment::{AssessmentView, Coded};
 use crate::app::change::{Applied, ChangeReport, Reported};
 use crate::app::file::{FileChange, NewFact, NewFile};
 use crate::app::history::HistoryEntry;
-use crate::app::resident::{FileView, Filter, View};
+use crate::app::resident::{FileView, Filter, Shown, View};
 use crate::app::site::Update;
 use crate::app::tenure::{MoveIn, MovedIn};
 use crate::error::Result;
@@ -68,6 +68,17 @@ impl v1::resident_service_server::ResidentService for Face {
             let view = check.take("view", view(message.view));
             let (at, view) = check.finish(at.zip(view))?;
             app.resident(&call, &at.site, &at.id, view).await.map(|file| file.to_wire())
+        })
+        .await
+    }
+
+    async fn reveal_resident(&self, request: Request<v1::RevealResidentRequest>) -> Answer<v1::Resident> {
+        self.read(request, |app, call, message| async move {
+            let mut check = Check::new();
+            let at = check.take("name", name::parse_resident(&message.name));
+            let classes = classes(&mut check, &message.classes);
+            let (at, classes) = check.finish(at.zip(classes))?;
+            app.reveal_resident(&call, &at.site, &at.id, &classes).await.map(|file| file.to_wire())
         })
         .await
     }
@@ -533,6 +544,24 @@ fn filter(message: &v1::ListResidentsRequest) -> Result<Filter> {
     })
 }
 
+/// The classes that are asked for: at least one, each once.
+fn classes(check: &mut Check, numbers: &[i32]) -> Option<Vec<FieldClass>> {
+    if numbers.is_empty() {
+        check.refuse("classes", Invalid::Missing);
+        return None;
+    }
+    let mut classes = Vec::new();
+    for (at, number) in numbers.iter().enumerate() {
+        let class = check.take(format!("classes[{at}]"), FieldClass::listed(*number))?;
+        if classes.contains(&class) {
+            check.refuse(format!("classes[{at}]"), Invalid::Duplicate);
+            return None;
+        }
+        classes.push(class);
+    }
+    Some(classes)
+}
+
 fn view(number: i32) -> std::result::Result<View, Invalid> {
     match v1::View::try_from(number) {
         Ok(v1::View::Unspecified | v1::View::Masked) => Ok(View::Masked),
@@ -583,8 +612,15 @@ fn change_aspect(number: i32) -> std::result::Result<EventAspect, Invalid> {
 impl Shows<FileView> for v1::Resident {
     fn shows(file: &FileView) -> Self {
         let resident = &file.resident;
-        let basic = file.view >= View::Basic;
-        let full = file.view >= View::Full;
+        let Shown { view, opened, clear } = file.shown;
+        let [contact, identified, health, family, status] = [
+            FieldClass::Contact,
+            FieldClass::Identity,
+            FieldClass::Health,
+            FieldClass::Family,
+            FieldClass::Status,
+        ]
+        .map(|class| clear.contains(class));
         let shown = |show: bool, value: &str| if show { value.to_owned() } else { String::new() };
         let identity = resident.identity.number.as_ref();
         let phone = resident.contact.phone.as_ref();
@@ -592,37 +628,42 @@ impl Shows<FileView> for v1::Resident {
             name: name::resident(&resident.site, &resident.id),
             etag: etag(resident.version),
             state: resident.state.number(),
-            view: match file.view {
+            view: match view {
                 View::Masked => v1::View::Masked.into(),
                 View::Basic => v1::View::Basic.into(),
                 View::Full => v1::View::Full.into(),
             },
-            display_name: resident.contact.name.masked(),
+            display_name: if opened.contains(FieldClass::Contact) {
+                resident.contact.name.masked()
+            } else {
+                String::new()
+            },
             masked_phone: phone.map(Phone::masked).unwrap_or_default(),
-            masked_identity_number: identity
-                .filter(|_| basic)
-                .map(IdentityNumber::masked)
-                .unwrap_or_default(),
-            full_name: shown(basic, resident.contact.name.reveal()),
-            phone: shown(basic, phone.map(Phone::reveal).unwrap_or_default()),
-            identity_number: shown(full, identity.map(IdentityNumber::reveal).unwrap_or_default()),
-            birth_date: if full { date(resident.identity.birth_date) } else { String::new() },
-            sex: resident.identity.sex.filter(|_| full).map(Listed::number).unwrap_or_default(),
+            masked_identity_number: identity.map(IdentityNumber::masked).unwrap_or_default(),
+            full_name: shown(contact, resident.contact.name.reveal()),
+            phone: shown(contact, phone.map(Phone::reveal).unwrap_or_default()),
+            identity_number: shown(identified, identity.map(IdentityNumber::reveal).unwrap_or_default()),
+            birth_date: if identified { date(resident.identity.birth_date) } else { String::new() },
+            sex: resident.identity.sex.filter(|_| identified).map(Listed::number).unwrap_or_default(),
             dwelling: name::dwelling(&resident.site, &resident.dwelling),
             dwelling_display_name: file.dwelling_name.clone(),
             move_in_date: date(Some(resident.tenure.moved_in)),
             move_out_date: date(resident.tenure.moved_out),
             death_date: date(resident.died_on),
-            emergency_contacts: if basic {
+            emergency_contacts: if contact {
                 resident.contact.emergency.iter().map(ToWire::to_wire).collect()
             } else {
                 Vec::new()
             },
-            needs: if full { resident.needs.iter().map(|need| need.number()).collect() } else { Vec::new() },
-            family_note: shown(basic, &text(resident.family.as_ref())),
-            health_note: shown(full, &text(resident.health.as_ref())),
-            status_note: shown(full, &text(resident.status.as_ref())),
-            facts: if full { file.facts.iter().map(ToWire::to_wire).collect() } else { Vec::new() },
+            needs: if status {
+                resident.needs.iter().map(|need| need.number()).collect()
+            } else {
+                Vec::new()
+            },
+            family_note: shown(family, &text(resident.family.as_ref())),
+            health_note: shown(health, &text(resident.health.as_ref())),
+            status_note: shown(status, &text(resident.status.as_ref())),
+            facts: file.facts.iter().map(ToWire::to_wire).collect(),
             tier: file.tier.map(Listed::number).unwrap_or_default(),
             proposed_tier: file.proposed_tier.map(Listed::number).unwrap_or_default(),
             groups: file.groups.iter().map(|group| group.as_str().to_owned()).collect(),
@@ -631,6 +672,7 @@ impl Shows<FileView> for v1::Resident {
             assess_time: file.assessed_at.map(timestamp),
             assessment_stale: file.stale,
             needs_manual_assessment: file.manual,
+            revealed_classes: clear.iter().map(Listed::number).collect(),
             create_time: Some(timestamp(resident.created_at)),
             update_time: Some(timestamp(resident.updated_at)),
         }

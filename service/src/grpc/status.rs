@@ -35,8 +35,8 @@ pub fn status(error: &Error, language: Language, request_id: &str) -> Status {
             }
         }
     }
-    if retrying_helps(error) {
-        details.set_retry_info(Some(RETRY_AFTER));
+    if let Some(after) = retry_after(error) {
+        details.set_retry_info(Some(after));
     }
     details.set_request_info(request_id, "");
     let locale = match language {
@@ -83,6 +83,14 @@ fn describe(error: &Error) -> (Code, ErrorReason, Label) {
             label(
                 "查看此视图须在元数据 `x-purpose` 中说明目的",
                 "this view needs a purpose in the `x-purpose` metadata, such as `ROUTINE_CARE`",
+            ),
+        ),
+        Error::RevealLimit(_) => (
+            Code::ResourceExhausted,
+            R::RevealLimit,
+            label(
+                "您在一小时内查看明文信息的次数已达上限,请稍后再试",
+                "you have seen personal values in clear too often within an hour: try again later",
             ),
         ),
         Error::Unauthenticated => (
@@ -283,6 +291,7 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
         | Error::Unauthenticated
         | Error::Denied
         | Error::PurposeRequired
+        | Error::RevealLimit(_)
         | Error::EtagMismatch
         | Error::RequestIdReused
         | Error::State(_)
@@ -298,9 +307,11 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
     }
 }
 
-fn retrying_helps(error: &Error) -> bool {
+/// After which time trying again helps; `None`: it never does.
+fn retry_after(error: &Error) -> Option<Duration> {
     match error {
-        Error::Overloaded | Error::StoreUnavailable | Error::PluginUnavailable(_) => true,
+        Error::RevealLimit(after) => Some(*after),
+        Error::Overloaded | Error::StoreUnavailable | Error::PluginUnavailable(_) => Some(RETRY_AFTER),
         Error::Invalid(_)
         | Error::PageToken
         | Error::NotFound(_)
@@ -320,7 +331,7 @@ fn retrying_helps(error: &Error) -> bool {
         | Error::MessageTooLarge
         | Error::DeadlineExceeded
         | Error::Sealed
-        | Error::Internal(_) => false,
+        | Error::Internal(_) => None,
     }
 }
 

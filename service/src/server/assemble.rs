@@ -167,6 +167,7 @@ pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<
         ids,
         upkeep: crate::app::upkeep::Upkeep::default(),
         imports: crate::app::import::Imports::default(),
+        reveals: crate::app::reveal::Reveals::default(),
         policy: credentials.policy.clone(),
     };
     let app = Arc::new(app);

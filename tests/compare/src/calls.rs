@@ -65,12 +65,12 @@ impl Estate {
         Ok(estate)
     }
 
-    /// Reads one resident's name and telephone number in clear.
+    /// Reads one resident's file, masked: its name and telephone number are opened under an audit entry.
     pub async fn get_resident(self, channel: Channel, number: u64) -> Result<(), Status> {
-        let request = GetResidentRequest { name: self.resident(number), view: View::Basic.into() };
+        let request = GetResidentRequest { name: self.resident(number), view: View::Masked.into() };
         let answer =
             ResidentServiceClient::new(channel).get_resident(self.request(request)?).await?.into_inner();
-        if answer.full_name.is_empty() { Err(Status::internal("the name is not shown")) } else { Ok(()) }
+        if answer.display_name.is_empty() { Err(Status::internal("the name is not shown")) } else { Ok(()) }
     }
 
     /// Records one visit.

@@ -88,6 +88,7 @@ rpcs! {
         RecordMoveIn RecordMoveInRequest => RecordMoveInResponse,
         RecordMoveOut RecordMoveOutRequest => Resident,
         ReportChange ReportChangeRequest => CareEvent,
+        RevealResident RevealResidentRequest => Resident,
         UpdateResident UpdateResidentRequest => Resident,
     }
     StaffService {

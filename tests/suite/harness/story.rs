@@ -131,7 +131,9 @@ pub async fn tell(client: &Client, words: &Words) -> Vec<Step> {
         ..Default::default()
     });
     let resident = opened.await.name;
-    t.ask(v1::GetResidentRequest { name: resident.clone(), view: v1::View::Full.into() }).await;
+    t.ask(v1::GetResidentRequest { name: resident.clone(), view: v1::View::Basic.into() }).await;
+    let classes = vec![v1::FieldClass::Contact.into(), v1::FieldClass::Identity.into()];
+    t.ask(v1::RevealResidentRequest { name: resident.clone(), classes }).await;
     t.ask(v1::ListResidentsRequest {
         parent: site.clone(),
         identity_number: words.numbers[0].clone(),
