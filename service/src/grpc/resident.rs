@@ -639,7 +639,10 @@ impl Shows<FileView> for v1::Resident {
                 String::new()
             },
             masked_phone: phone.map(Phone::masked).unwrap_or_default(),
-            masked_identity_number: identity.map(IdentityNumber::masked).unwrap_or_default(),
+            masked_identity_number: identity
+                .filter(|_| opened.contains(FieldClass::Identity))
+                .map(IdentityNumber::masked)
+                .unwrap_or_default(),
             full_name: shown(contact, resident.contact.name.reveal()),
             phone: shown(contact, phone.map(Phone::reveal).unwrap_or_default()),
             identity_number: shown(identified, identity.map(IdentityNumber::reveal).unwrap_or_default()),
