@@ -327,3 +327,62 @@ fn note<M: Message>(seen: &mut Vec<(String, bool, Vec<u8>)>, what: &str, answer:
     };
     seen.push(entry);
 }
+
+/// Volunteers see what is to be done for whom at which door, of the post that they hold, while they hold it.
+#[tokio::test(flavor = "multi_thread")]
+async fn volunteers_see_the_task_and_no_file() {
+    let issuer = Issuer::new();
+    let server = issuer.server().await;
+    let client = server.client();
+    let resident = file(&server).await;
+    let volunteer = enter(&issuer, &server, "volunteer").await;
+    let mut posts = Vec::new();
+    for title in ["一号岗", "二号岗"] {
+        let post = v1::Post {
+            display_name: title.to_owned(),
+            department: v1::Department::CustomerService.into(),
+            ..Default::default()
+        };
+        let create =
+            v1::CreatePostRequest { parent: "sites/s1".to_owned(), post: Some(post), ..Default::default() };
+        posts.push(client.ask(create).await.unwrap().name);
+    }
+    let worklist = |post: &str| v1::ListWorklistRequest { parent: post.to_owned(), ..Default::default() };
+    refused(volunteer.ask(worklist(&posts[0])).await, "PERMISSION_DENIED");
+    let holder = v1::PostHolder {
+        staff: "staff/volunteer".to_owned(),
+        cover: true,
+        start_date: "2026-03-16".to_owned(),
+        end_date: "2026-03-17".to_owned(),
+    };
+    let add = v1::AddPostHolderRequest { name: posts[0].clone(), holder: Some(holder), ..Default::default() };
+    client.ask(add).await.unwrap();
+    let seen = volunteer.ask(worklist(&posts[0])).await.unwrap().items;
+    let all = client.ask(worklist(&posts[0])).await.unwrap().items;
+    assert!(
+        all.iter().any(|item| item.subject == resident && item.tier != 0 && !item.obligations.is_empty())
+    );
+    assert_eq!(seen.len(), all.len());
+    for (task, item) in seen.iter().zip(&all) {
+        let expect = v1::WorklistItem {
+            display_name: task.display_name.clone(),
+            subject: String::new(),
+            tier: 0,
+            answers: Vec::new(),
+            obligations: Vec::new(),
+            ..item.clone()
+        };
+        assert_eq!(task, &expect);
+        if item.subject == resident {
+            assert_eq!((item.display_name.as_str(), task.display_name.as_str()), ("霜**", "降白鹭"));
+            assert!(!task.dwelling_display_name.is_empty());
+        }
+    }
+    // Another post, the whole site, a post that is not there: all the same. And when the time is over, this one too.
+    for post in [posts[1].as_str(), "sites/s1/posts/-", "sites/s1/posts/none"] {
+        refused(volunteer.ask(worklist(post)).await, "PERMISSION_DENIED");
+    }
+    client.advance("2026-03-18T09:00:00+08:00").await;
+    refused(volunteer.ask(worklist(&posts[0])).await, "PERMISSION_DENIED");
+    server.stop().await;
+}

@@ -2,6 +2,7 @@
 
 mod list;
 mod standing;
+mod task;
 mod worklist;
 
 use linli_core::assessment::Attention;

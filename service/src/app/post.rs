@@ -208,18 +208,23 @@ impl App {
             return Ok(Answer::Repeated(answer));
         }
         let mut post = self.load_post(&site, &id).await?;
+        let holders = post.holders.clone();
         post.version = next_version(post.version, version)?;
         change(&mut post)?;
         check_post(&post)?;
         let resource = name::post(&post.site, &post.id);
         let mut changes = work.changes(&Touches::resource(&resource));
         changes.put_post(post.clone()).event("post.updated", resource);
+        if post.holders != holders {
+            // Who holds a post may see what it has to do: what was decided before must not be written after.
+            changes.bump_epoch();
+        }
         work.commit(action, changes, &repeat, post).await
     }
 }
 
 /// Whether a holder's time holds `day`.
-fn holds_on(holder: &PostHolder, day: CivilDate) -> bool {
+pub(super) fn holds_on(holder: &PostHolder, day: CivilDate) -> bool {
     holder.from <= day && holder.to.is_none_or(|to| day <= to)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use linli_core::id::{SiteId, StaffId};
+use linli_core::id::{PostId, SiteId, StaffId};
 use linli_core::resident::FieldClass;
 use linli_core::site::Site;
 use linli_core::time::{CivilDate, Instant, SiteZone};
@@ -58,6 +58,25 @@ impl<'a> Touches<'a> {
 impl App {
     /// Decides whether `call` may go on in `site` (`None`: the server, or all sites in scope). A denial is audited.
     pub(super) async fn begin<'a>(&'a self, call: &'a Call, site: Option<&SiteId>) -> Result<Work<'a>> {
+        self.begin_about(call, site, None).await
+    }
+
+    /// As [`App::begin`], for a call that is about what a post has to do.
+    pub(super) async fn begin_at_post<'a>(
+        &'a self,
+        call: &'a Call,
+        site: &SiteId,
+        post: Option<&PostId>,
+    ) -> Result<Work<'a>> {
+        self.begin_about(call, Some(site), post).await
+    }
+
+    async fn begin_about<'a>(
+        &'a self,
+        call: &'a Call,
+        site: Option<&SiteId>,
+        post: Option<&PostId>,
+    ) -> Result<Work<'a>> {
         let known = match site {
             Some(id) => self.store.site(id).await?,
             None => None,
@@ -67,9 +86,13 @@ impl App {
         // Rights are read after the epoch: what changes them later ends this epoch, and with it the decision.
         let principal = self.principal(call).await?;
         let staff = principal.staff.clone();
-        let facts =
-            Facts { site, epoch: u64::try_from(epoch).unwrap_or_default(), file: FileFacts::default() };
         let now = self.now();
+        let assigned = match (&known, post) {
+            (Some(site), Some(post)) => self.is_held(site, post, &staff, now).await?,
+            (None, _) | (_, None) => false,
+        };
+        let file = FileFacts { assigned, ..FileFacts::default() };
+        let facts = Facts { site, epoch: u64::try_from(epoch).unwrap_or_default(), file };
         let deployed = self.deployed();
         match self.policy.decide(call, principal, facts) {
             // Only somebody who may act there learns that there is no such site.
@@ -87,6 +110,15 @@ impl App {
                 Err(denied)
             }
         }
+    }
+
+    /// Whether somebody holds or covers a post today.
+    async fn is_held(&self, site: &Site, post: &PostId, staff: &StaffId, now: Instant) -> Result<bool> {
+        let today = site.zone.date_of(now);
+        let post = self.store.post(&site.id, post).await?;
+        Ok(post.is_some_and(|post| {
+            post.holders.iter().any(|holder| holder.staff == *staff && super::post::holds_on(holder, today))
+        }))
     }
 
     /// The zone of a site that must exist.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use linli_core::id::SiteId;
 use linli_core::resident::FieldClass;
-use linli_core::staff::Reach;
+use linli_core::staff::{Grant, Reach, Role};
 
 use super::rules::{Acting, FileFacts, Question, Rules, RulesError};
 use super::table::{Access, Method};
@@ -63,6 +63,15 @@ impl Permit {
     /// The sites in which the principal may do this; where the call is about one site, that one.
     pub fn reach(&self) -> &Reach {
         &self.reach
+    }
+
+    /// Whether nothing but the task is shown, no file: no grant that holds there is more than a volunteer's.
+    pub fn is_task_only(&self) -> bool {
+        let holds = |grant: &&Grant| self.site.as_ref().is_none_or(|site| grant.reach.holds(site));
+        match &self.principal.rights {
+            Rights::Server => false,
+            Rights::Grants(grants) => grants.iter().filter(holds).all(|grant| grant.role == Role::Volunteer),
+        }
     }
 
     /// The site's epoch that the decision saw.

@@ -82,7 +82,7 @@ impl Acting {
 /// What is known about a file that a call is about; `false` throughout where it is about none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct FileFacts {
-    /// A post of the caller, held or covered today, covers the resident's dwelling.
+    /// A post of the caller, held or covered today, covers the resident's dwelling, or is the one whose work is asked for.
     pub assigned: bool,
     /// The file is protected.
     pub protected: bool,

@@ -154,7 +154,11 @@ impl Shows<WorklistItem> for v1::WorklistItem {
             Urgency::Open => ObligationStatus::Open,
         };
         Self {
-            subject: name::subject(&item.site, &item.subject),
+            subject: item
+                .subject
+                .as_ref()
+                .map(|subject| name::subject(&item.site, subject))
+                .unwrap_or_default(),
             display_name: item.display_name.clone(),
             dwelling_display_name: item.dwelling.clone(),
             kind: item.kind.number(),

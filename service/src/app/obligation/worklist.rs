@@ -13,6 +13,7 @@ use linli_core::time::{CivilDate, DateRange, Instant};
 use linli_core::worklist::{self, Contact, Urgency};
 use linli_store::FieldClasses;
 
+use super::task::first_name;
 use super::{ObligationView, WORKLIST_DAYS_MAX, Wanted, is_due, tier_on};
 use crate::app::assessment::{Coded, FileState};
 use crate::app::estate::{Estate, Owed};
@@ -39,9 +40,9 @@ pub struct WorklistRequest {
 pub struct WorklistItem {
     /// The site.
     pub site: SiteId,
-    /// For whom or what.
-    pub subject: Subject,
-    /// Masked name of the resident, or what people call the place.
+    /// For whom or what; `None` where only the task is shown.
+    pub subject: Option<Subject>,
+    /// Masked name of the resident, the first name where only the task is shown, or what people call the place.
     pub display_name: String,
     /// Where a resident lives, in one line; empty for places.
     pub dwelling: String,
@@ -65,7 +66,8 @@ pub struct WorklistItem {
 
 impl App {
     /// What the holders of a post should do: the fewest contacts, the most pressing first. Names are masked, and each
-    /// page leaves an audit entry.
+    /// page leaves an audit entry. Volunteers see the tasks of a post that they hold: first name, door, what to do and by
+    /// when, and what they must know.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::PageToken`], [`Error::CalendarYearMissing`],
@@ -76,7 +78,7 @@ impl App {
         wanted: &WorklistRequest,
         page: PageRequest,
     ) -> Result<Page<WorklistItem>> {
-        let work = self.begin(call, Some(&wanted.site)).await?;
+        let work = self.begin_at_post(call, &wanted.site, wanted.post.as_ref()).await?;
         let site = work.site()?;
         let post = match &wanted.post {
             Some(id) => Some(self.load_post(&wanted.site, id).await?),
@@ -105,7 +107,11 @@ impl App {
             Some(post) => name::post(&wanted.site, post),
             None => name::site(&wanted.site),
         };
-        Ok(Page { items: self.items(&work, &estate, resource, shown.items).await?, next: shown.next })
+        let mut items = self.items(&work, &estate, resource, shown.items).await?;
+        if work.permit().is_task_only() {
+            items = items.into_iter().map(WorklistItem::task).collect();
+        }
+        Ok(Page { items, next: shown.next })
     }
 
     /// What is to be done for a post, of one stretch of its subjects: those after `stretch`, as many as one call computes.
@@ -195,7 +201,15 @@ impl App {
                 let state = FileState { assessments: of_person, ..FileState::default() };
                 let contact = opener.open_option(file.contact.as_ref())?;
                 let person = Person {
-                    name: contact.map(|contact| contact.name.masked()).unwrap_or_default(),
+                    name: contact
+                        .map(|contact| {
+                            if work.permit().is_task_only() {
+                                first_name(contact.name.reveal())
+                            } else {
+                                contact.name.masked()
+                            }
+                        })
+                        .unwrap_or_default(),
                     door: doors.get(&file.head.dwelling).cloned().unwrap_or_default(),
                     cautions: self.coded_cautions(&state),
                 };
@@ -236,7 +250,7 @@ impl App {
             tier: draft.care.as_ref().map(|care| tier_on(&care.attention, today)),
             cautions: person.map(|person| person.cautions.clone()).unwrap_or_default(),
             answers,
-            subject: draft.subject,
+            subject: Some(draft.subject),
             obligations,
         })
     }
