@@ -39,6 +39,8 @@ pub struct Config {
     pub store: Store,
     /// Where the root key is.
     pub keys: SecretRef,
+    /// Anchors of the audit log.
+    pub audit: Audit,
     /// Plugins.
     pub plugins: Plugins,
     /// Who may call.
@@ -192,6 +194,15 @@ pub enum SecretRef {
     Environment(String),
 }
 
+/// Anchors of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// Where they are appended.
+    pub anchor_file: PathBuf,
+    /// The key that signs them; made where there is none.
+    pub anchor_key_file: PathBuf,
+}
+
 /// Plugins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plugins {
@@ -330,6 +341,8 @@ impl Flags {
             let inside = |name: &str| Value::Text(folder.join(name).display().to_string());
             layers.flag("--data", "store.sqlite.path", inside("linli.db"));
             layers.flag("--data", "keys.root_key_file", inside("root.key"));
+            layers.flag("--data", "audit.anchor_file", inside("audit.anchors"));
+            layers.flag("--data", "audit.anchor_key_file", inside("anchor.key"));
         }
         let texts = [
             ("--listen", "server.listen", &self.listen),

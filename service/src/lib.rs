@@ -3,6 +3,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`app`] | use cases, one file per resource; no transport, no SQL |
+//! | [`audit`] | anchors of the audit log, and verifying it |
 //! | [`auth`] | credentials, policies, the authorisation table, the `Permit` |
 //! | [`grpc`] | thin handlers: convert, call, convert; the only module that names generated types |
 //! | [`server`] | listeners, layers, limits, shutdown |
@@ -14,6 +15,7 @@
 //! | [`time`] | the two clocks, ids |
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod cli;
 pub mod config;

@@ -149,6 +149,9 @@ const MATRIX: &str = "
                                           | | | | | | | | | | | integration
 AdminService/AdvanceClock                 u - - - - - - - y - - -
 AdminService/GetServerInfo                u - y y y y y y y y y y
+AuditService/GetCheckpoint                u - - - - - - y y - y -
+AuditService/ListAuditEntries             u - - - - - - y y - y -
+AuditService/VerifyAudit                  u - - - - - - y y - y -
 CareRecordService/ConfirmSafety           u - - - y y y y y - - -
 CareRecordService/CorrectRecord           u - - - y y y y y - - -
 CareRecordService/EvaluateRecord          u - - - y y y y y - - -

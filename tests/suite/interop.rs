@@ -45,6 +45,7 @@ const CALLS: &[(&str, &str)] = &[
     ("ObligationService/ListObligations", r#"{"parent": "sites/tools", "start_date": "2026-03-16"}"#),
     ("ComplianceService/GetComplianceReport", r#"{"parent": "sites/tools", "period": "PERIOD_UNIT_WEEK"}"#),
     ("PluginService/ListPlugins", r#"{"page_size": 5}"#),
+    ("AuditService/ListAuditEntries", r#"{"parent": "sites/tools"}"#),
     ("AdminService/AdvanceClock", r#"{"by": "60s"}"#),
     ("AdminService/GetServerInfo", "{}"),
 ];

@@ -15,6 +15,7 @@
 
 mod admin;
 mod architecture;
+mod audit;
 mod authorisation;
 mod backends;
 mod bad_input;

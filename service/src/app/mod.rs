@@ -9,6 +9,7 @@ mod work;
 
 pub mod admin;
 pub mod assessment;
+pub mod audit;
 pub mod catalog;
 pub mod change;
 pub mod compliance;
@@ -60,6 +61,8 @@ pub struct App {
     pub imports: import::Imports,
     /// Who saw personal values in clear lately.
     pub reveals: reveal::Reveals,
+    /// What makes changes of the audit log evident.
+    pub audit: Arc<crate::audit::keeper::Keeper>,
     /// Who may do what.
     pub policy: Policy,
 }

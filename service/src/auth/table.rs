@@ -58,6 +58,9 @@ const WORK: &[FieldClass] = &[Contact, Care];
 pub const METHODS: &[Method] = &[
     method("linli.v1.AdminService/AdvanceClock", Server, Write, NOTHING),
     method(SERVER_INFO, Server, Read, NOTHING),
+    method("linli.v1.AuditService/GetCheckpoint", Site, Read, NOTHING),
+    method("linli.v1.AuditService/ListAuditEntries", Site, Read, NOTHING),
+    method("linli.v1.AuditService/VerifyAudit", Site, Read, NOTHING),
     method("linli.v1.CareRecordService/ConfirmSafety", Site, Write, NOTHING),
     method("linli.v1.CareRecordService/CorrectRecord", Site, Write, RECORDS),
     method("linli.v1.CareRecordService/EvaluateRecord", Site, Write, RECORDS),

@@ -3,6 +3,7 @@
 //! Results go to standard output, logs and complaints to standard error. Exit codes: 0 done, 1 failed, 2 the command
 //! line or the configuration is wrong, 70 the store failed.
 
+pub mod audit;
 pub mod config_check;
 pub mod demo;
 pub mod import;
@@ -58,6 +59,9 @@ enum Command {
     /// Care for the root key.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Verify and export the audit log.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Who may do what, and why.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -94,6 +98,7 @@ impl Cli {
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Keys(command) => command.run(),
+            Command::Audit(command) => command.run().await,
             Command::Policy(command) => command.run().await,
             Command::Plugin(command) => command.run(),
         }
@@ -152,9 +157,10 @@ impl From<AssembleError> for Failure {
             | AssembleError::Unprotected(_)
             | AssembleError::Keys(_)
             | AssembleError::Policy(_) => Self::Usage(err.to_string()),
-            AssembleError::Plugins(_) | AssembleError::Remember(_) | AssembleError::NoRandomness => {
-                Self::Failed(err.to_string())
-            }
+            AssembleError::Plugins(_)
+            | AssembleError::Remember(_)
+            | AssembleError::Audit(_)
+            | AssembleError::NoRandomness => Self::Failed(err.to_string()),
         }
     }
 }

@@ -13,8 +13,8 @@ use tracing_subscriber::filter::Targets;
 
 use super::layers::{Layers, Origin, Problem, Value};
 use super::{
-    Address, Backend, Config, ConfigError, Import, Limits, Log, LogFormat, Plugins, Profile, SecretRef,
-    Server, Store, Timeouts, calendar,
+    Address, Audit, Backend, Config, ConfigError, Import, Limits, Log, LogFormat, Plugins, Profile,
+    SecretRef, Server, Store, Timeouts, calendar,
 };
 
 /// Reads typed values and collects what is wrong with them; a wrong value reads as its default.
@@ -34,6 +34,10 @@ impl Reader {
             server: self.server(),
             store: self.store(),
             keys: self.secret("keys.root_key_file", "keys.root_key_env"),
+            audit: Audit {
+                anchor_file: self.path("audit.anchor_file"),
+                anchor_key_file: self.path("audit.anchor_key_file"),
+            },
             plugins: Plugins {
                 folders: self.list("plugins.folders").into_iter().map(PathBuf::from).collect(),
                 required: self.list("plugins.required"),

@@ -12,6 +12,7 @@ mod request;
 pub mod status;
 
 mod admin;
+mod audit;
 mod catalog;
 mod compliance;
 mod event;
@@ -86,6 +87,10 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::staff_service_server::StaffServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::audit_service_server::AuditServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.routes()

@@ -16,12 +16,14 @@ use super::{Gauge, Gauges, Parts, Probe};
 use crate::app::App;
 use crate::app::plugin::Live;
 use crate::app::sealed::Sealed;
+use crate::audit::keeper::Keeper;
+use crate::audit::{AuditError, key};
 use crate::auth::gate::Gate;
 use crate::auth::keys::KeyFile;
 use crate::auth::policy::Policy;
 use crate::auth::rules::{Rules, RulesError};
 use crate::auth::token::{self, Expected};
-use crate::config::{Backend, Config, Plugins, Profile, SecretRef};
+use crate::config::{Audit, Backend, Config, Plugins, Profile, SecretRef};
 use crate::time::{IdSource, RandomIds, SimulatedClock, SystemClock};
 
 /// Random bytes in a development token.
@@ -36,6 +38,7 @@ pub struct Assembled {
     gate: Arc<Gate>,
     keys: Option<Arc<KeyFile>>,
     upkeep: tokio::task::JoinHandle<()>,
+    anchoring: tokio::task::JoinHandle<()>,
 }
 
 /// Who may come in, for one run of the process.
@@ -111,6 +114,9 @@ pub enum AssembleError {
     /// What a start writes cannot be written.
     #[error("what the start writes down cannot be kept: {0}")]
     Remember(String),
+    /// The audit log is not what it was, or cannot be anchored.
+    #[error("the audit log: {0}{after}", after = after_flaw(.0))]
+    Audit(AuditError),
     /// The operating system gave no randomness.
     #[error("no randomness")]
     NoRandomness,
@@ -142,6 +148,7 @@ pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
 pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<Assembled, AssembleError> {
     let store = open_store(config).await?;
     let Clocks { care_clock, simulated, system_clock } = Clocks::new(config);
+    let audit = keeper(config, &store, &system_clock).await?;
     let sources = sources(config, system_clock.now())?;
     let plugins = load_plugins(config, &sources).await?;
     let times = (care_clock.now(), system_clock.now());
@@ -168,13 +175,15 @@ pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<
         upkeep: crate::app::upkeep::Upkeep::default(),
         imports: crate::app::import::Imports::default(),
         reveals: crate::app::reveal::Reveals::default(),
+        audit: Arc::clone(&audit),
         policy: credentials.policy.clone(),
     };
     let app = Arc::new(app);
     let keeper = Arc::clone(&app);
     let upkeep = tokio::spawn(async move { keeper.keep_up().await });
+    let anchoring = tokio::spawn(async move { audit.keep().await });
     let Credentials { tokens, gate, keys, .. } = credentials.clone();
-    Ok(Assembled { app, tokens, gate, keys, upkeep })
+    Ok(Assembled { app, tokens, gate, keys, upkeep, anchoring })
 }
 
 /// What a server is made of that has no root key: it tells what it is, and refuses every other call.
@@ -241,6 +250,11 @@ impl Assembled {
     pub async fn close(self) {
         // A commit on its way is finished by the writer, which the store waits for.
         self.upkeep.abort();
+        self.anchoring.abort();
+        let _ = self.anchoring.await;
+        if let Err(error) = self.app.audit.anchor().await {
+            tracing::error!("the end of the audit log was not anchored: {error}");
+        }
         self.app.store.close().await;
     }
 }
@@ -268,6 +282,38 @@ pub async fn open_store(config: &Config) -> Result<Store, AssembleError> {
         OpenError::WrongRootKey => AssembleError::RootKey(err),
         other => AssembleError::Store(other),
     })
+}
+
+/// What anchors the audit log, which was verified since its newest anchors.
+async fn keeper(
+    config: &Config,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<Keeper>, AssembleError> {
+    let Audit { anchor_file, anchor_key_file } = &config.audit;
+    for path in [anchor_file, anchor_key_file] {
+        make_folder_of(path).map_err(AssembleError::Store)?;
+    }
+    let (key, made) = key::open_or_make(anchor_key_file, &OsRandom).map_err(AssembleError::Audit)?;
+    let public = crate::audit::hex(key.verifying_key().as_bytes());
+    if made {
+        tracing::warn!(public, "made a key for anchors of the audit log: give auditors the public one");
+    } else {
+        tracing::info!(public, "anchors of the audit log are signed");
+    }
+    let keeper = Keeper::open(store.ledger(), anchor_file, key, Arc::clone(clock)).await;
+    keeper.map(Arc::new).map_err(AssembleError::Audit)
+}
+
+/// What an operator can do about a flaw.
+fn after_flaw(error: &AuditError) -> &'static str {
+    match error {
+        AuditError::Flaw(_) => {
+            "; it was changed, or an older database was put back: keep the files as they are for the auditor \
+             (`linli audit verify` examines them), and restore what belongs to the anchors"
+        }
+        AuditError::Store(_) | AuditError::File { .. } => "",
+    }
 }
 
 /// The root key. In the development profile a missing file is made, unless there are data that it would not open.
@@ -459,6 +505,11 @@ fn gauges(app: &Arc<App>) -> Gauges {
             sealed_gauge(false),
             figure("linli_plugins_loaded", "Plugins loaded.", as_figure(deployed.registry.plugins().len())),
             figure("linli_plugins_failed", "Plugins that could not be loaded.", as_figure(failures)),
+            figure(
+                "linli_audit_broken",
+                "1 where the audit log does not fit its anchors.",
+                f64::from(app.audit.is_broken()),
+            ),
             figure(
                 "linli_store_failed",
                 "1 where the store has stopped writing.",

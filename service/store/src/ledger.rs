@@ -82,14 +82,6 @@ impl Ledger {
         Ok(rows.into_iter().filter(|row| row.audit_seq > 0).map(head).collect())
     }
 
-    /// How many entries there should be in all, as the heads say.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn count(&self) -> Result<i64, StoreError> {
-        Ok(self.heads().await?.values().map(|head| head.seq).sum())
-    }
-
     /// Every site that has an entry, in order.
     ///
     /// # Errors

@@ -8,8 +8,18 @@ const TOP_LEVEL: &[&str] =
     &["Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "core", "plugins", "proto", "service", "tests"];
 
 /// The API's resources, and the stem that their files share.
-const RESOURCES: &[&str] =
-    &["admin", "catalog", "compliance", "obligation", "plugin", "record", "resident", "site", "staff"];
+const RESOURCES: &[&str] = &[
+    "admin",
+    "audit",
+    "catalog",
+    "compliance",
+    "obligation",
+    "plugin",
+    "record",
+    "resident",
+    "site",
+    "staff",
+];
 
 /// The layers in which a resource has a file of its own: (layer, where, what may follow the stem).
 /// The stem stands for `{}`; a folder of that name counts as the file.

@@ -38,6 +38,11 @@ rpcs! {
         AdvanceClock AdvanceClockRequest => AdvanceClockResponse,
         GetServerInfo GetServerInfoRequest => GetServerInfoResponse,
     }
+    AuditService {
+        GetCheckpoint GetCheckpointRequest => Checkpoint,
+        ListAuditEntries ListAuditEntriesRequest => ListAuditEntriesResponse,
+        VerifyAudit VerifyAuditRequest => VerifyAuditResponse,
+    }
     CareRecordService {
         ConfirmSafety ConfirmSafetyRequest => CareEvent,
         CorrectRecord CorrectRecordRequest => Record,

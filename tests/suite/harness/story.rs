@@ -178,6 +178,9 @@ pub async fn tell(client: &Client, words: &Words) -> Vec<Step> {
         ..Default::default()
     })
     .await;
+    t.ask(v1::ListAuditEntriesRequest { parent: site.clone(), ..Default::default() }).await;
+    t.ask(v1::GetCheckpointRequest { parent: site.clone() }).await;
+    t.ask(v1::VerifyAuditRequest { parent: site.clone() }).await;
 
     // The end of it.
     t.ask(v1::RecordMoveOutRequest {
