@@ -1,6 +1,6 @@
 //! Personal values in clear: class by class, for a purpose, where the policies allow it, audited, and not without end.
 //!
-//! Every answer that shows a value in clear comes through [`App::may_reveal`]: a fuller view of a file or a record as well as
+//! Every answer that shows a value in clear comes through `App::may_reveal`: a fuller view of a file or a record as well as
 //! `RevealResident`. Whoever may call an RPC may not therefore see every class: the policies are asked about each.
 
 use std::collections::{HashMap, VecDeque};

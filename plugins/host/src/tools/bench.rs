@@ -14,7 +14,7 @@ use crate::tools::residents::{Residents, Routes};
 
 /// Residents in a batch: enough that the call costs nothing, few enough that the batch stays in the processor's cache.
 pub const BATCH_ROWS: usize = 4_096;
-/// Seed of the residents of [`bench`].
+/// Seed of the residents of [`bench()`].
 pub const SEED: u64 = 20_260_316;
 const DEADLINE: Duration = Duration::from_secs(60);
 
