@@ -11,6 +11,7 @@
 //! | [`name`] | resource names |
 //! | [`roster`] | reading rosters as estates keep them |
 //! | [`cli`] | the subcommands of `linli` |
+//! | `hex` | hexadecimal digits |
 //! | [`telemetry`] | logs without personal data |
 //! | [`time`] | the two clocks, ids |
 
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod grpc;
+mod hex;
 pub mod name;
 pub mod roster;
 pub mod server;

@@ -303,7 +303,7 @@ impl App {
         for (field, term) in terms {
             let Some(term) = term else { continue };
             let hash = self.store.audit_hash(&linli_store::Scope::from(site), field, term).await?;
-            let searched = format!("sites/{site}/residents?{field}={}", super::work::hex(&hash));
+            let searched = format!("sites/{site}/residents?{field}={}", crate::hex::hex(&hash));
             work.disclose(&Touches::files(searched, Vec::new(), &[FieldClass::Identity])).await?;
         }
         Ok(())

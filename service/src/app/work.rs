@@ -132,7 +132,7 @@ impl App {
         let Some(purpose) = &call.purpose else { return Ok(String::new()) };
         let Some(note) = &purpose.note else { return Ok(purpose.kind.code().to_owned()) };
         let hash = self.store.audit_hash(scope, "purpose", note).await?;
-        Ok(format!("{};{}", purpose.kind.code(), hex(&hash)))
+        Ok(format!("{};{}", purpose.kind.code(), crate::hex::hex(&hash)))
     }
 
     fn draft(
@@ -264,11 +264,6 @@ impl Work<'_> {
     pub(super) fn new_id(&self) -> String {
         self.app.ids.next(self.now)
     }
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn receipt(committed: Committed) -> Result<Receipt> {

@@ -15,7 +15,7 @@ use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::{hex, unhex};
+use crate::hex::{hex, unhex};
 
 /// What the first anchor says of the one before.
 pub const FIRST: [u8; 32] = [0; 32];

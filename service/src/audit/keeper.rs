@@ -16,7 +16,8 @@ use tokio::sync::Mutex;
 
 use super::anchor::{Anchor, FIRST, Head};
 use super::verify::{Anchors, Verified, verify_tail};
-use super::{AuditError, Flaw, hex};
+use super::{AuditError, Flaw};
+use crate::hex::hex;
 
 /// How often it is looked whether an anchor is due.
 const LOOK: Duration = Duration::from_secs(1);

@@ -9,7 +9,8 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 use linli_store::Random;
 use secrecy::zeroize::Zeroizing;
 
-use super::{AuditError, hex, unhex};
+use super::AuditError;
+use crate::hex::{hex, unhex};
 
 /// More than a key file has.
 const FILE_BYTES_MAX: u64 = 1024;

@@ -8,7 +8,8 @@ use ed25519_dalek::VerifyingKey;
 use linli_store::{AUDIT_PAGE_MAX, ChainHead, GENESIS, Ledger, RawEntry, entry_hash, entry_place};
 
 use super::anchor::{Anchor, FIRST};
-use super::{AuditError, Flaw, hex};
+use super::{AuditError, Flaw};
+use crate::hex::hex;
 
 /// The anchors of a file, in order.
 #[derive(Debug, Clone, Default)]

@@ -20,6 +20,8 @@ use linli_core::staff::{Credential, Grant, Reach};
 use linli_core::text::Language;
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// Who presents what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
@@ -74,9 +76,9 @@ pub enum Rights {
 impl Principal {
     /// Somebody whose credentials belong to nobody, or to several.
     pub fn unknown(caller: &Caller) -> Self {
-        let hex: String = caller.key().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex(caller.key().get(..8).unwrap_or_default());
         let staff =
-            StaffId::new(&format!("unknown-{hex}")).expect("hexadecimal digits have the accepted shape");
+            StaffId::new(&format!("unknown-{digits}")).expect("hexadecimal digits have the accepted shape");
         Self { staff, rights: Rights::Grants(Vec::new()) }
     }
 

@@ -9,8 +9,9 @@ use secrecy::ExposeSecret as _;
 
 use super::{ConfigFile, Failure, say};
 use crate::audit::verify::Anchors;
-use crate::audit::{AuditError, hex, key};
+use crate::audit::{AuditError, key};
 use crate::config::{Backend, Config, Flags};
+use crate::hex::hex;
 
 /// Verify and export the audit log.
 #[derive(Debug, Subcommand)]

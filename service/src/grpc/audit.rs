@@ -12,8 +12,8 @@ use super::convert::{Shows, ToWire};
 use super::page::Binding;
 use super::request::{next, wanted};
 use crate::app::audit::{Checkpoint, EntryFilter, Verification};
-use crate::audit::hex;
 use crate::error::Result;
+use crate::hex::hex;
 use crate::name;
 
 type Answer<M> = std::result::Result<Response<M>, Status>;

@@ -295,7 +295,7 @@ async fn keeper(
         make_folder_of(path).map_err(AssembleError::Store)?;
     }
     let (key, made) = key::open_or_make(anchor_key_file, &OsRandom).map_err(AssembleError::Audit)?;
-    let public = crate::audit::hex(key.verifying_key().as_bytes());
+    let public = crate::hex::hex(key.verifying_key().as_bytes());
     if made {
         tracing::warn!(public, "made a key for anchors of the audit log: give auditors the public one");
     } else {

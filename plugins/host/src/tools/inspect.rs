@@ -7,10 +7,10 @@ use std::path::Path;
 use linli_core::group::Citation;
 use linli_core::text::{Label, Language};
 use linli_plugin_abi as abi;
-use sha2::{Digest, Sha256};
 
 use super::place::Place;
 use crate::elf;
+use crate::library::digest_of;
 use crate::manifest::{Field, Isolation, Manifest};
 
 /// Describes a plugin's files in a language of the reader.
@@ -153,6 +153,5 @@ fn cited(citation: Option<&Citation>, language: Language) -> String {
 
 fn digest(path: &Path) -> Result<String, String> {
     let bytes = fs::read(path).map_err(|error| format!("`{}`: {error}", path.display()))?;
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{}  {} B  sha256 {digest}", path.display(), bytes.len()))
+    Ok(format!("{}  {} B  sha256 {}", path.display(), bytes.len(), digest_of(&bytes)))
 }
