@@ -1,14 +1,12 @@
 //! The scenario tables of the plugins, through the loaded libraries: the same answers as through the SDK's test kit.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use linli_core::assessment::{FactIssue, Findings};
-use linli_core::resident::FactValue;
+use linli_core::assessment::Findings;
 use linli_core::time::CivilDate;
-use linli_plugin_host::manifest::{Field, FieldType};
-use linli_plugin_host::{Batch, LoadFailure, Mode, Plugin, RowFact};
+use linli_plugin_host::tools::scenario;
+use linli_plugin_host::{Batch, LoadFailure, Mode, Plugin};
 use linli_plugin_sdk::testing::{self, Case};
 
 use crate::build;
@@ -46,8 +44,7 @@ fn the_loaded_plugins_agree_with_their_scenarios(mode: Mode) {
         let issues = plugin.validate(batch(plugin, &cases), DEADLINE).unwrap();
         let mut wrong = Vec::new();
         for ((case, findings), issues) in cases.iter().zip(&findings).zip(&issues) {
-            let mut found = lines(findings, issues);
-            found.sort();
+            let found = scenario::lines(findings, issues);
             if found != case.expected {
                 wrong.push(format!("{}: {found:#?}, not {:#?}", case.name, case.expected));
             }
@@ -90,58 +87,7 @@ fn the_place_in_a_batch_does_not_matter(mode: Mode) {
 }
 
 pub(crate) fn batch(plugin: &Plugin, cases: &[Case]) -> Batch {
-    let mut batch = plugin.batch();
-    let manifest = plugin.manifest();
-    for case in cases {
-        let parameters: BTreeMap<String, FactValue> = case
-            .parameters
-            .iter()
-            .map(|(code, text)| (code.clone(), value(manifest.parameter(code).unwrap().kind, text)))
-            .collect();
-        batch.parameters(&parameters).unwrap();
-        let facts: Vec<(&Field, FactValue, Option<CivilDate>)> = case
-            .facts
-            .iter()
-            .map(|fact| {
-                let field = manifest.field(&fact.field).unwrap();
-                (field, value(field.kind, &fact.value), fact.since.as_deref().map(date))
-            })
-            .collect();
-        let facts = facts.iter().map(|(field, value, since)| RowFact {
-            field: field.code.as_str(),
-            value,
-            since: *since,
-        });
-        batch.push(date(&case.today), facts).unwrap();
-    }
-    batch.finish()
-}
-
-fn lines(findings: &Findings, issues: &[FactIssue]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for found in &findings.memberships {
-        let day =
-            |word: &str, day: Option<CivilDate>| day.map(|day| format!(" {word} {day}")).unwrap_or_default();
-        let (since, until) = (day("since", found.since), day("until", found.until));
-        lines.push(format!("member {}{since}{until}: {}", found.group, found.reason));
-    }
-    lines.extend(findings.tiers.iter().map(|found| format!("tier {}: {}", found.tier.code(), found.reason)));
-    lines.extend(findings.tags.iter().map(|found| format!("tag {}: {}", found.tag, found.reason)));
-    lines
-        .extend(findings.cautions.iter().map(|found| format!("caution {}: {}", found.caution, found.reason)));
-    lines.extend(findings.valid_until.map(|day| format!("expires {day}")));
-    lines.extend(issues.iter().map(|issue| format!("issue {}: {}", issue.field, issue.reason)));
-    lines
-}
-
-fn value(kind: FieldType, text: &str) -> FactValue {
-    match kind {
-        FieldType::Bool => FactValue::Bool(text == "yes"),
-        FieldType::Integer => FactValue::Integer(text.parse().unwrap()),
-        FieldType::Date => FactValue::Date(date(text)),
-        FieldType::Code => FactValue::Code(text.to_owned()),
-        FieldType::Text => FactValue::Text(text.to_owned()),
-    }
+    scenario::batch(plugin, cases).unwrap()
 }
 
 pub(crate) fn date(text: &str) -> CivilDate {

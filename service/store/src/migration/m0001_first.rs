@@ -1,11 +1,12 @@
 //! The first schema.
 //!
-//! Written as SQL with four words that differ between the databases (see [`dialect`]), because the reader of a
-//! schema wants to see it. Text is compared byte by byte on both. Tables that are read along their key are stored
+//! Text is compared byte by byte on both. Tables that are read along their key are stored
 //! along it (`WITHOUT ROWID`) on SQLite.
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
+
+use super::create;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct First;
@@ -18,13 +19,9 @@ impl MigrationTrait for First {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let backend = manager.get_database_backend();
-        for statement in SCHEMA.split(';').map(str::trim).filter(|s| !s.is_empty()) {
-            connection.execute_unprepared(&dialect(backend, statement)).await?;
-        }
-        if backend == DbBackend::Sqlite {
-            plan_for_many_sites(connection).await?;
+        create(manager, SCHEMA).await?;
+        if manager.get_database_backend() == DbBackend::Sqlite {
+            plan_for_many_sites(manager.get_connection()).await?;
         }
         Ok(())
     }
@@ -64,19 +61,6 @@ const FIGURES: &[(&str, &str, &str)] = &[
     ("idempotency", "idempotency", "1000000 1000 100 50 1"),
     ("idempotency", "idempotency_expiry", "1000000 2"),
 ];
-
-pub(super) fn dialect(backend: DbBackend, statement: &str) -> String {
-    let (text, int, bytes, clustered, heap) = match backend {
-        DbBackend::Sqlite => ("TEXT", "INTEGER", "BLOB", "STRICT, WITHOUT ROWID", "STRICT"),
-        _ => ("TEXT COLLATE \"C\"", "BIGINT", "BYTEA", "", ""), // a foreign enum; the store opens two of its values
-    };
-    statement
-        .replace("$text", text)
-        .replace("$int", int)
-        .replace("$bytes", bytes)
-        .replace("$clustered", clustered)
-        .replace("$heap", heap)
-}
 
 const SCHEMA: &str = r"
 CREATE TABLE site_head (

@@ -1,9 +1,9 @@
 //! The working group: staff, and whose a credential is.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::m0001_first::dialect;
+use super::create;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Staff;
@@ -16,12 +16,7 @@ impl MigrationTrait for Staff {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let backend = manager.get_database_backend();
-        for statement in SCHEMA.split(';').map(str::trim).filter(|s| !s.is_empty()) {
-            connection.execute_unprepared(&dialect(backend, statement)).await?;
-        }
-        Ok(())
+        create(manager, SCHEMA).await
     }
 }
 

@@ -6,7 +6,7 @@
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::m0001_first::dialect;
+use super::create;
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Audit;
@@ -19,15 +19,13 @@ impl MigrationTrait for Audit {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let backend = manager.get_database_backend();
-        connection.execute_unprepared(&dialect(backend, ANCHOR)).await?;
-        let guards = match backend {
+        create(manager, ANCHOR).await?;
+        let guards = match manager.get_database_backend() {
             DbBackend::Postgres => POSTGRES,
             _ => SQLITE, // a foreign enum; the other one the store opens is SQLite
         };
         for statement in guards {
-            connection.execute_unprepared(statement).await?;
+            manager.get_connection().execute_unprepared(statement).await?;
         }
         Ok(())
     }

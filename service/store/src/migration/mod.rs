@@ -1,10 +1,14 @@
 //! Migrations. Published ones are frozen; a change is a further file, registered at the end of [`Migrator`].
+//!
+//! Schemas are written as SQL with five words that differ between the databases (see [`dialect`]), because the reader of a
+//! schema wants to see it.
 
 mod m0001_first;
 mod m0002_staff;
 mod m0003_audit;
 
-use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, async_trait};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
 
 /// Every migration, oldest first.
 pub(crate) struct Migrator;
@@ -19,4 +23,26 @@ impl MigratorTrait for Migrator {
 /// The name of the newest migration.
 pub(crate) fn newest_migration() -> String {
     Migrator::migrations().last().map(|migration| migration.name().to_owned()).unwrap_or_default()
+}
+
+/// Carries out the statements of a schema, which are parted by semicolons.
+async fn create(manager: &SchemaManager<'_>, schema: &str) -> Result<(), DbErr> {
+    for statement in schema.split(';').map(str::trim).filter(|s| !s.is_empty()) {
+        let statement = dialect(manager.get_database_backend(), statement);
+        manager.get_connection().execute_unprepared(&statement).await?;
+    }
+    Ok(())
+}
+
+fn dialect(backend: DbBackend, statement: &str) -> String {
+    let (text, int, bytes, clustered, heap) = match backend {
+        DbBackend::Sqlite => ("TEXT", "INTEGER", "BLOB", "STRICT, WITHOUT ROWID", "STRICT"),
+        _ => ("TEXT COLLATE \"C\"", "BIGINT", "BYTEA", "", ""), // a foreign enum; the store opens two of its values
+    };
+    statement
+        .replace("$text", text)
+        .replace("$int", int)
+        .replace("$bytes", bytes)
+        .replace("$clustered", clustered)
+        .replace("$heap", heap)
 }

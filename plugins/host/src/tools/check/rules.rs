@@ -28,7 +28,7 @@ const fn file(
     asks: &'static str,
     help: &'static str,
 ) -> Rule {
-    Rule { id, asks, help, needs, check, reads_only: true }
+    Rule { reads_only: true, ..code(id, check, needs, asks, help) }
 }
 
 const fn code(
