@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use linli_core::assessment::{FactIssue, PluginStamp};
 use linli_core::standard::Origin;
-use linli_plugin_abi as abi;
 
 use crate::answer::{self, Answer, Said};
 use crate::batch::{Batch, BatchBuilder, FieldIndex, Places};
@@ -192,11 +191,6 @@ impl Plugin {
     /// How far its process is confined, as it said when it was loaded; `None`: it was loaded in the host's process.
     pub fn confinement(&self) -> Option<Confinement> {
         self.about.confinement
-    }
-
-    /// Whether the library starts threads of its own.
-    pub fn starts_threads(&self) -> bool {
-        self.about.flags & abi::P_THREADS != 0
     }
 
     /// An empty batch for this plugin.

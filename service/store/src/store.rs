@@ -88,14 +88,6 @@ impl Committed {
             Self::Repeated(answer) => Some(answer),
         }
     }
-
-    /// The receipt, unless the request is a repetition.
-    pub fn into_receipt(self) -> Option<Receipt> {
-        match self {
-            Self::Done(receipt) => Some(receipt),
-            Self::Repeated(_) => None,
-        }
-    }
 }
 
 struct Inner {
