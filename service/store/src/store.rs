@@ -145,7 +145,14 @@ impl Store {
                 postgres::open(url.expose_secret(), keys_url, readers.clamp(1, 1000), migrate).await?
             }
         };
-        let keys = KeyStore::open(backend.keys.clone(), backend.keys_prefix, provider, random, root).await?;
+        let keys = KeyStore::open(backend.keys.clone(), backend.keys_prefix, provider, random, root).await;
+        let keys = match keys {
+            Ok(keys) => keys,
+            Err(err) => {
+                backend.close().await;
+                return Err(err);
+            }
+        };
         let queues = backend.writers.iter().cloned().map(Queue::start).collect();
         let alone = backend.kind() == DbBackend::Sqlite;
         let (epochs, sites) = (Known::new(alone), Known::new(alone));
@@ -183,15 +190,10 @@ impl Store {
         for queue in &self.inner.queues {
             queue.stop().await;
         }
-        let backend = &self.inner.backend;
         if let Err(err) = self.inner.file_reader.close().await {
             tracing::warn!(fault = %Fault::of(&err), "a connection did not close");
         }
-        for connection in backend.writers.iter().chain([&backend.reader, &backend.keys]) {
-            if let Err(err) = connection.clone().close().await {
-                tracing::warn!(fault = %Fault::of(&err), "a connection did not close");
-            }
-        }
+        self.inner.backend.close().await;
     }
 
     /// Whether a process of another machine may write to the same database.

@@ -9,7 +9,7 @@ use std::fs::File;
 use sea_orm::{DatabaseConnection, DbBackend};
 use sea_orm_migration::MigratorTrait;
 
-use crate::error::OpenError;
+use crate::error::{Fault, OpenError};
 use crate::migration::Migrator;
 
 /// An open database.
@@ -30,6 +30,16 @@ impl Backend {
     /// Which of the two it is.
     pub(crate) fn kind(&self) -> DbBackend {
         self.reader.get_database_backend()
+    }
+
+    /// Closes every connection and then lets go of the file. A connection that is merely dropped closes in its own
+    /// time, and on SQLite the last one holds the file alone while it does: whoever opens it again then is refused.
+    pub(crate) async fn close(&self) {
+        for connection in self.writers.iter().chain([&self.reader, &self.keys]) {
+            if let Err(err) = connection.clone().close().await {
+                tracing::warn!(fault = %Fault::of(&err), "a connection did not close");
+            }
+        }
     }
 }
 

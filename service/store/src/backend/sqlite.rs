@@ -27,17 +27,32 @@ const ROWS_AHEAD: usize = 2048;
 /// Opens (and makes, where it does not exist) the database at `path`, with its keys in `path` + `.keys`.
 pub(crate) async fn open(path: &Path, readers: u32, migrate: bool) -> Result<Backend, OpenError> {
     let lock = lock(path)?;
+    // The writer first: it makes the file what it is.
     let writer = connect(path, 1, false).await?;
-    check_library(&writer).await?;
-    if migrate {
-        // The lock file is the migration lock.
-        Migrator::up(&writer, None).await?;
-    }
-    check_schema(&writer).await?;
     let reader = connect(path, readers, true).await?;
     let keys = connect(&beside(path, ".keys"), 2, false).await?;
-    make_tables(&keys, "").await?;
-    Ok(Backend { writers: vec![writer], reader, keys, keys_prefix: "", _lock: Some(lock) })
+    let backend = Backend { writers: vec![writer.clone()], reader, keys, keys_prefix: "", _lock: Some(lock) };
+    match prepare(&writer, &backend.keys, migrate).await {
+        Ok(()) => Ok(backend),
+        Err(err) => {
+            backend.close().await;
+            Err(err)
+        }
+    }
+}
+
+/// Checks the library and the schema, after migrating where asked: the lock file is the migration lock.
+async fn prepare(
+    writer: &DatabaseConnection,
+    keys: &DatabaseConnection,
+    migrate: bool,
+) -> Result<(), OpenError> {
+    check_library(writer).await?;
+    if migrate {
+        Migrator::up(writer, None).await?;
+    }
+    check_schema(writer).await?;
+    make_tables(keys, "").await
 }
 
 /// Refuses a second server on the same file.
