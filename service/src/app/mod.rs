@@ -13,6 +13,7 @@ pub mod audit;
 pub mod catalog;
 pub mod change;
 pub mod compliance;
+pub mod entry;
 pub mod file;
 pub mod history;
 pub mod import;
@@ -65,6 +66,8 @@ pub struct App {
     pub audit: Arc<crate::audit::keeper::Keeper>,
     /// Who may do what.
     pub policy: Policy,
+    /// How the audit entries of reads become durable.
+    pub entries: Arc<dyn entry::Entries>,
 }
 
 /// What makes a command repeatable.

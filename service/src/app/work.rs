@@ -211,7 +211,7 @@ impl Work<'_> {
 
     /// Makes a read's audit entry durable; the receipt opens what it covers.
     pub(super) async fn disclose(&self, touches: &Touches<'_>) -> Result<Receipt> {
-        receipt(self.app.store.commit(self.call.method.path, self.changes(touches)).await?)
+        self.enter(self.changes(touches)).await
     }
 
     /// As [`Work::disclose`], in the chain of one of the sites that a call across sites covers.
@@ -225,7 +225,11 @@ impl Work<'_> {
         let facts = Facts { site: Some(site), epoch: seen, file: FileFacts::default() };
         self.app.policy.decide(self.call, self.app.principal(self.call).await?, facts)?;
         let changes = ChangeSet::new(scope, epoch, self.draft(touches));
-        receipt(self.app.store.commit(self.call.method.path, changes).await?)
+        self.enter(changes).await
+    }
+
+    async fn enter(&self, entry: ChangeSet) -> Result<Receipt> {
+        Ok(self.app.entries.enter(&self.app.store, self.call.method.path, entry).await?)
     }
 
     /// The answer that this command gave before under the same request id.
@@ -263,13 +267,6 @@ impl Work<'_> {
     /// A fresh id.
     pub(super) fn new_id(&self) -> String {
         self.app.ids.next(self.now)
-    }
-}
-
-fn receipt(committed: Committed) -> Result<Receipt> {
-    match committed {
-        Committed::Done(receipt) => Ok(receipt),
-        Committed::Repeated(_) => Err(Error::Internal("a read was taken for a repetition".into())),
     }
 }
 

@@ -15,10 +15,23 @@ use super::table::{Access, Method};
 use super::{Call, Principal, Rights};
 use crate::error::Error;
 
+/// What answers the questions of decisions: the policies ([`Rules`]). The bench that measures what they cost puts something
+/// else in their place.
+pub trait Judge: Send + Sync + std::fmt::Debug {
+    /// Whether it is allowed.
+    fn allow(&self, question: &Question<'_>) -> bool;
+}
+
+impl Judge for Rules {
+    fn allow(&self, question: &Question<'_>) -> bool {
+        Self::allow(self, question)
+    }
+}
+
 /// Decides who may do what.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    rules: Arc<Rules>,
+    judge: Arc<dyn Judge>,
 }
 
 /// What a call is about: the facts that a decision rests on. The epoch must be read before the principal's rights and before
@@ -82,8 +95,8 @@ impl Permit {
 
 impl Policy {
     /// By these policies.
-    pub fn new(rules: Rules) -> Self {
-        Self { rules: Arc::new(rules) }
+    pub fn new(judge: impl Judge + 'static) -> Self {
+        Self { judge: Arc::new(judge) }
     }
 
     /// By the policies of this version.
@@ -153,7 +166,7 @@ impl Policy {
             // Across sites the answer holds those in scope only; the use case filters by the permit's reach.
             (Access::Site, None) | (Access::Server, _) => true,
         };
-        self.rules.allow(&Question {
+        self.judge.allow(&Question {
             acting,
             method: call.method,
             class,

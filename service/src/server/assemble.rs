@@ -9,11 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use linli_core::time::{Clock, Instant, SiteZone};
 use linli_plugin_host::trust::TrustStore;
 use linli_plugin_host::{Registry, Sources};
-use linli_store::{NoRandomness, OpenError, Random, RootKey, Store, StoreConfig};
+use linli_store::{Chacha, CryptoProvider, NoRandomness, OpenError, Random, RootKey, Store, StoreConfig};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Gauge, Gauges, Parts, Probe};
 use crate::app::App;
+use crate::app::entry::{Durable, Entries};
 use crate::app::plugin::Live;
 use crate::app::sealed::Sealed;
 use crate::audit::keeper::Keeper;
@@ -64,6 +65,12 @@ impl Credentials {
         };
         let (gate, tokens) = gate(config, keys.clone())?;
         Ok(Self { tokens, policy, gate: Arc::new(gate), keys })
+    }
+
+    /// With another policy in place of the configured one.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 }
 
@@ -146,7 +153,33 @@ pub async fn assemble(config: &Config) -> Result<Assembled, AssembleError> {
 /// # Errors
 /// As [`assemble`].
 pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<Assembled, AssembleError> {
-    let store = open_store(config).await?;
+    assemble_by(config, credentials, Methods::default()).await
+}
+
+/// The methods that the parts of an application work by, where there could be others.
+pub struct Methods {
+    /// The algorithms of cells and indexes.
+    pub crypto: Arc<dyn CryptoProvider>,
+    /// How audit entries of reads become durable.
+    pub entries: Arc<dyn Entries>,
+}
+
+impl Default for Methods {
+    fn default() -> Self {
+        Self { crypto: Arc::new(Chacha), entries: Arc::new(Durable) }
+    }
+}
+
+/// As [`assemble_for`], by other methods.
+///
+/// # Errors
+/// As [`assemble`].
+pub async fn assemble_by(
+    config: &Config,
+    credentials: &Credentials,
+    methods: Methods,
+) -> Result<Assembled, AssembleError> {
+    let store = open_store_by(config, methods.crypto).await?;
     let Clocks { care_clock, simulated, system_clock } = Clocks::new(config);
     let audit = keeper(config, &store, &system_clock).await?;
     let sources = sources(config, system_clock.now())?;
@@ -177,6 +210,7 @@ pub async fn assemble_for(config: &Config, credentials: &Credentials) -> Result<
         reveals: crate::app::reveal::Reveals::default(),
         audit: Arc::clone(&audit),
         policy: credentials.policy.clone(),
+        entries: methods.entries,
     };
     let app = Arc::new(app);
     let keeper = Arc::clone(&app);
@@ -264,6 +298,10 @@ impl Assembled {
 /// # Errors
 /// As [`assemble`].
 pub async fn open_store(config: &Config) -> Result<Store, AssembleError> {
+    open_store_by(config, Methods::default().crypto).await
+}
+
+async fn open_store_by(config: &Config, crypto: Arc<dyn CryptoProvider>) -> Result<Store, AssembleError> {
     let root = root_key(config)?;
     let (migrate, profile) = (config.store.migrate, config.server.profile);
     let store = match &config.store.backend {
@@ -278,7 +316,7 @@ pub async fn open_store(config: &Config) -> Result<Store, AssembleError> {
             migrate,
         },
     };
-    Store::open(store, root, Arc::new(OsRandom)).await.map_err(|err| match err {
+    Store::open_with(store, root, Arc::new(OsRandom), crypto).await.map_err(|err| match err {
         OpenError::WrongRootKey => AssembleError::RootKey(err),
         other => AssembleError::Store(other),
     })

@@ -1,6 +1,7 @@
-//! What a process that alone writes a database knows of it without asking: sites and authorisation epochs.
+//! What a process that alone writes a database knows of it without asking: sites, authorisation epochs, and whose a
+//! credential is.
 //!
-//! Nearly every call asks for both. On SQLite no other process can change them, so that what was read stays true
+//! Nearly every call asks for all three. On SQLite no other process can change them, so that what was read stays true
 //! until a commit of this process says otherwise; on PostgreSQL every call asks the database.
 
 use std::collections::HashMap;
@@ -52,6 +53,14 @@ impl<T: Clone> Known<T> {
         state.generation += 1;
         state.values.remove(key);
     }
+
+    /// Forgets every value, where a commit may have changed any of them.
+    pub(crate) fn forget_all(&self) {
+        let Some(state) = &self.state else { return };
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.generation += 1;
+        state.values.clear();
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +77,9 @@ mod tests {
         known.remember("a", &2, after);
         assert_eq!(known.get("a"), Ok(2));
         known.forget("a");
+        let before = known.get("a").unwrap_err();
+        known.forget_all();
+        known.remember("a", &3, before);
         assert!(known.get("a").is_err());
     }
 

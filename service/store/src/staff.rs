@@ -118,6 +118,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn staff_by_credentials(&self, credentials: &[Credential]) -> Result<Vec<Staff>, StoreError> {
+        let key = encode_credentials(credentials);
+        let generation = match self.holders().get(&key) {
+            Ok(known) => return Ok(known),
+            Err(generation) => generation,
+        };
+        let found = self.read_staff_by_credentials(credentials).await?;
+        // Whom nobody knows is not remembered: strangers could fill the memory with names.
+        if !found.is_empty() {
+            self.holders().remember(&key, &found, generation);
+        }
+        Ok(found)
+    }
+
+    async fn read_staff_by_credentials(&self, credentials: &[Credential]) -> Result<Vec<Staff>, StoreError> {
         let mut found: Vec<Staff> = Vec::new();
         for kind in CredentialKind::ALL {
             let names = credentials.iter().filter(|one| one.kind == *kind).map(|one| one.name.as_str());

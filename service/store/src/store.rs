@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use linli_core::site::Site;
+use linli_core::staff::Staff;
 use linli_core::time::Instant;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryFilter, Statement,
@@ -96,6 +97,7 @@ struct Inner {
     keys: KeyStore,
     epochs: Known<i64>,
     sites: Known<Site>,
+    holders: Known<Vec<Staff>>,
     files: Grouped<FileQuestion, Option<StoredFile>>,
     file_reader: Reader,
 }
@@ -155,12 +157,14 @@ impl Store {
         };
         let queues = backend.writers.iter().cloned().map(Queue::start).collect();
         let alone = backend.kind() == DbBackend::Sqlite;
-        let (epochs, sites) = (Known::new(alone), Known::new(alone));
+        let (epochs, sites, holders) = (Known::new(alone), Known::new(alone), Known::new(alone));
         let reader = Reader::new(backend.reader.clone());
         let file_reader = reader.clone();
         let readers = if alone { FILE_READERS } else { SHARED_FILE_READERS };
         let files = Grouped::start(readers, move |questions| care_file::read(reader.clone(), questions));
-        Ok(Self { inner: Arc::new(Inner { backend, queues, keys, epochs, sites, files, file_reader }) })
+        Ok(Self {
+            inner: Arc::new(Inner { backend, queues, keys, epochs, sites, holders, files, file_reader }),
+        })
     }
 
     /// Whether the database answers, its schema is the one this binary expects, and writes are taken.
@@ -222,6 +226,10 @@ impl Store {
         let prepared = self.prepare(&set).await?;
         let ChangeSet { scope, audit, changes, bump_epoch, bumped, .. } = set;
         let outcome = self.queue(&scope).commit(prepared).await;
+        // Rights before epochs: whoever reads the new epoch finds the new rights.
+        if changes.iter().any(|change| matches!(change, Change::Staff(..))) {
+            self.inner.holders.forget_all();
+        }
         if bump_epoch || matches!(outcome, Err(CommitError::EpochChanged { .. })) {
             self.inner.epochs.forget(scope.text());
         }
@@ -435,6 +443,10 @@ impl Store {
     /// Sites that this process knows without asking.
     pub(crate) fn known_sites(&self) -> &Known<Site> {
         &self.inner.sites
+    }
+
+    pub(crate) fn holders(&self) -> &Known<Vec<Staff>> {
+        &self.inner.holders
     }
 
     /// The pool that reads.

@@ -1,22 +1,27 @@
-//! Calls to a running `linli` as a steward's device makes them: authenticated, with a purpose.
+//! Calls to a running `linli` as a steward's device makes them: authenticated by a signed token, with a purpose.
 
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use linli_proto::v1::care_record_service_client::CareRecordServiceClient;
 use linli_proto::v1::resident_service_client::ResidentServiceClient;
 use linli_proto::v1::site_service_client::SiteServiceClient;
+use linli_proto::v1::staff_service_client::StaffServiceClient;
 use linli_proto::v1::{
-    CreateDwellingRequest, CreateResidentRequest, CreateSiteRequest, Dwelling, GetResidentRequest, Outcome,
-    Record, RecordServiceRequest, RecordSubject, Resident, ServiceKind, Site, View,
+    CreateDwellingRequest, CreateResidentRequest, CreateSiteRequest, CreateStaffRequest, Department,
+    Dwelling, GetResidentRequest, Outcome, Record, RecordServiceRequest, RecordSubject, Resident,
+    ServiceKind, Site, Staff, StaffCredential, StaffCredentialKind, StaffGrant, StaffRole, View,
 };
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use crate::process::Server;
+use crate::token;
 
 /// Residents among whom the calls are spread.
 const RESIDENTS: usize = 40;
+
+/// The steward who calls.
+const STEWARD: &str = "steward";
 
 /// An estate on a running server, and the right to call it.
 #[derive(Clone)]
@@ -27,8 +32,9 @@ pub struct Estate {
 }
 
 impl Estate {
-    /// Registers a site with one dwelling and its residents.
-    pub async fn make(server: &Server) -> Result<Self, Box<dyn Error>> {
+    /// Registers a site with one dwelling and its residents, and enters a steward. With `signed` the calls are the steward's,
+    /// with a signed token; without they bring the server's development token.
+    pub async fn make(server: &Server, signed: bool) -> Result<Self, Box<dyn Error>> {
         let token = server.token.clone().ok_or("the server printed no token")?;
         let channel = Endpoint::from_shared(format!("http://{}", server.address))?.connect().await?;
         let mut estate = Self { token, site: String::new(), residents: Vec::new() };
@@ -44,7 +50,7 @@ impl Estate {
             ..CreateDwellingRequest::default()
         };
         let dwelling = sites.create_dwelling(estate.request(request)?).await?.into_inner().name;
-        let mut residents = ResidentServiceClient::new(channel);
+        let mut residents = ResidentServiceClient::new(channel.clone());
         for number in 0..RESIDENTS {
             let resident = Resident {
                 full_name: "张三".into(),
@@ -61,6 +67,29 @@ impl Estate {
             };
             let made = residents.create_resident(estate.request(request)?).await?.into_inner();
             estate.residents.push(made.name);
+        }
+        let steward = Staff {
+            display_name: "王管家".into(),
+            grants: vec![StaffGrant {
+                role: StaffRole::Member.into(),
+                department: Department::CustomerService.into(),
+                sites: vec![estate.site.clone()],
+                ..StaffGrant::default()
+            }],
+            credentials: vec![StaffCredential {
+                kind: StaffCredentialKind::Token.into(),
+                subject: STEWARD.into(),
+            }],
+            ..Staff::default()
+        };
+        let request = CreateStaffRequest {
+            staff: Some(steward),
+            staff_id: STEWARD.into(),
+            ..CreateStaffRequest::default()
+        };
+        StaffServiceClient::new(channel).create_staff(estate.request(request)?).await?;
+        if signed {
+            estate.token = token::sign(STEWARD)?;
         }
         Ok(estate)
     }
@@ -81,7 +110,7 @@ impl Estate {
             note: "上门走访，老人精神很好，血压正常，已提醒按时服药；女儿周末回来。".into(),
             ..RecordSubject::default()
         };
-        let occurred = now() - 60;
+        let occurred = token::now() - 60;
         let record = Record {
             kind: ServiceKind::HomeVisit.into(),
             occur_time: Some(prost_types::Timestamp { seconds: occurred, nanos: 0 }),
@@ -113,12 +142,4 @@ impl Estate {
             .insert("x-purpose", tonic::metadata::MetadataValue::from_static("ROUTINE_CARE"));
         Ok(request)
     }
-}
-
-/// Seconds since 1970.
-#[allow(clippy::disallowed_methods, reason = "the client's own clock: what it records has just happened")]
-fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs().try_into().unwrap_or_default())
 }

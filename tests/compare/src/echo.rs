@@ -18,11 +18,11 @@ use tonic_prost::ProstCodec;
 
 const PATH: &str = "/bare.Echo/Get";
 
-/// Serves on a free port of the loopback interface and prints the address.
+/// Serves on a free port of the loopback interface and prints the address, and that it asks for no token.
 pub async fn serve() -> Result<(), Box<dyn Error>> {
     // `serve_with_incoming` leaves Nagle's algorithm on by itself, at 44 ms a call.
     let incoming = TcpIncoming::bind("127.0.0.1:0".parse()?)?.with_nodelay(Some(true));
-    println!("{}", incoming.local_addr()?);
+    println!("{}\n", incoming.local_addr()?);
     Server::builder().add_service(Echo).serve_with_incoming(incoming).await?;
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 mod args;
 mod calls;
+mod cost;
 mod echo;
 mod entity;
 mod figures;
@@ -13,6 +14,7 @@ mod load;
 mod process;
 mod raw;
 mod store;
+mod token;
 
 use std::process::ExitCode;
 
@@ -25,7 +27,10 @@ commands:
                --seconds N (3), --rounds N (3), --in-flight N (64), --connections N (8)
   store        commits of a recorded service on SQLite: linli-store, grouped rusqlite, entity by entity
                --count N (40000), --waiting N (64), --rounds N (3)
+  cost         GetResident and RecordService with everything, and without authentication, policy, audit, encryption
+               --seconds N (3), --rounds N (3), --in-flight N (64), --connections N (8)
   echo-server  the bare echo itself; prints its address and serves until killed
+  cost-server  a server without some protection, --without PART --data FOLDER; for `cost` alone
 ";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -39,7 +44,12 @@ async fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "rpc" => rpc(&options).await,
         "store" => store(&options).await,
+        "cost" => cost(&options).await,
         "echo-server" => echo::serve().await,
+        "cost-server" => {
+            let (without, data) = (options.text("without"), options.text("data"));
+            cost::serve(without.unwrap_or_default(), data.unwrap_or_default().as_ref()).await
+        }
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(())
@@ -52,18 +62,26 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn rpc(options: &args::Options) -> Result<(), Box<dyn std::error::Error>> {
-    let load = load::Load {
+fn load(options: &args::Options) -> Result<load::Load, String> {
+    Ok(load::Load {
         connections: options.number("connections", 8)?,
         in_flight: options.number("in-flight", 64)?,
         seconds: options.number("seconds", 3)?,
-    };
+    })
+}
+
+async fn cost(options: &args::Options) -> Result<(), Box<dyn std::error::Error>> {
+    cost::run(&load(options)?, options.number("rounds", 3)?).await
+}
+
+async fn rpc(options: &args::Options) -> Result<(), Box<dyn std::error::Error>> {
+    let load = load(options)?;
     let echo = process::Server::start_self(&["echo-server"])?;
     let folder = store::Folder::make("rpc")?;
     let linli = match options.text("linli") {
         Some(program) => {
             let server = process::Server::start_linli(program, &folder.file("data"))?;
-            let estate = calls::Estate::make(&server).await?;
+            let estate = calls::Estate::make(&server, true).await?;
             Some((server, estate))
         }
         None => None,

@@ -18,12 +18,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts this program with other arguments; the first line it prints is its address.
+    /// Starts this program with other arguments; the first line it prints is its address, the second one the token by which
+    /// it can be called, or nothing.
     pub fn start_self(arguments: &[&str]) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(arguments);
+        command.args(arguments).env("LINLI__LOG__LEVEL", "warn");
         let mut server = Self::start(command)?;
         server.address = server.line("")?;
+        server.token = Some(server.line("")?).filter(|token| !token.is_empty());
         Ok(server)
     }
 
@@ -31,7 +33,8 @@ impl Server {
     pub fn start_linli(program: &str, data: &Path) -> Result<Self, Box<dyn Error>> {
         let mut command = Command::new(program);
         command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--admin-listen", "", "--data"]).arg(data);
-        command.env("LINLI__LOG__LEVEL", "warn");
+        std::fs::create_dir_all(data)?;
+        command.env("LINLI__LOG__LEVEL", "warn").envs(crate::token::trusted(data)?);
         let mut server = Self::start(command)?;
         server.address = server.line("listening on ")?;
         server.token = Some(server.line("development token: ")?);
