@@ -39,6 +39,8 @@ pub struct Config {
     pub store: Store,
     /// Where the root key is.
     pub keys: SecretRef,
+    /// Where the root key is that is to follow it.
+    pub next_root_key: Option<SecretRef>,
     /// Anchors of the audit log.
     pub audit: Audit,
     /// Plugins.

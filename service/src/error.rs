@@ -48,6 +48,8 @@ pub enum Thing {
     Staff,
     /// A credential of a member of staff.
     Credential,
+    /// A replacement of keys.
+    KeyRotation,
 }
 
 /// Why a use case refused or failed.
@@ -137,6 +139,10 @@ pub enum StateConflict {
     StaffInactive,
     /// The member of staff is active.
     StaffActive,
+    /// Keys are being replaced.
+    RotationUnderWay,
+    /// There is no root key to follow the one in use, or it cannot be read.
+    NoNextRootKey,
 }
 
 /// What a use case returns.

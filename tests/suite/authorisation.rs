@@ -148,7 +148,9 @@ const MATRIX: &str = "
                                           | | | | | | | | | | auditor
                                           | | | | | | | | | | | integration
 AdminService/AdvanceClock                 u - - - - - - - y - - -
+AdminService/GetKeyRotation               u - - - - - - - y - - -
 AdminService/GetServerInfo                u - y y y y y y y y y y
+AdminService/RotateKeys                   u - - - - - - - y - - -
 AuditService/GetCheckpoint                u - - - - - - y y - y -
 AuditService/ListAuditEntries             u - - - - - - y y - y -
 AuditService/VerifyAudit                  u - - - - - - y y - y -

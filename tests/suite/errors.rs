@@ -219,6 +219,9 @@ async fn clocks_queues_and_deadlines(produced: &mut Produced) {
     };
     let refusals = both!(server.client(), advance.clone());
     produced.note("CLOCK_NOT_SIMULATED", Code::FailedPrecondition, false, refusals);
+    let rotate = v1::RotateKeysRequest { replace_root_key: true, ..Default::default() };
+    let refusals = both!(server.client(), rotate.clone());
+    produced.note("KEY_ROTATION_STATE", Code::FailedPrecondition, false, refusals);
     server.stop().await;
 
     // One call at a time, held by a roster that does not come to its end.

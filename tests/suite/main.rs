@@ -32,6 +32,7 @@ mod errors;
 mod harness;
 mod import;
 mod interop;
+mod key_rotation;
 mod obligation;
 mod paging;
 mod plugin;

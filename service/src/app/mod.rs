@@ -17,6 +17,7 @@ pub mod entry;
 pub mod file;
 pub mod history;
 pub mod import;
+pub mod key_rotation;
 pub mod membership;
 pub mod obligation;
 pub mod pause;
@@ -58,6 +59,8 @@ pub struct App {
     pub ids: Arc<dyn IdSource>,
     /// What the server has to look at by itself.
     pub upkeep: upkeep::Upkeep,
+    /// What the replacement of keys waits for.
+    pub rotation: key_rotation::Rotation,
     /// The imports that run now.
     pub imports: import::Imports,
     /// Who saw personal values in clear lately.

@@ -19,6 +19,8 @@ use super::{App, Repeat};
 use crate::auth::{Call, Caller, Principal, Rights, table};
 use crate::error::{Error, Result};
 
+/// Who does what the server does by itself.
+pub(super) const OWN_NAME: &str = "linli";
 /// How often a round begins by itself; one begins at once when the simulated clock moves or parameters change.
 const EVERY: Duration = Duration::from_secs(60);
 /// Files looked at together.
@@ -161,7 +163,7 @@ impl App {
     async fn assess_again(&self, site: &SiteId, id: &ResidentId) -> Result<bool> {
         let method =
             table::find(table::ASSESS).ok_or_else(|| Error::Internal("no row for assessments".into()))?;
-        let staff = StaffId::new("linli").map_err(|why| Error::Internal(why.to_string()))?;
+        let staff = StaffId::new(OWN_NAME).map_err(|why| Error::Internal(why.to_string()))?;
         let caller = Caller::Fixed(Principal { staff, rights: Rights::Server });
         let request_id = self.ids.next(self.now());
         let call = Call { caller, method, request_id, purpose: None, language: Language::En };

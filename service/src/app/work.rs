@@ -312,7 +312,7 @@ impl From<CommitError> for Error {
             CommitError::Missing { what } => Self::NotFound(thing(what)),
             CommitError::Stale { .. } => Self::EtagMismatch,
             CommitError::RequestIdReused => Self::RequestIdReused,
-            CommitError::Overloaded => Self::Overloaded,
+            CommitError::Overloaded | CommitError::KeysChanged { .. } => Self::Overloaded,
             CommitError::Database(fault) => fault.into(),
             CommitError::Unknown | CommitError::Stopped => Self::StoreUnavailable,
             CommitError::Seal(error) => error.into(),
@@ -334,6 +334,7 @@ fn thing(what: &str) -> Thing {
         "plugin parameters" => Thing::Plugin,
         "staff" => Thing::Staff,
         "credential" => Thing::Credential,
+        "key rotation" => Thing::KeyRotation,
         _ => Thing::Resident,
     }
 }

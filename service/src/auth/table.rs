@@ -10,6 +10,9 @@ pub const ASSESS: &str = "linli.v1.ResidentService/AssessResident";
 /// The RPC that says what the server is: the one that a sealed server answers, too.
 pub const SERVER_INFO: &str = "linli.v1.AdminService/GetServerInfo";
 
+/// The RPC that replaces keys: what the server does of it afterwards, it notes under the same name.
+pub const ROTATE_KEYS: &str = "linli.v1.AdminService/RotateKeys";
+
 /// The package of every RPC.
 pub const PACKAGE: &str = "linli.v1.";
 
@@ -57,7 +60,9 @@ const WORK: &[FieldClass] = &[Contact, Care];
 /// Every RPC of `linli.v1`, sorted by path.
 pub const METHODS: &[Method] = &[
     method("linli.v1.AdminService/AdvanceClock", Server, Write, NOTHING),
+    method("linli.v1.AdminService/GetKeyRotation", Server, Read, NOTHING),
     method(SERVER_INFO, Server, Read, NOTHING),
+    method(ROTATE_KEYS, Server, Write, NOTHING),
     method("linli.v1.AuditService/GetCheckpoint", Site, Read, NOTHING),
     method("linli.v1.AuditService/ListAuditEntries", Site, Read, NOTHING),
     method("linli.v1.AuditService/VerifyAudit", Site, Read, NOTHING),

@@ -9,12 +9,12 @@ use linli_core::id::{FieldCode, SiteId};
 use linli_core::resident::FactValue;
 use linli_core::text::Language;
 use linli_core::time::{CivilDate, Clock as _};
-use secrecy::SecretString;
 
+use super::connect::{Connect, cannot_read, refused};
 use super::output::{Lang, Progress};
 use super::{ConfigFile, Failure, say};
 use crate::config::Flags;
-use crate::grpc::client::{Client, ClientError, FactType, RowOutcome, Target};
+use crate::grpc::client::{Client, ClientError, FactType, RowOutcome};
 use crate::roster::column::ColumnMap;
 use crate::roster::problem::{FileProblem, Problem};
 use crate::roster::{self, Options, Roster, RosterRow};
@@ -35,15 +35,8 @@ pub struct Import {
     /// The site, `sites/xingfuli` or `xingfuli`.
     #[arg(long, value_name = "SITE")]
     site: String,
-    /// The server: `http://host:port`, `https://host:port` or `unix:/path`.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
-    endpoint: String,
-    /// A file that holds the bearer token; without it the variable `LINLI_TOKEN` is read.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// For `https`: the certificate authority of the server, PEM.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    connect: Connect,
     #[command(flatten)]
     config: ConfigFile,
     /// What columns and words mean that are not known by themselves, TOML; see below.
@@ -88,7 +81,7 @@ impl Import {
             .map_err(|why| Failure::Usage(format!("`--site` {}", why.message(language))))?;
         let (columns, rows_per_call) = self.columns(language)?;
         let bytes = std::fs::read(&self.file).map_err(|err| cannot_read(&self.file, &err))?;
-        let client = if self.dry_run { None } else { Some(self.connect(language).await?) };
+        let client = if self.dry_run { None } else { Some(self.connect.client(language).await?) };
         let today = match &client {
             Some(client) => Some(client.site_date(&site).await.map_err(|err| refused(&err, language))?),
             None => None,
@@ -130,41 +123,10 @@ impl Import {
         let rows_per_call = usize::try_from(settings.batch).unwrap_or(ROWS_PER_CALL);
         Ok((map.with_columns(&settings.columns).map_err(wrong)?, rows_per_call))
     }
-
-    async fn connect(&self, language: Language) -> Result<Client, Failure> {
-        let token = match &self.token_file {
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|err| cannot_read(path, &err))?;
-                SecretString::from(text.trim().to_owned())
-            }
-            None => SecretString::from(std::env::var("LINLI_TOKEN").map_err(|_| {
-                Failure::Usage("no token: give `--token-file`, or set the variable `LINLI_TOKEN`".into())
-            })?),
-        };
-        let ca_pem = match &self.ca {
-            Some(path) => Some(std::fs::read(path).map_err(|err| cannot_read(path, &err))?),
-            None => None,
-        };
-        let target = Target { endpoint: self.endpoint.clone(), token, language, ca_pem };
-        Client::connect(&target).await.map_err(|err| refused(&err, language))
-    }
-}
-
-fn cannot_read(path: &std::path::Path, err: &std::io::Error) -> Failure {
-    Failure::Usage(format!("`{}` cannot be read: {err}", path.display()))
 }
 
 fn unreadable(path: &std::path::Path, problem: &FileProblem, language: Language) -> Failure {
     Failure::Usage(format!("`{}`: {}", path.display(), problem.message(language)))
-}
-
-fn refused(err: &ClientError, language: Language) -> Failure {
-    match err {
-        ClientError::Endpoint(_) | ClientError::Token => Failure::Usage(err.message(language)),
-        ClientError::Unreachable(_) | ClientError::Refused { .. } | ClientError::Answer => {
-            Failure::Failed(err.message(language))
-        }
-    }
 }
 
 /// Sends the good rows of a roster and says what became of every row. Facts that no plugin of the server reads are

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod config_check;
+pub mod connect;
 pub mod demo;
 pub mod import;
 pub mod keys;
@@ -56,7 +57,7 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config_check::ConfigCommand),
-    /// Care for the root key.
+    /// Care for the keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Verify and export the audit log.
@@ -97,7 +98,7 @@ impl Cli {
             Command::Import(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
-            Command::Keys(command) => command.run(),
+            Command::Keys(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Policy(command) => command.run().await,
             Command::Plugin(command) => command.run(),

@@ -34,6 +34,7 @@ impl Reader {
             server: self.server(),
             store: self.store(),
             keys: self.secret("keys.root_key_file", "keys.root_key_env"),
+            next_root_key: self.next_root_key(),
             audit: Audit {
                 anchor_file: self.path("audit.anchor_file"),
                 anchor_key_file: self.path("audit.anchor_key_file"),
@@ -252,6 +253,17 @@ impl Reader {
             return None;
         }
         parse(&text).map_err(|why| self.complain(key, &format!("is not usable: {why}"))).ok()
+    }
+
+    /// Where the next root key is: beside the file of the one in use, where nothing else is said.
+    fn next_root_key(&mut self) -> Option<SecretRef> {
+        let named = self.optional_secret("keys.next_root_key_file", "keys.next_root_key_env");
+        if named.is_some() || !self.text("keys.root_key_env").is_empty() {
+            return named;
+        }
+        let mut beside = self.path("keys.root_key_file").into_os_string();
+        beside.push(".next");
+        Some(SecretRef::File(beside.into()))
     }
 
     /// A secret that must be named.

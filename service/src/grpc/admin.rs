@@ -11,6 +11,7 @@ use super::check::{instant, timestamp};
 use super::convert::{Shows, ToWire};
 use super::request::one;
 use crate::app::admin::{Advance, ClockReading, ServerInfo};
+use crate::app::key_rotation::RotationView;
 use crate::error::Result;
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
@@ -37,6 +38,34 @@ impl v1::admin_service_server::AdminService for Face {
             |app, call, _| async move { app.server_info(&call).await.map(|info| info.to_wire()) },
         )
         .await
+    }
+
+    async fn rotate_keys(&self, request: Request<v1::RotateKeysRequest>) -> Answer<v1::KeyRotation> {
+        self.write(request, |app, call, repeat, message| async move {
+            app.rotate_keys(&call, repeat, message.replace_root_key).await
+        })
+        .await
+    }
+
+    async fn get_key_rotation(&self, request: Request<v1::GetKeyRotationRequest>) -> Answer<v1::KeyRotation> {
+        self.read(request, |app, call, _| async move {
+            app.newest_rotation(&call).await.map(|view| view.to_wire())
+        })
+        .await
+    }
+}
+
+impl Shows<RotationView> for v1::KeyRotation {
+    fn shows(view: &RotationView) -> Self {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        Self {
+            number: count(view.rotation.number),
+            start_time: Some(timestamp(view.rotation.started_at)),
+            finish_time: view.rotation.finished_at.map(timestamp),
+            root_key_version: i32::try_from(view.rotation.root_version).unwrap_or(i32::MAX),
+            scopes_finished: count(view.finished),
+            scopes_total: count(view.total),
+        }
     }
 }
 

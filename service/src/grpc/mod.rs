@@ -208,8 +208,8 @@ repeatable! {
     CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
     DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EvaluateRecordRequest
     LoadPluginRequest PauseRequest ReactivateStaffRequest RecordDeathRequest RecordMoveInRequest RecordMoveOutRequest
-    RecordRoundRequest RecordServiceRequest ReportChangeRequest ReportWeatherRequest SetPluginParametersRequest UpdateAreaRequest
-    UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest
+    RecordRoundRequest RecordServiceRequest ReportChangeRequest ReportWeatherRequest RotateKeysRequest
+    SetPluginParametersRequest UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

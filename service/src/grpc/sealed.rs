@@ -28,6 +28,22 @@ impl v1::admin_service_server::AdminService for Face {
         Err(status::status(&Error::Sealed, call.language, &call.request_id))
     }
 
+    async fn rotate_keys(
+        &self,
+        request: Request<v1::RotateKeysRequest>,
+    ) -> Result<Response<v1::KeyRotation>, Status> {
+        let (call, _) = take(request)?;
+        Err(status::status(&Error::Sealed, call.language, &call.request_id))
+    }
+
+    async fn get_key_rotation(
+        &self,
+        request: Request<v1::GetKeyRotationRequest>,
+    ) -> Result<Response<v1::KeyRotation>, Status> {
+        let (call, _) = take(request)?;
+        Err(status::status(&Error::Sealed, call.language, &call.request_id))
+    }
+
     async fn get_server_info(
         &self,
         request: Request<v1::GetServerInfoRequest>,

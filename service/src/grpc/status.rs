@@ -251,6 +251,17 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
         StateConflict::StaffActive => {
             (R::StaffState, label("该人员未停用", "this member of staff is active"))
         }
+        StateConflict::RotationUnderWay => (
+            R::KeyRotationState,
+            label("密钥正在轮换", "keys are being replaced already: `GetKeyRotation` says how far it is"),
+        ),
+        StateConflict::NoNextRootKey => (
+            R::KeyRotationState,
+            label(
+                "没有可用的新根密钥:请先运行 `linli keys init --next`",
+                "there is no next root key that can be read: `linli keys init --next` makes it",
+            ),
+        ),
         StateConflict::HolderOverlaps => {
             (R::PostHolderState, label("该时段已有他人任职", "somebody else holds the post in that time"))
         }
@@ -274,6 +285,7 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Plugin => label("插件", "plugin"),
         Thing::Staff => label("人员", "member of staff"),
         Thing::Credential => label("凭证", "credential"),
+        Thing::KeyRotation => label("密钥轮换", "replacement of keys"),
     }
 }
 

@@ -9,7 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use linli_core::time::{Clock, Instant, SiteZone};
 use linli_plugin_host::trust::TrustStore;
 use linli_plugin_host::{Registry, Sources};
-use linli_store::{Chacha, CryptoProvider, NoRandomness, OpenError, Random, RootKey, Store, StoreConfig};
+use linli_store::{
+    Chacha, CryptoProvider, NoRandomness, OpenError, Random, RootKey, RootKeys, Store, StoreConfig,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Gauge, Gauges, Parts, Probe};
@@ -39,6 +41,7 @@ pub struct Assembled {
     gate: Arc<Gate>,
     keys: Option<Arc<KeyFile>>,
     upkeep: tokio::task::JoinHandle<()>,
+    rotation: tokio::task::JoinHandle<()>,
     anchoring: tokio::task::JoinHandle<()>,
 }
 
@@ -206,6 +209,7 @@ pub async fn assemble_by(
         system_clock,
         ids,
         upkeep: crate::app::upkeep::Upkeep::default(),
+        rotation: crate::app::key_rotation::Rotation::new(config.server.timeouts.request),
         imports: crate::app::import::Imports::default(),
         reveals: crate::app::reveal::Reveals::default(),
         audit: Arc::clone(&audit),
@@ -215,9 +219,11 @@ pub async fn assemble_by(
     let app = Arc::new(app);
     let keeper = Arc::clone(&app);
     let upkeep = tokio::spawn(async move { keeper.keep_up().await });
+    let keeper = Arc::clone(&app);
+    let rotation = tokio::spawn(async move { keeper.keep_keys().await });
     let anchoring = tokio::spawn(async move { audit.keep().await });
     let Credentials { tokens, gate, keys, .. } = credentials.clone();
-    Ok(Assembled { app, tokens, gate, keys, upkeep, anchoring })
+    Ok(Assembled { app, tokens, gate, keys, upkeep, rotation, anchoring })
 }
 
 /// What a server is made of that has no root key: it tells what it is, and refuses every other call.
@@ -284,6 +290,7 @@ impl Assembled {
     pub async fn close(self) {
         // A commit on its way is finished by the writer, which the store waits for.
         self.upkeep.abort();
+        self.rotation.abort();
         self.anchoring.abort();
         let _ = self.anchoring.await;
         if let Err(error) = self.app.audit.anchor().await {
@@ -302,7 +309,8 @@ pub async fn open_store(config: &Config) -> Result<Store, AssembleError> {
 }
 
 async fn open_store_by(config: &Config, crypto: Arc<dyn CryptoProvider>) -> Result<Store, AssembleError> {
-    let root = root_key(config)?;
+    let next = config.next_root_key.clone();
+    let root = RootKeys::new(root_key(config)?, move || next_root_key(next.as_ref()));
     let (migrate, profile) = (config.store.migrate, config.server.profile);
     let store = match &config.store.backend {
         Backend::Sqlite { path, readers } => {
@@ -375,6 +383,19 @@ fn root_key(config: &Config) -> Result<RootKey, AssembleError> {
                     AssembleError::RootKey(err)
                 }
             }),
+    }
+}
+
+/// The root key that is to follow; `None`: there is none.
+fn next_root_key(place: Option<&SecretRef>) -> Result<Option<RootKey>, OpenError> {
+    match place {
+        None => Ok(None),
+        Some(SecretRef::File(path)) if !path.exists() => Ok(None),
+        Some(SecretRef::File(path)) => RootKey::from_file(path).map(Some),
+        Some(place @ SecretRef::Environment(_)) => match place.read() {
+            Ok(text) => RootKey::from_hex(text.expose_secret()).map(Some),
+            Err(_) => Ok(None), // it is not set
+        },
     }
 }
 

@@ -102,6 +102,9 @@ pub(crate) enum Write {
     Put { table: Table, row: Vec<Val> },
     /// No row of this key remains.
     Delete { table: Table, key: Key },
+    /// The column of the row of this key becomes `new` where it is `old`; where it is not, or there is no such row, nothing
+    /// happens. The same value, sealed anew: no guard, no version.
+    Swap { table: Table, column: &'static str, key: Key, old: Vec<u8>, new: Vec<u8> },
 }
 
 /// Guards and writes of a change set, in the form the writer takes.
@@ -132,6 +135,17 @@ impl Rows {
         self.writes.push(Write::Delete { table, key });
     }
 
+    /// The same value sealed anew.
+    pub(crate) fn swap(
+        &mut self,
+        table: Table,
+        column: &'static str,
+        key: Key,
+        (old, new): (Vec<u8>, Vec<u8>),
+    ) {
+        self.writes.push(Write::Swap { table, column, key, old, new });
+    }
+
     /// A row of a versioned table with the guard that its version asks for: version 1 is new, a higher one
     /// follows the one before it.
     pub(crate) fn put_versioned(&mut self, table: Table, row: impl Into<Vec<Val>>, what: &'static str) {
@@ -156,6 +170,12 @@ impl Rows {
                 Write::Append { table, row } => (b"+", table, row),
                 Write::Put { table, row } => (b"=", table, row),
                 Write::Delete { table, key } => (b"-", table, key),
+                Write::Swap { table, column, key, old: _, new } => {
+                    hash.update(column);
+                    hash.update((new.len() as u32).to_be_bytes());
+                    hash.update(new);
+                    (b"~", table, key)
+                }
             };
             hash.update(mark);
             hash.update(table.meta().name);
@@ -189,6 +209,10 @@ impl Rows {
 pub(crate) struct Prepared {
     pub(crate) scope: String,
     pub(crate) epoch: i64,
+    /// The version of the keys that sealed what it writes.
+    pub(crate) key_version: i64,
+    /// Whether the next version of the keys seals from then on.
+    pub(crate) renews_keys: bool,
     pub(crate) bump_epoch: bool,
     /// Other scopes whose epochs end with it, in order, none twice.
     pub(crate) bumped: Vec<String>,
@@ -228,6 +252,7 @@ pub struct ChangeSet {
     pub(crate) epoch: i64,
     pub(crate) bump_epoch: bool,
     pub(crate) bumped: Vec<String>,
+    pub(crate) renews_keys: bool,
     pub(crate) changes: Vec<crate::resource::Change>,
     pub(crate) audit: AuditDraft,
     pub(crate) events: Vec<EventDraft>,
@@ -243,6 +268,7 @@ impl ChangeSet {
             epoch,
             bump_epoch: false,
             bumped: Vec::new(),
+            renews_keys: false,
             changes: Vec::new(),
             audit,
             events: Vec::new(),

@@ -129,6 +129,12 @@ pub enum CommitError {
         /// The site's epoch now.
         current: i64,
     },
+    /// Other keys seal by now: it is to be sealed again. [`crate::Store::commit`] does so by itself.
+    #[error("other keys seal by now")]
+    KeysChanged {
+        /// The version of the scope's keys now.
+        current: i64,
+    },
     /// What was to be created exists.
     #[error("`{what}` exists")]
     Exists {

@@ -16,9 +16,10 @@ use crate::assessment::StoredAssessment;
 use crate::change::Rows;
 use crate::error::SealError;
 use crate::history::HistoryDraft;
+use crate::key_rotation::{KeyRotation, OldCell};
 use crate::plugin::PluginManifest;
 use crate::record::StoredRecord;
-use crate::resident::{CellChanges, ResidentHead};
+use crate::resident::{CellChanges, ResidentHead, SealedResident};
 use crate::seal::Sealer;
 use crate::search::IndexRows;
 use crate::site::PluginParameters;
@@ -54,6 +55,9 @@ pub(crate) enum Change {
     CareEvent(CareEvent),
     RequireCareEvent(SiteId, Subject, linli_core::time::Instant, EventId),
     History(Box<HistoryDraft>),
+    KeyRotation(KeyRotation),
+    Reseal(Vec<OldCell>),
+    Reindex(Box<SealedResident>),
 }
 
 impl Change {
@@ -88,6 +92,8 @@ impl Change {
                 }
             }
             Self::History(draft) => out.push(&draft.resident),
+            Self::Reseal(cells) => out.extend(cells.iter().filter_map(OldCell::resident)),
+            Self::Reindex(file) => out.push(&file.head.id),
             Self::Site(_)
             | Self::RequireSite(_)
             | Self::Dwelling(_)
@@ -108,7 +114,8 @@ impl Change {
             | Self::RequireRecord(..)
             | Self::Pause(_)
             | Self::CalendarDay(..)
-            | Self::RequireCareEvent(..) => {}
+            | Self::RequireCareEvent(..)
+            | Self::KeyRotation(_) => {}
         }
     }
 
@@ -123,7 +130,8 @@ impl Change {
             Self::UpdateResident(head, cells) if cells.contact.is_some() || cells.identity.is_some() => {
                 Some(&head.id)
             }
-            _ => None, // one question about one variant
+            Self::Reindex(file) => Some(&file.head.id),
+            _ => None, // one question about two variants
         }
     }
 
@@ -175,6 +183,9 @@ impl Change {
                 crate::event::require(site, subject, *occurred_at, id, rows);
             }
             Self::History(draft) => return crate::history::rows(draft, sealer, rows),
+            Self::KeyRotation(rotation) => crate::key_rotation::rotation_rows(rotation, rows),
+            Self::Reseal(cells) => return crate::key_rotation::reseal_rows(cells, sealer, rows),
+            Self::Reindex(file) => return crate::key_rotation::reindex_rows(file, index, sealer, rows),
         }
         Ok(())
     }

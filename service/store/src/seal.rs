@@ -13,9 +13,11 @@ use linli_core::resident::FieldClass;
 
 use crate::audit::{AuditDraft, Decision, FieldClasses};
 use crate::change::Scope;
+use crate::crypto::Key;
 use crate::crypto::cell::{self, Place};
 use crate::crypto::index::{self, IndexColumn};
-use crate::crypto::keys::{KeyStore, ResidentKeys, SiteKeys};
+use crate::crypto::keys::KeyStore;
+use crate::crypto::ring::{ResidentKeys, SiteKeys};
 use crate::error::SealError;
 use crate::form::Plain;
 use crate::store::Store;
@@ -78,6 +80,13 @@ impl<T> Sealed<T> {
     /// The class of field that it belongs to.
     pub fn class(&self) -> FieldClass {
         self.class
+    }
+
+    /// Calls `then` with its place.
+    pub(crate) fn at_its_place<U>(&self, then: impl FnOnce(&Place<'_>) -> U) -> U {
+        let row: Vec<&str> = self.row.iter().map(String::as_str).collect();
+        let (site, table, column) = (self.site.as_str(), self.table, self.column);
+        then(&Place { site, table, row: &row, column, version: self.version })
     }
 }
 
@@ -154,9 +163,9 @@ impl Store {
     /// [`SealError::KeyStore`].
     pub async fn opener<'a>(&'a self, receipt: &'a Receipt) -> Result<Opener<'a>, SealError> {
         let keys = self.keys();
-        let site = keys.site(&receipt.site).await?;
+        let site = self.site_keys(&receipt.site).await?;
         let subjects: Vec<String> = receipt.subjects.iter().cloned().collect();
-        let residents = keys.residents(&receipt.site, &subjects).await?;
+        let residents = keys.residents(&receipt.site, &site, &subjects).await?;
         Ok(Opener { receipt, keys, site, residents })
     }
 }
@@ -173,18 +182,12 @@ impl Opener<'_> {
         }
         let version = cell::key_version(&sealed.cell)?;
         let key = match &sealed.holder {
-            Holder::Site => Some(self.site.current()).filter(|(v, _)| *v == version).map(|(_, key)| key),
+            Holder::Site => self.site.of(version).map(|key| &key.seal),
             Holder::Resident(id) => self.residents.get(id).and_then(|keys| keys.version(version)),
         };
-        let row: Vec<&str> = sealed.row.iter().map(String::as_str).collect();
-        let place = Place {
-            site: &sealed.site,
-            table: sealed.table,
-            row: &row,
-            column: sealed.column,
-            version: sealed.version,
-        };
-        let plain = cell::open(self.keys.provider(), key.ok_or(SealError::NoKey)?, &place, &sealed.cell)?;
+        let key = key.ok_or(SealError::NoKey)?;
+        let plain =
+            sealed.at_its_place(|place| cell::open(self.keys.provider(), key, place, &sealed.cell))?;
         T::decode(&plain).ok_or(SealError::Format)
     }
 
@@ -216,10 +219,19 @@ impl Sealer<'_> {
         version: i64,
         plain: &[u8],
     ) -> Result<Vec<u8>, SealError> {
-        let keys = self.residents.get(resident).ok_or(SealError::NoKey)?;
-        let (key_version, key) = keys.current().ok_or(SealError::NoKey)?;
         let place = Place { site: self.site_text, table, row, column, version };
-        cell::seal(self.keys.provider(), self.keys.random(), key, key_version, &place, plain)
+        self.at(&Holder::Resident(resident.to_owned()), &place, plain)
+    }
+
+    /// Seals a value for its place.
+    pub(crate) fn at(&self, holder: &Holder, place: &Place<'_>, plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let version = self.site.version();
+        let key = match holder {
+            Holder::Site => Some(&self.site.current().seal),
+            Holder::Resident(id) => self.residents.get(id).and_then(|keys| keys.version(version)),
+        };
+        let key = key.ok_or(SealError::NoKey)?;
+        cell::seal(self.keys.provider(), self.keys.random(), key, version, place, plain)
     }
 
     /// Seals a value that belongs to no resident.
@@ -231,13 +243,33 @@ impl Sealer<'_> {
         version: i64,
         plain: &[u8],
     ) -> Result<Vec<u8>, SealError> {
-        let (key_version, key) = self.site.current();
         let place = Place { site: self.site_text, table, row, column, version };
-        cell::seal(self.keys.provider(), self.keys.random(), key, key_version, &place, plain)
+        self.at(&Holder::Site, &place, plain)
+    }
+
+    /// The key that sealed a cell of this holder, where it is there.
+    pub(crate) fn key_of(&self, holder: &Holder, cell: &[u8]) -> Result<&Key, SealError> {
+        let version = cell::key_version(cell)?;
+        let key = match holder {
+            Holder::Site => self.site.of(version).map(|key| &key.seal),
+            Holder::Resident(id) => self.residents.get(id).and_then(|keys| keys.version(version)),
+        };
+        key.ok_or(SealError::NoKey)
     }
 
     /// The blind-index hash of a normalised value.
     pub(crate) fn blind(&self, column: IndexColumn, value: &str) -> Vec<u8> {
-        index::blind(self.keys.provider(), self.site.index(), column, value)
+        index::blind(self.keys.provider(), &self.site.current().find, column, value)
+    }
+
+    /// The hashes of a normalised value under the keys that are being replaced.
+    pub(crate) fn blind_before(&self, column: IndexColumn, value: &str) -> Vec<Vec<u8>> {
+        let older = self.site.older().iter();
+        older.map(|key| index::blind(self.keys.provider(), &key.find, column, value)).collect()
+    }
+
+    /// The version of the keys that seal now.
+    pub(crate) fn version(&self) -> i64 {
+        i64::from(self.site.version())
     }
 }

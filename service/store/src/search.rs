@@ -6,7 +6,7 @@ use linli_core::id::{ResidentId, SiteId};
 use linli_core::identity::IdentityNumber;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use crate::change::Rows;
+use crate::change::{Expect, Rows};
 use crate::convert::version_column;
 use crate::crypto::index::{self, IndexColumn};
 use crate::error::{SealError, StoreError};
@@ -15,6 +15,10 @@ use crate::resident::{CellChanges, ResidentHead};
 use crate::seal::Sealer;
 use crate::store::Store;
 use crate::table::{Table, Val, resident_identity, resident_index};
+
+/// What is missing where the index rows of a file are no longer those that a change set was prepared for: it is prepared
+/// again.
+pub(crate) const INDEX_ROW: &str = "index row";
 
 /// The index rows of a resident as they stand before an update.
 #[derive(Debug, Clone, Default)]
@@ -41,12 +45,13 @@ pub(crate) fn rows(
     let site = head.site.as_str();
     let mut replace = |field: IndexColumn, value: Option<String>| {
         let now = value.map(|value| sealer.blind(field, &value));
-        for (_, hash) in
-            before.fields.iter().filter(|(f, hash)| f == field.code() && Some(hash) != now.as_ref())
-        {
+        for (_, hash) in before.fields.iter().filter(|(f, _)| f == field.code()) {
             let key =
                 vec![site.into(), field.code().into(), Val::Bytes(hash.clone()), head.id.as_str().into()];
-            rows.delete(Table::ResidentIndex, key);
+            if Some(hash) != now.as_ref() {
+                rows.delete(Table::ResidentIndex, key.clone());
+            }
+            rows.guard(Table::ResidentIndex, key, Expect::Present, INDEX_ROW);
         }
         if let Some(hash) = now {
             let row = resident_index::Model {
@@ -55,6 +60,7 @@ pub(crate) fn rows(
                 hash,
                 resident: head.id.as_str().to_owned(),
                 version: version_column(head.version),
+                key_version: sealer.version(),
             };
             rows.put(Table::ResidentIndex, row);
         }
@@ -66,12 +72,23 @@ pub(crate) fn rows(
     if let Some(identity) = &cells.identity {
         replace(IndexColumn::BirthDate, identity.birth_date.map(|date| date.to_string()));
         let now = identity.number.as_ref().map(|number| sealer.blind(IndexColumn::Identity, number.reveal()));
-        for hash in before.identity.iter().filter(|hash| Some(*hash) != now.as_ref()) {
-            rows.delete(Table::ResidentIdentity, vec![site.into(), Val::Bytes(hash.clone())]);
+        let key = |hash: &Vec<u8>| vec![site.into(), Val::Bytes(hash.clone())];
+        for hash in &before.identity {
+            if Some(hash) != now.as_ref() {
+                rows.delete(Table::ResidentIdentity, key(hash));
+            }
+            rows.guard(Table::ResidentIdentity, key(hash), Expect::Present, INDEX_ROW);
         }
         if let Some(hash) = now.filter(|hash| !before.identity.contains(hash)) {
-            let resident = head.id.as_str().to_owned();
-            let row = resident_identity::Model { site: site.to_owned(), hash, version: 1, resident };
+            // While the keys of the index are being replaced, the number may stand under an older one.
+            let number = identity.number.as_ref().map(|number| number.reveal());
+            let older = number.map(|number| sealer.blind_before(IndexColumn::Identity, number));
+            for hash in older.unwrap_or_default().iter().filter(|hash| !before.identity.contains(*hash)) {
+                rows.guard(Table::ResidentIdentity, key(hash), Expect::Absent, "identity number");
+            }
+            let (site, resident) = (site.to_owned(), head.id.as_str().to_owned());
+            let key_version = sealer.version();
+            let row = resident_identity::Model { site, hash, version: 1, resident, key_version };
             rows.put_versioned(Table::ResidentIdentity, row, "identity number");
         }
     }
@@ -89,23 +106,43 @@ impl Store {
         column: IndexColumn,
         value: &str,
     ) -> Result<Vec<ResidentId>, StoreError> {
-        let keys = self.keys().site(site.as_str()).await?;
-        let hash = index::blind(self.keys().provider(), keys.index(), column, value);
-        let ids = if column == IndexColumn::Identity {
-            let query = resident_identity::Entity::find()
-                .filter(resident_identity::Column::Site.eq(site.as_str()))
-                .filter(resident_identity::Column::Hash.eq(hash));
-            query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect::<Vec<_>>()
-        } else {
-            let query = resident_index::Entity::find()
-                .filter(resident_index::Column::Site.eq(site.as_str()))
-                .filter(resident_index::Column::Field.eq(column.code()))
-                .filter(resident_index::Column::Hash.eq(hash))
-                .order_by_asc(resident_index::Column::Resident);
-            query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect()
+        let mut keys = self.site_keys(site.as_str()).await?;
+        let ids = loop {
+            let versions = std::iter::once(keys.current()).chain(keys.older());
+            let hashes = versions.map(|key| index::blind(self.keys().provider(), &key.find, column, value));
+            let found = self.indexed(site, column, hashes.collect()).await?;
+            // Nobody may mean that another server has begun to move the index to a key that is not known here yet.
+            if !found.is_empty() || !self.shared() {
+                break found;
+            }
+            let current = self.site_head(&site.into()).await?.key_version;
+            if current <= i64::from(keys.version()) {
+                break found;
+            }
+            keys = self.newer_site_keys(site.as_str(), current).await?;
         };
         let row = StoreError::Row { table: "resident_index" };
         ids.iter().map(|id| ResidentId::new(id).map_err(|_| row)).collect()
+    }
+
+    async fn indexed(
+        &self,
+        site: &SiteId,
+        column: IndexColumn,
+        hashes: Vec<Vec<u8>>,
+    ) -> Result<Vec<String>, StoreError> {
+        if column == IndexColumn::Identity {
+            let query = resident_identity::Entity::find()
+                .filter(resident_identity::Column::Site.eq(site.as_str()))
+                .filter(resident_identity::Column::Hash.is_in(hashes));
+            return Ok(query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect());
+        }
+        let query = resident_index::Entity::find()
+            .filter(resident_index::Column::Site.eq(site.as_str()))
+            .filter(resident_index::Column::Field.eq(column.code()))
+            .filter(resident_index::Column::Hash.is_in(hashes))
+            .order_by_asc(resident_index::Column::Resident);
+        Ok(query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect())
     }
 
     /// The resident of a site with this identity number.
@@ -130,8 +167,8 @@ impl Store {
         field: &str,
         value: &str,
     ) -> Result<[u8; 32], SealError> {
-        let keys = self.keys().site(scope.text()).await?;
-        Ok(index::audit_hash(self.keys().provider(), keys.index(), field, value.as_bytes()))
+        let keys = self.site_keys(scope.text()).await?;
+        Ok(index::audit_hash(self.keys().provider(), keys.audit(), field, value.as_bytes()))
     }
 
     /// The index rows of residents, for an update that replaces them.

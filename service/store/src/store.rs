@@ -1,5 +1,6 @@
 //! The store: one type for both databases. Opening, committing, readiness.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,13 +19,15 @@ use crate::care_file::{self, FileQuestion, StoredFile};
 use crate::change::{ChangeSet, Prepared, PreparedRequest, Rows, Scope, Write};
 use crate::crypto::cell::{self, Place};
 use crate::crypto::keys::KeyStore;
-use crate::crypto::{Chacha, CryptoProvider, Random, RootKey};
+use crate::crypto::ring::{ResidentKeys, SiteKeys};
+use crate::crypto::{Chacha, CryptoProvider, Random, RootKeys};
 use crate::error::{CommitError, Fault, OpenError, SealError, StoreError};
 use crate::grouped::Grouped;
 use crate::known::Known;
 use crate::migration::newest_migration;
 use crate::resource::Change;
 use crate::seal::{Receipt, Sealer};
+use crate::search::INDEX_ROW;
 use crate::table::{Val, idempotency, site_head};
 use crate::writer::Queue;
 use crate::writer::plan::Outcome;
@@ -71,6 +74,10 @@ impl StoreConfig {
 const FILE_READERS: usize = 1;
 /// The same where the database is another machine, perhaps a distant one.
 const SHARED_FILE_READERS: usize = 4;
+
+/// How often a change set is sealed for keys that are being replaced: they are replaced once in months, and an index is moved
+/// file by file.
+const SEAL_TRIES: u32 = 8;
 
 /// What a committed change set came to.
 #[derive(Debug)]
@@ -121,10 +128,10 @@ impl Store {
     /// [`OpenError`] says what an operator can do.
     pub async fn open(
         config: StoreConfig,
-        root: RootKey,
+        root: impl Into<RootKeys>,
         random: Arc<dyn Random>,
     ) -> Result<Self, OpenError> {
-        Self::open_with(config, root, random, Arc::new(Chacha)).await
+        Self::open_with(config, root.into(), random, Arc::new(Chacha)).await
     }
 
     /// As [`Store::open`], with other algorithms.
@@ -133,7 +140,7 @@ impl Store {
     /// [`OpenError`].
     pub async fn open_with(
         config: StoreConfig,
-        root: RootKey,
+        root: RootKeys,
         random: Arc<dyn Random>,
         provider: Arc<dyn CryptoProvider>,
     ) -> Result<Self, OpenError> {
@@ -223,9 +230,8 @@ impl Store {
     /// # Errors
     /// [`CommitError`]; after any but [`CommitError::Unknown`], nothing of it is stored.
     pub async fn commit(&self, name: &'static str, set: ChangeSet) -> Result<Committed, CommitError> {
-        let prepared = self.prepare(&set).await?;
+        let outcome = self.sealed_and_committed(&set).await;
         let ChangeSet { scope, audit, changes, bump_epoch, bumped, .. } = set;
-        let outcome = self.queue(&scope).commit(prepared).await;
         // Rights before epochs: whoever reads the new epoch finds the new rights.
         if changes.iter().any(|change| matches!(change, Change::Staff(..))) {
             self.inner.holders.forget_all();
@@ -252,6 +258,52 @@ impl Store {
             }
             Outcome::Repeated { answer } => Ok(Committed::Repeated(self.open_answer(&scope, &answer).await?)),
         }
+    }
+
+    /// Seals a change set and commits it; both again where other keys came to seal, or an index was moved to another key,
+    /// in between.
+    async fn sealed_and_committed(&self, set: &ChangeSet) -> Result<Outcome, CommitError> {
+        let mut tries = 0;
+        loop {
+            let outcome = self.queue(&set.scope).commit(self.prepare(set).await?).await;
+            tries += 1;
+            match outcome {
+                Err(CommitError::KeysChanged { current }) if tries < SEAL_TRIES => {
+                    self.newer_site_keys(set.scope.text(), current).await?;
+                }
+                Err(CommitError::Missing { what: INDEX_ROW }) if tries < SEAL_TRIES => {}
+                outcome => {
+                    if set.renews_keys && outcome.is_ok() {
+                        self.keys().forget_site(set.scope.text()).await;
+                    }
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    /// The keys of a scope, in the version that its head named when they were last looked for.
+    pub(crate) async fn site_keys(&self, scope: &str) -> Result<Arc<SiteKeys>, SealError> {
+        if let Some(keys) = self.keys().known_site(scope).await {
+            return Ok(keys);
+        }
+        let head = site_head::Entity::find()
+            .filter(site_head::Column::Site.eq(scope))
+            .all(self.reader())
+            .await
+            .map_err(|err| SealError::KeyStore(Fault::of(&err)))?;
+        let current = head.first().map_or(1, |head| head.key_version);
+        self.newer_site_keys(scope, current).await
+    }
+
+    /// The keys of a scope whose head names this version.
+    pub(crate) async fn newer_site_keys(
+        &self,
+        scope: &str,
+        current: i64,
+    ) -> Result<Arc<SiteKeys>, SealError> {
+        let current = u32::try_from(current).map_err(|_| SealError::NoKey)?;
+        self.keys().load_site(scope, current).await
     }
 
     /// The answer that was given to this request before, so that a repetition needs no second look at the state of
@@ -283,8 +335,14 @@ impl Store {
     }
 
     async fn open_answer(&self, scope: &Scope, answer: &[u8]) -> Result<SecretSlice<u8>, CommitError> {
-        let key = self.keys().site(scope.text()).await?;
-        let plain = cell::open(self.keys().provider(), key.current().1, &answer_place(scope.text()), answer)?;
+        let version = cell::key_version(answer)?;
+        let mut keys = self.site_keys(scope.text()).await?;
+        if keys.of(version).is_none() {
+            let current = self.site_head(scope).await.map_err(seal_fault)?.key_version;
+            keys = self.newer_site_keys(scope.text(), current).await?;
+        }
+        let key = &keys.of(version).ok_or(SealError::NoKey)?.seal;
+        let plain = cell::open(self.keys().provider(), key, &answer_place(scope.text()), answer)?;
         Ok(SecretSlice::from(plain.to_vec()))
     }
 
@@ -304,26 +362,24 @@ impl Store {
     pub(crate) async fn prepare(&self, set: &ChangeSet) -> Result<Prepared, CommitError> {
         let scope = set.scope.text();
         let keys = self.keys();
+        let site = self.site_keys(scope).await?;
+        if set.renews_keys {
+            // Key first: the head names it in the commit that this prepares.
+            keys.make_version(scope, site.version().saturating_add(1)).await?;
+        }
         let mut sealed_for = Vec::new();
         set.changes.iter().for_each(|change| change.sealed_for(&mut sealed_for));
         let mut residents: Vec<String> = sealed_for.iter().map(|id| id.as_str().to_owned()).collect();
         residents.sort_unstable();
         residents.dedup();
-        let created: Vec<String> = set
-            .changes
-            .iter()
-            .filter_map(|change| change.creates())
-            .map(|id| id.as_str().to_owned())
-            .collect();
+        let created = set.changes.iter().filter_map(|change| change.creates());
+        let created: Vec<_> = created.map(|id| (id.as_str().to_owned(), None)).collect();
         if !created.is_empty() {
-            keys.create(scope, &created).await?;
+            keys.create(scope, &site, &created).await?;
         }
-        let residents = if residents.is_empty() {
-            std::collections::HashMap::new()
-        } else {
-            keys.residents(scope, &residents).await?
-        };
-        let sealer = Sealer { keys, site_text: scope, site: keys.site(scope).await?, residents };
+        let residents = self.current_keys(scope, &site, &residents).await?;
+        let key_version = i64::from(site.version());
+        let sealer = Sealer { keys, site_text: scope, site, residents };
         let reindexed: Vec<&str> =
             set.changes.iter().filter_map(|change| change.reindexes()).map(|id| id.as_str()).collect();
         let index = self.index_rows(scope, &reindexed).await.map_err(|err| match err {
@@ -349,6 +405,8 @@ impl Store {
         Ok(Prepared {
             scope: scope.to_owned(),
             epoch: set.epoch,
+            key_version,
+            renews_keys: set.renews_keys,
             bump_epoch: set.bump_epoch,
             bumped: set.bumped.clone(),
             audit_tail: set.audit.tail(&rows.digest()),
@@ -358,6 +416,28 @@ impl Store {
             system_time: set.audit.system_time,
             request,
         })
+    }
+
+    /// The keys of these residents, as far as there are any, each with one of the site's current version.
+    async fn current_keys(
+        &self,
+        scope: &str,
+        site: &SiteKeys,
+        residents: &[String],
+    ) -> Result<HashMap<String, ResidentKeys>, SealError> {
+        if residents.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut found = self.keys().residents(scope, site, residents).await?;
+        let is_old = |keys: &ResidentKeys| keys.newest() != Some(site.version());
+        let old: Vec<_> = found.iter().filter(|(_, keys)| is_old(keys)).collect();
+        if !old.is_empty() {
+            let old: Vec<_> = old.into_iter().map(|(id, keys)| (id.clone(), Some(keys.clone()))).collect();
+            self.keys().create(scope, site, &old).await?;
+            let ids: Vec<String> = old.into_iter().map(|(id, _)| id).collect();
+            found.extend(self.keys().residents(scope, site, &ids).await?);
+        }
+        Ok(found)
     }
 
     /// The writer of a site: always the same one, so that its change sets meet in one group.
@@ -409,6 +489,7 @@ impl Store {
             audit_hash: crate::audit::GENESIS.to_vec(),
             event_seq: 0,
             authz_epoch: 0,
+            key_version: 1,
         }))
     }
 
@@ -481,7 +562,7 @@ fn check_site(scope: &Scope, rows: &Rows) -> Result<(), CommitError> {
     let guards = rows.guards.iter().map(|guard: &crate::change::Guard| guard.key.first());
     let writes = rows.writes.iter().map(|write| match write {
         Write::Append { row, .. } | Write::Put { row, .. } => row.first(),
-        Write::Delete { key, .. } => key.first(),
+        Write::Delete { key, .. } | Write::Swap { key, .. } => key.first(),
     });
     if guards.chain(writes).all(|first| first == Some(&own)) {
         Ok(())
@@ -495,6 +576,16 @@ fn answer_place(scope: &str) -> Place<'_> {
 }
 
 fn seal_answer(sealer: &Sealer<'_>, scope: &str, answer: &[u8]) -> Result<Vec<u8>, SealError> {
-    let (version, key) = sealer.site.current();
-    cell::seal(sealer.keys.provider(), sealer.keys.random(), key, version, &answer_place(scope), answer)
+    let key = sealer.site.current();
+    let (provider, random) = (sealer.keys.provider(), sealer.keys.random());
+    cell::seal(provider, random, &key.seal, key.version, &answer_place(scope), answer)
+}
+
+/// Why a head that is needed for keys was not read.
+fn seal_fault(error: StoreError) -> SealError {
+    match error {
+        StoreError::Database(fault) => SealError::KeyStore(fault),
+        StoreError::Row { .. } => SealError::KeyStore(Fault::Internal),
+        StoreError::Seal(error) => error,
+    }
 }

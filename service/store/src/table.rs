@@ -173,7 +173,7 @@ macro_rules! tables {
 tables! {
     /// The spine: one row per site, and `*system`.
     site_head SiteHead = "site_head" plain (site: String) {
-        audit_seq: i64, audit_hash: Vec<u8>, event_seq: i64, authz_epoch: i64,
+        audit_seq: i64, audit_hash: Vec<u8>, event_seq: i64, authz_epoch: i64, key_version: i64,
     }
     /// Sites.
     site Site = "site" versioned (site: String) {
@@ -227,11 +227,11 @@ tables! {
     }
     /// Whose an identity number is: unique within a site.
     resident_identity ResidentIdentity = "resident_identity" versioned (site: String, hash: Vec<u8>) {
-        version: i64, resident: String,
+        version: i64, resident: String, key_version: i64,
     }
     /// Blind indexes of phone, birth date and name.
     resident_index ResidentIndex = "resident_index" plain (site: String, field: String, hash: Vec<u8>, resident: String) {
-        version: i64,
+        version: i64, key_version: i64,
     }
     /// Facts, each value sealed; a newer fact about a field is a further row.
     fact Fact = "fact" plain (site: String, resident: String, field: String, recorded_at: i64, true_from: i64) {
@@ -298,6 +298,10 @@ tables! {
     /// Events for others, in commit order per site.
     outbox_event OutboxEvent = "outbox_event" plain (site: String, seq: i64) {
         kind: String, resource: String, care_time: i64, system_time: i64, audit_seq: i64,
+    }
+    /// How far the replacement of each scope's keys is; that of `*system` is the whole of it.
+    key_rotation KeyRotation = "key_rotation" versioned (site: String) {
+        version: i64, number: i64, root_version: i64, started_at: i64, finished_at: Option<i64>,
     }
     /// Answers to requests that may be repeated.
     idempotency Idempotency = "idempotency" plain (site: String, principal: String, method: String, request_id: String) {

@@ -353,6 +353,23 @@ impl Store {
         rows.expect("the statement is valid").iter().map(text).collect()
     }
 
+    /// The first column of a statement's rows as text, in order.
+    ///
+    /// # Panics
+    /// Where the statement is not valid.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        texts(self.reader(), sql).await
+    }
+
+    /// As [`Store::texts`], of the key store; `{}` stands for the prefix of its tables.
+    ///
+    /// # Panics
+    /// Where the statement is not valid.
+    pub async fn key_texts(&self, sql: &str) -> Vec<String> {
+        let (connection, prefix) = self.keys_connection();
+        texts(connection, &sql.replace("{}", prefix)).await
+    }
+
     /// As [`Store::tamper`], in the key store; `{}` stands for the prefix of its tables.
     ///
     /// # Panics
@@ -361,6 +378,22 @@ impl Store {
         let (connection, prefix) = self.keys_connection();
         connection.execute_unprepared(&sql.replace("{}", prefix)).await.expect("the statement is valid");
     }
+}
+
+async fn texts(connection: &sea_orm::DatabaseConnection, sql: &str) -> Vec<String> {
+    let backend = connection.get_database_backend();
+    let rows = connection.query_all_raw(Statement::from_string(backend, sql)).await;
+    let text = |row: &sea_orm::QueryResult| {
+        let bytes =
+            |bytes: Vec<u8>| bytes.iter().fold("\\x".to_owned(), |hex, byte| format!("{hex}{byte:02x}"));
+        row.try_get_by_index::<String>(0)
+            .or_else(|_| row.try_get_by_index::<i64>(0).map(|number| number.to_string()))
+            .or_else(|_| row.try_get_by_index::<Vec<u8>>(0).map(bytes))
+            .expect("a column is text, a number or bytes")
+    };
+    let mut found: Vec<String> = rows.expect("the statement is valid").iter().map(text).collect();
+    found.sort();
+    found
 }
 
 /// A column as text, alike on both databases: bytes as `\x` and hexadecimal digits, nothing as `-`.

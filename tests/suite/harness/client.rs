@@ -36,7 +36,9 @@ macro_rules! rpcs {
 rpcs! {
     AdminService {
         AdvanceClock AdvanceClockRequest => AdvanceClockResponse,
+        GetKeyRotation GetKeyRotationRequest => KeyRotation,
         GetServerInfo GetServerInfoRequest => GetServerInfoResponse,
+        RotateKeys RotateKeysRequest => KeyRotation,
     }
     AuditService {
         GetCheckpoint GetCheckpointRequest => Checkpoint,

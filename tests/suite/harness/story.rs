@@ -327,6 +327,8 @@ async fn server(t: &mut Teller<'_>) {
     t.ask(v1::ListPluginsRequest::default()).await;
     plugins(t).await;
     t.ask(v1::GetServerInfoRequest::default()).await;
+    t.ask(v1::RotateKeysRequest::default()).await;
+    t.ask(v1::GetKeyRotationRequest::default()).await;
     let minute = prost_types::Duration { seconds: 60, nanos: 0 };
     t.ask(v1::AdvanceClockRequest {
         target: Some(v1::advance_clock_request::Target::By(minute)),

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `roster` | `ResidentService.ImportResidents`, the fields that plugins declare |
 //! | `estate` | sites, dwellings, posts, the simulated clock |
+//! | `keys` | the replacement of keys |
 //! | `care` | residents, service records, pauses, safety |
 //! | `report` | worklists, obligations, compliance |
 
 mod care;
 mod estate;
+mod keys;
 mod report;
 mod roster;
 
@@ -24,6 +26,7 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 pub use care::{Care, Person, Stay};
+pub use keys::KeyProgress;
 pub use report::{Figure, Owed, Seen, Task};
 pub use roster::{FactType, RowOutcome};
 

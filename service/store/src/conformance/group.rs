@@ -83,6 +83,7 @@ fn prepare(number: usize, spec: &Spec) -> Prepared {
         hash: vec![key],
         resident: "r".into(),
         version,
+        key_version: 1,
     };
     for step in &spec.steps {
         match step {
@@ -133,6 +134,8 @@ fn prepare(number: usize, spec: &Spec) -> Prepared {
     Prepared {
         scope: site,
         epoch: spec.epoch,
+        key_version: 1,
+        renews_keys: false,
         bump_epoch: spec.bump,
         bumped: if spec.bump { other_sites(spec.site) } else { Vec::new() },
         audit_tail: draft.tail(&rows.digest()),

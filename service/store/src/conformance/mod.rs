@@ -5,6 +5,7 @@ mod chain;
 mod commit;
 mod files;
 mod group;
+mod key_rotation;
 mod operation;
 mod plans;
 mod privacy;

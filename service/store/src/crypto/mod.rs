@@ -7,6 +7,7 @@
 pub(crate) mod cell;
 pub(crate) mod index;
 pub(crate) mod keys;
+pub(crate) mod ring;
 mod root;
 
 use chacha20poly1305::aead::{Aead, Payload};
@@ -15,7 +16,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-pub use root::RootKey;
+pub use root::{RootKey, RootKeys};
 
 use crate::error::SealError;
 

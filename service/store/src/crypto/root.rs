@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -76,6 +77,53 @@ impl RootKey {
     pub(crate) fn key(&self) -> &Key {
         &self.0
     }
+
+    /// Whether it is the same key.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.bytes() == other.0.bytes()
+    }
+}
+
+/// Finds the root key that is to follow the one in use; `None`: there is none.
+type Next = Arc<dyn Fn() -> Result<Option<RootKey>, OpenError> + Send + Sync>;
+
+/// The root key that an operator gave, and where the one is found that is to follow it.
+#[derive(Clone)]
+pub struct RootKeys {
+    current: RootKey,
+    next: Next,
+}
+
+impl RootKeys {
+    /// A root key, and what finds the next one each time it is asked for.
+    pub fn new(
+        current: RootKey,
+        next: impl Fn() -> Result<Option<RootKey>, OpenError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { current, next: Arc::new(next) }
+    }
+
+    pub(crate) fn current(&self) -> &RootKey {
+        &self.current
+    }
+
+    pub(crate) fn next(&self) -> Result<Option<RootKey>, OpenError> {
+        (self.next)()
+    }
+}
+
+impl From<RootKey> for RootKeys {
+    /// A root key that none is to follow.
+    fn from(current: RootKey) -> Self {
+        Self::new(current, || Ok(None))
+    }
+}
+
+/// A root key with the number of its version.
+#[derive(Clone)]
+pub(super) struct Root {
+    pub(super) version: u32,
+    pub(super) key: RootKey,
 }
 
 fn nibble(digit: u8) -> Result<u8, OpenError> {

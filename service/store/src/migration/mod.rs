@@ -6,6 +6,7 @@
 mod m0001_first;
 mod m0002_staff;
 mod m0003_audit;
+mod m0004_keys;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -16,7 +17,12 @@ pub(crate) struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::First), Box::new(m0002_staff::Staff), Box::new(m0003_audit::Audit)]
+        vec![
+            Box::new(m0001_first::First),
+            Box::new(m0002_staff::Staff),
+            Box::new(m0003_audit::Audit),
+            Box::new(m0004_keys::Keys),
+        ]
     }
 }
 

@@ -337,7 +337,7 @@ async fn select_heads(
     keys: &[Key],
     suffix: &str,
 ) -> Result<BTreeMap<String, Head>, DbErr> {
-    let columns = "site, audit_seq, audit_hash, event_seq, authz_epoch";
+    let columns = "site, audit_seq, audit_hash, event_seq, authz_epoch, key_version";
     let rows = sql::select_by_keys(transaction, &site_head::META, columns, keys, suffix).await?;
     rows.iter()
         .map(|row| {
@@ -348,6 +348,7 @@ async fn select_heads(
                 audit_hash,
                 event_seq: row.try_get_by_index(3)?,
                 authz_epoch: row.try_get_by_index(4)?,
+                key_version: row.try_get_by_index(5)?,
             };
             Ok((row.try_get_by_index(0)?, head))
         })
@@ -355,6 +356,9 @@ async fn select_heads(
 }
 
 async fn execute(transaction: &DatabaseTransaction, plan: Plan<'_>) -> Result<Vec<Answer>, DbErr> {
+    for ((table, column), rows) in plan.swaps {
+        sql::swap_values(transaction, table.meta(), column, &rows).await?;
+    }
     let mut writes = Writes::new(transaction.get_database_backend());
     for (table, rows) in plan.appends {
         // The head of a new site may have come to be by a refused call about a site that was not there yet.

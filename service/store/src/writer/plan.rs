@@ -20,11 +20,12 @@ pub(crate) struct Head {
     pub(crate) audit_hash: [u8; 32],
     pub(crate) event_seq: i64,
     pub(crate) authz_epoch: i64,
+    pub(crate) key_version: i64,
 }
 
 impl Default for Head {
     fn default() -> Self {
-        Self { audit_seq: 0, audit_hash: audit::GENESIS, event_seq: 0, authz_epoch: 0 }
+        Self { audit_seq: 0, audit_hash: audit::GENESIS, event_seq: 0, authz_epoch: 0, key_version: 1 }
     }
 }
 
@@ -61,12 +62,18 @@ pub(crate) enum Outcome {
     Repeated { answer: Vec<u8> },
 }
 
+/// A value that is exchanged in place.
+pub(crate) type Swap<'a> = (&'a Key, &'a [u8], &'a [u8]);
+
 /// What to write for a group, and what to answer to each.
 #[derive(Debug, Default)]
 pub(crate) struct Plan<'a> {
     pub(crate) heads: BTreeMap<String, Head>,
     /// Keys of heads that were made to be locked and are not used.
     pub(crate) unused_heads: Vec<Key>,
+    /// By table and column: key, old and new value. They come first: a row that the group replaces or deletes as well ends
+    /// as in any order.
+    pub(crate) swaps: BTreeMap<(Table, &'static str), Vec<Swap<'a>>>,
     pub(crate) appends: BTreeMap<Table, Vec<Row<'a>>>,
     pub(crate) puts: BTreeMap<Table, Vec<Row<'a>>>,
     pub(crate) deletes: BTreeMap<Table, Vec<Key>>,
@@ -105,6 +112,7 @@ struct Planner<'a> {
     touched: BTreeSet<String>,
     seen: HashMap<(Table, Key), Seen>,
     answers: HashMap<Key, StoredAnswer>,
+    swaps: BTreeMap<(Table, &'static str), Vec<Swap<'a>>>,
     appends: BTreeMap<Table, Vec<Row<'a>>>,
     puts: BTreeMap<Table, BTreeMap<Key, Option<Row<'a>>>>,
 }
@@ -118,6 +126,7 @@ pub(crate) fn plan<'a>(group: &'a [Prepared], facts: &'a Facts) -> Plan<'a> {
         touched: BTreeSet::new(),
         seen: HashMap::new(),
         answers: HashMap::new(),
+        swaps: BTreeMap::new(),
         appends: BTreeMap::new(),
         puts: BTreeMap::new(),
     };
@@ -128,7 +137,7 @@ pub(crate) fn plan<'a>(group: &'a [Prepared], facts: &'a Facts) -> Plan<'a> {
 fn tracked(group: &[Prepared]) -> HashSet<Table> {
     let guards = group.iter().flat_map(|prepared| &prepared.rows.guards).map(|guard| guard.table);
     let writes = group.iter().flat_map(|prepared| &prepared.rows.writes).filter_map(|write| match write {
-        Write::Append { .. } => None,
+        Write::Append { .. } | Write::Swap { .. } => None,
         Write::Put { table, .. } | Write::Delete { table, .. } => Some(*table),
     });
     guards.chain(writes).collect()
@@ -151,6 +160,9 @@ impl<'a> Planner<'a> {
         let head = self.heads.get(&prepared.scope).cloned().unwrap_or_default();
         if head.authz_epoch != prepared.epoch {
             return Err(CommitError::EpochChanged { current: head.authz_epoch });
+        }
+        if head.key_version != prepared.key_version {
+            return Err(CommitError::KeysChanged { current: head.key_version });
         }
         if let Some(answer) = self.repeated(prepared)? {
             return Ok(Outcome::Repeated { answer });
@@ -206,7 +218,7 @@ impl<'a> Planner<'a> {
             Write::Append { table, row } => {
                 matches!(self.seen.get(&(*table, key_of(*table, row))), Some(Seen::Row(_)))
             }
-            Write::Put { .. } | Write::Delete { .. } => false,
+            Write::Put { .. } | Write::Delete { .. } | Write::Swap { .. } => false,
         });
         if doubled { Err(CommitError::Database(Fault::Duplicate)) } else { Ok(()) }
     }
@@ -238,6 +250,9 @@ impl<'a> Planner<'a> {
             Write::Delete { table, key } => {
                 self.seen.insert((*table, key.clone()), Seen::Gone);
                 self.puts.entry(*table).or_default().insert(key.clone(), None);
+            }
+            Write::Swap { table, column, key, old, new } => {
+                self.swaps.entry((*table, column)).or_default().push((key, old, new));
             }
         }
     }
@@ -273,6 +288,9 @@ impl<'a> Planner<'a> {
         }
         if prepared.bump_epoch {
             head.authz_epoch += 1;
+        }
+        if prepared.renews_keys {
+            head.key_version += 1;
         }
         let outcome = Outcome::Done {
             audit_seq: head.audit_seq,
@@ -319,7 +337,7 @@ impl<'a> Planner<'a> {
     }
 
     fn finish(self, results: Vec<Result<Outcome, CommitError>>) -> Plan<'a> {
-        let mut plan = Plan { appends: self.appends, results, ..Plan::default() };
+        let mut plan = Plan { swaps: self.swaps, appends: self.appends, results, ..Plan::default() };
         for (table, rows) in self.puts {
             for (key, row) in rows {
                 match row {
@@ -347,6 +365,7 @@ pub(crate) fn head_row(site: &str, head: &Head) -> Vec<Val> {
         audit_hash: head.audit_hash.to_vec(),
         event_seq: head.event_seq,
         authz_epoch: head.authz_epoch,
+        key_version: head.key_version,
     }
     .into()
 }

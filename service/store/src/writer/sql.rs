@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, QueryResult, Statement, Value};
 
-use super::plan::Row;
+use super::plan::{Row, Swap};
 use crate::backend::reader::Reader;
 use crate::table::{Entry, Key, Meta, Val};
 
@@ -130,6 +130,35 @@ pub(crate) async fn delete_rows(
     for chunk in keys.chunks(256) {
         let mut text = format!("DELETE FROM {} WHERE ", meta.name);
         let values = push_key_condition(&mut text, backend, meta, chunk);
+        transaction.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
+    }
+    Ok(())
+}
+
+/// Exchanges a column's value, row by row, where it is still the old one.
+pub(crate) async fn swap_values(
+    transaction: &DatabaseTransaction,
+    meta: &Meta,
+    column: &str,
+    swaps: &[Swap<'_>],
+) -> Result<(), DbErr> {
+    let backend = transaction.get_database_backend();
+    let name = meta.name;
+    for chunk in swaps.chunks(TOGETHER_MAX) {
+        let mut keys = String::new();
+        push_tuples(&mut keys, backend, chunk.len(), meta.key + 2);
+        let of_key = meta.columns.iter().take(meta.key).enumerate();
+        let equal = of_key.map(|(index, key)| format!("{name}.{key} = k.column{}", index + 1));
+        let (old, new) = (meta.key + 1, meta.key + 2);
+        let text = format!(
+            "UPDATE {name} SET {column} = k.column{new} FROM (VALUES {keys}) AS k WHERE {} AND {name}.{column} = k.column{old}",
+            equal.collect::<Vec<_>>().join(" AND ")
+        );
+        let mut values = Vec::with_capacity(chunk.len() * new);
+        for (key, old, new) in chunk {
+            values.extend(key.iter().cloned().map(Value::from));
+            values.extend([Value::Bytes(Some(old.to_vec())), Value::Bytes(Some(new.to_vec()))]);
+        }
         transaction.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
     }
     Ok(())
@@ -323,6 +352,13 @@ fn push_tuples(text: &mut String, backend: DbBackend, rows: usize, width: usize)
         }
         text.push(')');
     }
+}
+
+/// The placeholder of the value at an index.
+pub(crate) fn placeholder(backend: DbBackend, index: usize) -> String {
+    let mut text = String::new();
+    push_placeholder(&mut text, backend, index);
+    text
 }
 
 fn push_placeholder(text: &mut String, backend: DbBackend, index: usize) {
