@@ -49,8 +49,7 @@ async fn hold(client: &Client, residents: &[String]) {
         });
         let found = found.await.unwrap().residents;
         assert_eq!(found.iter().map(|file| &file.name).collect::<Vec<_>>(), [resident]);
-        let file =
-            client.ask(v1::GetResidentRequest { name: resident.clone(), view: v1::View::Basic.into() });
+        let file = client.ask(v1::GetResidentRequest { name: resident.clone(), ..Default::default() });
         assert_eq!(file.await.unwrap().display_name, "秦**");
     }
     assert_eq!(client.full(&residents[7]).await.health_note, "note 7");
@@ -169,7 +168,7 @@ async fn under_load(data: Data) {
 /// What callers do all day, on files of their own.
 async fn one_turn(client: &Client, residents: &[String], turn: u64) {
     let resident = &residents[usize::try_from(turn).unwrap() % residents.len()];
-    let file = client.ask(v1::GetResidentRequest { name: resident.clone(), view: v1::View::Basic.into() });
+    let file = client.ask(v1::GetResidentRequest { name: resident.clone(), ..Default::default() });
     assert_eq!(file.await.unwrap().display_name, "秦**");
     let changed =
         v1::Resident { name: resident.clone(), phone: format!("138{turn:08}"), ..Default::default() };
