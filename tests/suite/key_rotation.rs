@@ -176,7 +176,6 @@ async fn one_turn(client: &Client, residents: &[String], turn: u64) {
         resident: Some(changed),
         update_mask: mask(&["phone"]),
         request_id: request_id(turn),
-        ..Default::default()
     };
     let first = client.ask(change.clone()).await.unwrap();
     assert_eq!(client.ask(change).await.unwrap(), first, "an answer is kept under whatever key");
