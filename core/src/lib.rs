@@ -45,6 +45,7 @@ pub mod obligation;
 pub mod pause;
 pub mod record;
 pub mod resident;
+pub mod retention;
 pub mod site;
 pub mod staff;
 pub mod standard;

@@ -27,6 +27,8 @@ pub struct Resident {
     pub tenure: Tenure,
     /// The day of death: all duties and greetings end with it.
     pub died_on: Option<CivilDate>,
+    /// Whether the file is under legal hold: it is neither sealed nor erased.
+    pub held: bool,
     /// Class `contact`.
     pub contact: Contact,
     /// Class `identity`.

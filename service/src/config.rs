@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use linli_core::calendar::PublicYear;
 use linli_core::id::PluginId;
+use linli_core::retention::Retention;
 use linli_core::time::Instant;
 use linli_plugin_host::manifest::Isolation;
 use secrecy::SecretString;
@@ -43,6 +44,8 @@ pub struct Config {
     pub next_root_key: Option<SecretRef>,
     /// Anchors of the audit log.
     pub audit: Audit,
+    /// How long files are kept.
+    pub retention: Retention,
     /// Plugins.
     pub plugins: Plugins,
     /// Who may call.
@@ -203,6 +206,8 @@ pub struct Audit {
     pub anchor_file: PathBuf,
     /// The key that signs them; made where there is none.
     pub anchor_key_file: PathBuf,
+    /// Where erasures are appended.
+    pub erasure_file: PathBuf,
 }
 
 /// Plugins.
@@ -345,6 +350,7 @@ impl Flags {
             layers.flag("--data", "keys.root_key_file", inside("root.key"));
             layers.flag("--data", "audit.anchor_file", inside("audit.anchors"));
             layers.flag("--data", "audit.anchor_key_file", inside("anchor.key"));
+            layers.flag("--data", "audit.erasure_file", inside("erasures.log"));
         }
         let texts = [
             ("--listen", "server.listen", &self.listen),

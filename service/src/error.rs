@@ -50,6 +50,8 @@ pub enum Thing {
     Credential,
     /// A replacement of keys.
     KeyRotation,
+    /// An erasure.
+    Erasure,
 }
 
 /// Why a use case refused or failed.
@@ -111,6 +113,20 @@ pub enum Error {
 pub enum StateConflict {
     /// The file is not active.
     FileNotActive,
+    /// The file is active.
+    FileActive,
+    /// The file is sealed.
+    FileSealed,
+    /// The file is not sealed.
+    FileNotSealed,
+    /// The file is under legal hold.
+    FileHeld,
+    /// The file is under no legal hold.
+    FileNotHeld,
+    /// The file was erased.
+    FileErased,
+    /// The key of an erased file is still there.
+    ErasureUnderWay,
     /// The file has a tenure that has not ended.
     AlreadyLivesHere,
     /// The resident has died.

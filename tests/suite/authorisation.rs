@@ -182,7 +182,10 @@ ResidentService/ConfirmPause              u - - - - - y y y - - -
 ResidentService/CreateResident            u - - - y - y y y - - -
 ResidentService/DeclareMembership         u - - - y - y y y - - -
 ResidentService/EndPause                  u - - - y - y y y - - -
+ResidentService/EraseFile                 u - - - - - - y y - - -
+ResidentService/GetErasureCertificate     u - - - - - - y y - y -
 ResidentService/GetResident               u - - - y - y y y - - -
+ResidentService/HoldFile                  u - - - - - y y y - - -
 ResidentService/ImportResidents           u - - - y - y y y - - -
 ResidentService/ListHistory               u - - - y - y y y - - -
 ResidentService/ListMemberships           u - - - y - y y y - - -
@@ -194,6 +197,8 @@ ResidentService/RecordMoveIn              u - - - y - y y y - - -
 ResidentService/RecordMoveOut             u - - - y - y y y - - -
 ResidentService/ReportChange              u - - - y y y y y - - -
 ResidentService/RevealResident            u - - - y - y y y - - -
+ResidentService/SealFile                  u - - - - - y y y - - -
+ResidentService/UnsealFile                u - - - - - y y y - - -
 ResidentService/UpdateResident            u - - - y - y y y - - -
 SiteService/AddPostHolder                 u - - - - - y y y - - -
 SiteService/CreateArea                    u - - - - - y y y - - -

@@ -184,7 +184,7 @@ async fn every_reason_is_produced() {
         .ask(v1::CreateAreaRequest { parent: site.clone(), area: Some(gate), ..Default::default() })
         .await
         .unwrap();
-    client.resident(elder(&dwelling, "丙丁")).await;
+    let staying = client.resident(elder(&dwelling, "丙丁")).await.name;
     client.advance("2035-03-14T09:00:00+08:00").await;
     let ahead = v1::ListObligationsRequest { parent: site.clone(), ..Default::default() };
     produced.note("CALENDAR_YEAR_MISSING", Code::FailedPrecondition, false, both!(client, ahead.clone()));
@@ -196,7 +196,7 @@ async fn every_reason_is_produced() {
 
     // A damaged cell is a defect: the caller learns the request id, the log the rest.
     server.app.store.tamper("UPDATE resident_cell SET cell = x'0102' WHERE class = 'contact'").await;
-    let masked = v1::GetResidentRequest { name: resident, ..Default::default() };
+    let masked = v1::GetResidentRequest { name: staying, ..Default::default() };
     produced.note("INTERNAL", Code::Internal, false, both!(client, masked.clone()));
     server.app.store.close().await;
     produced.note("STORE_UNAVAILABLE", Code::Unavailable, true, both!(client, again.clone()));

@@ -28,6 +28,7 @@ mod damage;
 mod demo;
 mod downtime;
 mod durability;
+mod erasure;
 mod errors;
 mod harness;
 mod import;

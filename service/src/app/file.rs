@@ -111,6 +111,7 @@ impl App {
             state: FileState::Active,
             tenure: Tenure { moved_in: new.moved_in, moved_out: None },
             died_on: None,
+            held: false,
             contact: new.contact,
             identity: completed(new.identity),
             health: new.health,
@@ -210,6 +211,7 @@ impl App {
     ) -> Result<OpenedFile> {
         let sealed = self.store.resident(site, id, FieldClasses::of(FILE)).await?;
         let sealed = sealed.ok_or(Error::NotFound(Thing::Resident))?;
+        super::resident::may_open(&sealed.head)?;
         let facts = self.store.facts(site, std::slice::from_ref(id)).await?;
         let state = self.file_state(site, id).await?;
         let receipt = work.disclose(&touches_file(site, id)).await?;
@@ -318,9 +320,9 @@ pub(super) fn require_active(head: &ResidentHead) -> Result<()> {
     match head.state {
         FileState::Active => Ok(()),
         FileState::Left if head.died_on.is_some() => Err(Error::State(StateConflict::Died)),
-        FileState::Left | FileState::Sealed | FileState::Erased => {
-            Err(Error::State(StateConflict::FileNotActive))
-        }
+        FileState::Left => Err(Error::State(StateConflict::FileNotActive)),
+        FileState::Sealed => Err(Error::State(StateConflict::FileSealed)),
+        FileState::Erased => Err(Error::State(StateConflict::FileErased)),
     }
 }
 
@@ -407,6 +409,7 @@ pub(super) fn with_head(resident: &Resident, head: &ResidentHead) -> Resident {
         state: head.state,
         tenure: head.tenure,
         died_on: head.died_on,
+        held: head.held,
         updated_at: head.updated_at,
         version: head.version,
         ..resident.clone()

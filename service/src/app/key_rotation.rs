@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use linli_core::id::SiteId;
 use linli_core::resident::FieldClass;
-use linli_core::time::Instant;
-use linli_store::{
-    AuditDraft, CellCursor, ChangeSet, CommitError, Decision, FieldClasses, KeyRotation, Scope,
-};
+use linli_store::{CellCursor, FieldClasses, KeyRotation, Scope};
 use tokio::sync::Notify;
 
+use super::own::Own;
 use super::work::Touches;
 use super::{Answer, App, Repeat};
 use crate::auth::{Call, table};
@@ -28,11 +26,6 @@ const CELLS: u64 = 256;
 const FILES: u64 = 64;
 /// Scopes looked at together.
 const SCOPES: u64 = 200;
-/// How often a commit of its own is tried that lost against others.
-const TRIES: u32 = 8;
-/// How long it waits before it tries again.
-const REST: Duration = Duration::from_millis(100);
-
 /// What the replacement of keys waits for.
 #[derive(Debug)]
 pub struct Rotation {
@@ -45,6 +38,11 @@ impl Rotation {
     /// For calls that take this long at most.
     pub fn new(longest_call: Duration) -> Self {
         Self { wake: Notify::new(), longest_call }
+    }
+
+    /// How long a call takes at most.
+    pub(super) fn longest_call(&self) -> Duration {
+        self.longest_call
     }
 }
 
@@ -185,7 +183,7 @@ impl App {
         if stage.as_ref().is_none_or(|stage| stage.number < run.number) {
             let version = stage.map_or(1, |stage| stage.version + 1);
             let begun = KeyRotation { scope: scope.clone(), version, ..run.clone() };
-            self.commit_own(scope, |changes| {
+            self.commit_own(&of(scope), |changes| {
                 changes.put_key_rotation(begun.clone()).renew_keys();
             })
             .await?;
@@ -200,7 +198,7 @@ impl App {
                 break;
             }
             moved += u64::try_from(cells.len()).unwrap_or(u64::MAX);
-            self.commit_own(scope, |changes| {
+            self.commit_own(&of(scope), |changes| {
                 changes.reseal(cells.clone());
             })
             .await?;
@@ -220,7 +218,8 @@ impl App {
             after = Some(last.clone());
             moved += u64::try_from(ids.len()).unwrap_or(u64::MAX);
             for file in self.store.residents_by_id(site, &ids, classes).await? {
-                let moved = self.commit_own(scope, |changes| {
+                let own = of(scope);
+                let moved = self.commit_own(&own, |changes| {
                     changes.reindex(file.clone());
                 });
                 match moved.await {
@@ -257,7 +256,7 @@ impl App {
         self.store.retire_keys(scope).await?;
         let finished_at = Some(self.system_clock.now());
         let finished = KeyRotation { finished_at, version: stage.version + 1, ..stage };
-        self.commit_own(scope, |changes| {
+        self.commit_own(&of(scope), |changes| {
             changes.put_key_rotation(finished.clone());
             if *scope == Scope::System {
                 changes.event("keys.rotation_finished", "keys");
@@ -265,44 +264,17 @@ impl App {
         })
         .await
     }
-
-    /// Commits what the server does in its own name, under an audit entry like every other.
-    async fn commit_own(&self, scope: &Scope, build: impl Fn(&mut ChangeSet)) -> Result<()> {
-        let mut tries = 0;
-        loop {
-            let epoch = self.store.authz_epoch(scope).await?.unwrap_or_default();
-            let mut changes =
-                ChangeSet::new(scope.clone(), epoch, own_draft(scope, self.now(), self.system_clock.now()));
-            build(&mut changes);
-            tries += 1;
-            match self.store.commit(table::ROTATE_KEYS, changes).await {
-                Ok(_) => return Ok(()),
-                Err(
-                    CommitError::EpochChanged { .. }
-                    | CommitError::KeysChanged { .. }
-                    | CommitError::Overloaded
-                    | CommitError::Database(linli_store::Fault::Busy),
-                ) if tries < TRIES => tokio::time::sleep(REST).await,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
 }
 
-fn own_draft(scope: &Scope, care_time: Instant, system_time: Instant) -> AuditDraft {
-    AuditDraft {
-        principal: super::upkeep::OWN_NAME.to_owned(),
-        method: table::ROTATE_KEYS.to_owned(),
+/// What the server does of it in its own name.
+fn of(scope: &Scope) -> Own {
+    Own {
+        scope: scope.clone(),
+        method: table::ROTATE_KEYS,
         resource: match scope {
             Scope::Site(site) => crate::name::site(site),
             Scope::System => "keys".to_owned(),
         },
         subjects: Vec::new(),
-        classes: FieldClasses::NONE,
-        purpose: String::new(),
-        decision: Decision::Allowed,
-        request_id: String::new(),
-        care_time,
-        system_time,
     }
 }

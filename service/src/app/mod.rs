@@ -4,6 +4,7 @@
 //! same request gives the same answer) and domain values; it answers with domain values.
 
 mod estate;
+mod own;
 mod scope;
 mod work;
 
@@ -14,6 +15,7 @@ pub mod catalog;
 pub mod change;
 pub mod compliance;
 pub mod entry;
+pub mod erasure;
 pub mod file;
 pub mod history;
 pub mod import;
@@ -35,6 +37,7 @@ pub mod upkeep;
 use std::sync::Arc;
 
 use linli_core::calendar::PublicYear;
+use linli_core::retention::Retention;
 use linli_core::time::{Clock, Instant};
 use linli_store::Store;
 
@@ -61,6 +64,10 @@ pub struct App {
     pub upkeep: upkeep::Upkeep,
     /// What the replacement of keys waits for.
     pub rotation: key_rotation::Rotation,
+    /// How long files are kept.
+    pub retention: Retention,
+    /// Who was erased, outside the database.
+    pub erasures: crate::audit::erasures::ErasureFile,
     /// The imports that run now.
     pub imports: import::Imports,
     /// Who saw personal values in clear lately.

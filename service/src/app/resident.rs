@@ -18,7 +18,7 @@ use super::site::Update;
 use super::work::{Touches, Work};
 use super::{Answer, App, BATCHES_MAX, Page, PageRequest, Repeat};
 use crate::auth::Call;
-use crate::error::{Error, Result, Thing};
+use crate::error::{Error, Result, StateConflict, Thing};
 use crate::name::{self, Sites};
 
 /// How much of a file an answer shows.
@@ -52,6 +52,19 @@ impl From<View> for Shown {
             View::Full => opened,
         };
         Self { view, opened, clear }
+    }
+}
+
+/// What is shown of a file that is sealed or erased: where it stands.
+pub(super) const AT_REST: Shown =
+    Shown { view: View::Masked, opened: FieldClasses::NONE, clear: FieldClasses::NONE };
+
+/// Whether a file may be opened. Sealed ones are storage only, erased ones are empty.
+pub(super) fn may_open(head: &ResidentHead) -> Result<()> {
+    match head.state {
+        FileState::Active | FileState::Left => Ok(()),
+        FileState::Sealed => Err(Error::State(StateConflict::FileSealed)),
+        FileState::Erased => Err(Error::State(StateConflict::FileErased)),
     }
 }
 
@@ -191,6 +204,15 @@ impl App {
         let with_facts = shown.clear != FieldClasses::NONE && shown.view != View::Basic;
         let file = self.store.file(site, id, shown.opened, with_facts).await?;
         let mut file = file.ok_or(Error::NotFound(Thing::Resident))?;
+        if let Err(at_rest) = may_open(&file.resident.head) {
+            work.disclose(touches).await?;
+            if shown.clear != FieldClasses::NONE {
+                return Err(at_rest);
+            }
+            let blank = bare(&file.resident.head, Status::default());
+            let state = AssessedState::default();
+            return Ok(self.view(blank, Vec::new(), &state, String::new(), AT_REST, work.today()));
+        }
         let state = AssessedState::of(&mut file);
         let linli_store::StoredFile { resident: sealed, dwelling, facts, .. } = file;
         let receipt = work.disclose(touches).await?;
@@ -404,6 +426,11 @@ impl App {
         let dwellings = self.store.dwellings_by_id(site, &dwellings).await?;
         let mut views = Vec::with_capacity(files.len());
         for (sealed, state, today) in files {
+            if may_open(&sealed.head).is_err() {
+                let (blank, state) = (bare(&sealed.head, Status::default()), AssessedState::default());
+                views.push(self.view(blank, Vec::new(), &state, String::new(), AT_REST, *today));
+                continue;
+            }
             let contact = sealed.contact.as_ref().ok_or(Error::NotFound(Thing::Resident))?;
             let resident =
                 Resident { contact: opener.open(contact)?, ..bare(&sealed.head, Status::default()) };
@@ -443,7 +470,7 @@ impl App {
 }
 
 /// The clear part of a file as a resident without personal values.
-fn bare(head: &ResidentHead, status: Status) -> Resident {
+pub(super) fn bare(head: &ResidentHead, status: Status) -> Resident {
     Resident {
         site: head.site.clone(),
         id: head.id.clone(),
@@ -451,6 +478,7 @@ fn bare(head: &ResidentHead, status: Status) -> Resident {
         state: head.state,
         tenure: head.tenure,
         died_on: head.died_on,
+        held: head.held,
         contact: Contact {
             name: PersonName::new("-").expect("a literal name"),
             phone: None,

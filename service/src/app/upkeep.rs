@@ -1,5 +1,6 @@
 //! What the server does by itself: files are assessed again when a plugin's answer has expired, when a plugin was
-//! not there, is new or answers by other parameters; kept answers are forgotten after their time.
+//! not there, is new or answers by other parameters; files end when their time is over; erasures that were broken off are
+//! carried on; kept answers are forgotten after their time.
 //!
 //! Nothing is lost when it does not run: a membership begins when its facts began to count, not when somebody
 //! looked. But nobody should have to look.
@@ -8,23 +9,20 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use linli_core::id::{ResidentId, SiteId, StaffId};
+use linli_core::id::{ResidentId, SiteId};
 use linli_core::resident::FileState as FileStage;
-use linli_core::text::Language;
 use linli_store::{FieldClasses, ResidentFilter};
 use tokio::sync::Notify;
 
 use super::assessment::FileState;
 use super::{App, Repeat};
-use crate::auth::{Call, Caller, Principal, Rights, table};
+use crate::auth::table;
 use crate::error::{Error, Result};
 
-/// Who does what the server does by itself.
-pub(super) const OWN_NAME: &str = "linli";
 /// How often a round begins by itself; one begins at once when the simulated clock moves or parameters change.
 const EVERY: Duration = Duration::from_secs(60);
 /// Files looked at together.
-const BATCH: u64 = 200;
+pub(super) const BATCH: u64 = 200;
 /// Expired answers of one site in one round; the rest waits for the next one, so that no site starves another.
 const DUE_MAX: u64 = 500;
 /// Kept answers forgotten by one statement; see the store.
@@ -86,6 +84,7 @@ impl App {
     /// # Errors
     /// As the store fails.
     pub async fn upkeep_round(&self) -> Result<u64> {
+        self.finish_erasures().await?;
         let marked = self.upkeep.take();
         let mut assessed = 0;
         let mut after: Option<String> = None;
@@ -96,6 +95,7 @@ impl App {
             for site in &sites {
                 let compare = marked.as_ref().is_none_or(|marked| marked.contains(&site.id));
                 assessed += self.upkeep_site(&site.id, compare).await?;
+                self.end_files(&site.id).await?;
             }
         }
         while self.store.sweep_answers(self.system_clock.now()).await? == SWEEP {}
@@ -161,12 +161,7 @@ impl App {
 
     /// Assesses a file in the server's own name; `false` where a plugin did not answer.
     async fn assess_again(&self, site: &SiteId, id: &ResidentId) -> Result<bool> {
-        let method =
-            table::find(table::ASSESS).ok_or_else(|| Error::Internal("no row for assessments".into()))?;
-        let staff = StaffId::new(OWN_NAME).map_err(|why| Error::Internal(why.to_string()))?;
-        let caller = Caller::Fixed(Principal { staff, rights: Rights::Server });
-        let request_id = self.ids.next(self.now());
-        let call = Call { caller, method, request_id, purpose: None, language: Language::En };
+        let call = self.own_call(table::ASSESS)?;
         let repeat = Repeat { id: None, hash: [0; 32], encode: |_| Vec::new() };
         match self.assess_resident(&call, repeat, site.clone(), id.clone()).await {
             Ok(super::Answer::Fresh(view)) => Ok(view.missing.is_empty()),

@@ -335,6 +335,7 @@ fn thing(what: &str) -> Thing {
         "staff" => Thing::Staff,
         "credential" => Thing::Credential,
         "key rotation" => Thing::KeyRotation,
+        "erasure" => Thing::Erasure,
         _ => Thing::Resident,
     }
 }

@@ -7,6 +7,7 @@
 //! database remembers the newest anchor in turn, so that the file cannot be cut either.
 
 pub mod anchor;
+pub mod erasures;
 pub mod keeper;
 pub mod key;
 pub mod verify;

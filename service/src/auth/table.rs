@@ -13,6 +13,12 @@ pub const SERVER_INFO: &str = "linli.v1.AdminService/GetServerInfo";
 /// The RPC that replaces keys: what the server does of it afterwards, it notes under the same name.
 pub const ROTATE_KEYS: &str = "linli.v1.AdminService/RotateKeys";
 
+/// The RPC that seals a file: the one that the server calls in its own name, too.
+pub const SEAL_FILE: &str = "linli.v1.ResidentService/SealFile";
+
+/// The RPC that erases a file: the one that the server calls in its own name, too.
+pub const ERASE_FILE: &str = "linli.v1.ResidentService/EraseFile";
+
 /// The package of every RPC.
 pub const PACKAGE: &str = "linli.v1.";
 
@@ -94,7 +100,10 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.ResidentService/CreateResident", Site, Write, FILE),
     method("linli.v1.ResidentService/DeclareMembership", Site, Write, NOTHING),
     method("linli.v1.ResidentService/EndPause", Site, Write, NOTHING),
+    method(ERASE_FILE, Site, Write, NOTHING),
+    method("linli.v1.ResidentService/GetErasureCertificate", Site, Read, NOTHING),
     method("linli.v1.ResidentService/GetResident", Site, Read, FILE),
+    method("linli.v1.ResidentService/HoldFile", Site, Write, NOTHING),
     method("linli.v1.ResidentService/ImportResidents", Site, Write, NOTHING),
     method("linli.v1.ResidentService/ListHistory", Site, Read, NOTHING),
     method("linli.v1.ResidentService/ListMemberships", Site, Read, NOTHING),
@@ -106,6 +115,8 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.ResidentService/RecordMoveOut", Site, Write, NOTHING),
     method("linli.v1.ResidentService/ReportChange", Site, Write, NOTHING),
     method("linli.v1.ResidentService/RevealResident", Site, Read, FILE),
+    method(SEAL_FILE, Site, Write, NOTHING),
+    method("linli.v1.ResidentService/UnsealFile", Site, Write, NOTHING),
     method("linli.v1.ResidentService/UpdateResident", Site, Write, FILE),
     method("linli.v1.SiteService/AddPostHolder", Site, Write, NOTHING),
     method("linli.v1.SiteService/CreateArea", Site, Write, NOTHING),

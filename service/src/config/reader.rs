@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use linli_core::calendar::PublicYear;
 use linli_core::id::PluginId;
+use linli_core::retention::Retention;
 use linli_core::time::Instant;
 use linli_plugin_host::manifest::Isolation;
 use tracing_subscriber::filter::Targets;
@@ -36,9 +37,11 @@ impl Reader {
             keys: self.secret("keys.root_key_file", "keys.root_key_env"),
             next_root_key: self.next_root_key(),
             audit: Audit {
+                erasure_file: self.path("audit.erasure_file"),
                 anchor_file: self.path("audit.anchor_file"),
                 anchor_key_file: self.path("audit.anchor_key_file"),
             },
+            retention: self.retention(),
             plugins: Plugins {
                 folders: self.list("plugins.folders").into_iter().map(PathBuf::from).collect(),
                 required: self.list("plugins.required"),
@@ -253,6 +256,16 @@ impl Reader {
             return None;
         }
         parse(&text).map_err(|why| self.complain(key, &format!("is not usable: {why}"))).ok()
+    }
+
+    fn retention(&mut self) -> Retention {
+        // A hundred years and more are as good as never.
+        let mut days = |key| Some(self.number(key, 0, 36_600)).filter(|days| *days > 0);
+        Retention {
+            seal_after_days: days("retention.seal_after_days"),
+            erase_after_days: days("retention.erase_after_days"),
+            key_backup_days: self.number("retention.key_backup_days", 1, 3_660),
+        }
     }
 
     /// Where the next root key is: beside the file of the one in use, where nothing else is said.

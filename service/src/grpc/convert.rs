@@ -8,6 +8,7 @@ use linli_core::obligation::ObligationStatus;
 use linli_core::pause::PauseReason;
 use linli_core::record::Outcome;
 use linli_core::resident::{FactValue, FieldClass, FileState, Need, Sex};
+use linli_core::retention::ErasureCause;
 use linli_core::site::AreaKind;
 use linli_core::staff::{CredentialKind, Role};
 use linli_core::text::{Label, Line};
@@ -84,6 +85,7 @@ listed! {
     Need = Need { LivingCare Medical Companionship Convenience }
     FieldClass = FieldClass { Contact Identity Health Family Status Care }
     FileState = FileState { Active Left Sealed Erased }
+    ErasureCause = ErasureCause { Request Retention }
     PauseReason = PauseReason { Hospital Travel WithFamily Institution Other }
     ObligationStatus = ObligationStatus { Upcoming Open AtRisk Met MetLate Missed Excused }
     Outcome = Outcome { Done NotReached Declined NotDone }

@@ -15,6 +15,7 @@ mod admin;
 mod audit;
 mod catalog;
 mod compliance;
+mod erasure;
 mod event;
 mod import;
 mod membership;
@@ -206,10 +207,12 @@ repeatable! {
     AddPostHolderRequest AdvanceClockRequest ApplyChangeRequest AssessResidentRequest ConfirmExitRequest
     ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
     CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
-    DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EvaluateRecordRequest
-    LoadPluginRequest PauseRequest ReactivateStaffRequest RecordDeathRequest RecordMoveInRequest RecordMoveOutRequest
-    RecordRoundRequest RecordServiceRequest ReportChangeRequest ReportWeatherRequest RotateKeysRequest
-    SetPluginParametersRequest UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest
+    DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EraseFileRequest
+    EvaluateRecordRequest HoldFileRequest LoadPluginRequest PauseRequest ReactivateStaffRequest RecordDeathRequest
+    RecordMoveInRequest RecordMoveOutRequest RecordRoundRequest RecordServiceRequest ReportChangeRequest
+    ReportWeatherRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest UnsealFileRequest
+    UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
+    UpdateStaffRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

@@ -236,6 +236,49 @@ impl v1::resident_service_server::ResidentService for Face {
         .await
     }
 
+    async fn hold_file(&self, request: Request<v1::HoldFileRequest>) -> Answer<v1::Resident> {
+        self.write(request, |app, call, repeat, message| async move {
+            let Update { site, id, version, change } =
+                super::erasure::reasoned(&message.name, &message.etag, &message.reason)?;
+            let update = Update { site, id, version, change: (message.hold, change) };
+            app.hold_file(&call, repeat, update).await
+        })
+        .await
+    }
+
+    async fn seal_file(&self, request: Request<v1::SealFileRequest>) -> Answer<v1::Resident> {
+        self.write(request, |app, call, repeat, message| async move {
+            app.seal_file(&call, repeat, super::erasure::file(&message.name, &message.etag)?).await
+        })
+        .await
+    }
+
+    async fn unseal_file(&self, request: Request<v1::UnsealFileRequest>) -> Answer<v1::Resident> {
+        self.write(request, |app, call, repeat, message| async move {
+            let update = super::erasure::reasoned(&message.name, &message.etag, &message.reason)?;
+            app.unseal_file(&call, repeat, update).await
+        })
+        .await
+    }
+
+    async fn erase_file(&self, request: Request<v1::EraseFileRequest>) -> Answer<v1::Resident> {
+        self.write(request, |app, call, repeat, message| async move {
+            app.erase_file(&call, repeat, super::erasure::file(&message.name, &message.etag)?).await
+        })
+        .await
+    }
+
+    async fn get_erasure_certificate(
+        &self,
+        request: Request<v1::GetErasureCertificateRequest>,
+    ) -> Answer<v1::ErasureCertificate> {
+        self.read(request, |app, call, message| async move {
+            let at = one("name", name::parse_resident(&message.name))?;
+            app.erasure_certificate(&call, &at.site, &at.id).await.map(|certificate| certificate.to_wire())
+        })
+        .await
+    }
+
     async fn assess_resident(&self, request: Request<v1::AssessResidentRequest>) -> Answer<v1::Assessment> {
         self.write(request, |app, call, repeat, message| async move {
             let at = one("name", name::parse_resident(&message.name))?;

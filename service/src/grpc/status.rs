@@ -213,6 +213,26 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
     use ErrorReason as R;
     let (reason, text) = match conflict {
         StateConflict::FileNotActive => (R::FileState, label("档案不在册", "the care file is not active")),
+        StateConflict::FileActive => (
+            R::FileState,
+            label(
+                "档案在册:居民迁出后方可封存",
+                "the care file is active: it can be sealed once it was left",
+            ),
+        ),
+        StateConflict::FileSealed => (R::FileState, label("档案已封存", "the care file is sealed")),
+        StateConflict::FileNotSealed => (R::FileState, label("档案未封存", "the care file is not sealed")),
+        StateConflict::FileHeld => {
+            (R::FileState, label("档案处于依法保留状态", "the care file is under legal hold"))
+        }
+        StateConflict::FileNotHeld => {
+            (R::FileState, label("档案未处于依法保留状态", "the care file is under no legal hold"))
+        }
+        StateConflict::FileErased => (R::FileState, label("档案已清除", "the care file was erased")),
+        StateConflict::ErasureUnderWay => (
+            R::FileState,
+            label("清除尚未完成,请稍后再试", "the erasure is not finished yet: try again shortly"),
+        ),
         StateConflict::AlreadyLivesHere => (
             R::FileState,
             label(
@@ -285,6 +305,7 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Plugin => label("插件", "plugin"),
         Thing::Staff => label("人员", "member of staff"),
         Thing::Credential => label("凭证", "credential"),
+        Thing::Erasure => label("清除记录", "erasure"),
         Thing::KeyRotation => label("密钥轮换", "replacement of keys"),
     }
 }

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::app::entry::{Durable, Entries};
 use crate::app::plugin::Live;
 use crate::app::sealed::Sealed;
+use crate::audit::erasures::ErasureFile;
 use crate::audit::keeper::Keeper;
 use crate::audit::{AuditError, key};
 use crate::auth::gate::Gate;
@@ -185,6 +186,8 @@ pub async fn assemble_by(
     let store = open_store_by(config, methods.crypto).await?;
     let Clocks { care_clock, simulated, system_clock } = Clocks::new(config);
     let audit = keeper(config, &store, &system_clock).await?;
+    make_folder_of(&config.audit.erasure_file).map_err(AssembleError::Store)?;
+    let erasures = ErasureFile::open(&config.audit.erasure_file).map_err(AssembleError::Audit)?;
     let sources = sources(config, system_clock.now())?;
     let plugins = load_plugins(config, &sources).await?;
     let times = (care_clock.now(), system_clock.now());
@@ -209,6 +212,8 @@ pub async fn assemble_by(
         system_clock,
         ids,
         upkeep: crate::app::upkeep::Upkeep::default(),
+        retention: config.retention,
+        erasures,
         rotation: crate::app::key_rotation::Rotation::new(config.server.timeouts.request),
         imports: crate::app::import::Imports::default(),
         reveals: crate::app::reveal::Reveals::default(),
@@ -336,7 +341,7 @@ async fn keeper(
     store: &Store,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<Keeper>, AssembleError> {
-    let Audit { anchor_file, anchor_key_file } = &config.audit;
+    let Audit { anchor_file, anchor_key_file, .. } = &config.audit;
     for path in [anchor_file, anchor_key_file] {
         make_folder_of(path).map_err(AssembleError::Store)?;
     }

@@ -103,8 +103,8 @@ pub(crate) enum Write {
     /// No row of this key remains.
     Delete { table: Table, key: Key },
     /// The column of the row of this key becomes `new` where it is `old`; where it is not, or there is no such row, nothing
-    /// happens. The same value, sealed anew: no guard, no version.
-    Swap { table: Table, column: &'static str, key: Key, old: Vec<u8>, new: Vec<u8> },
+    /// happens. The same value sealed anew, or nothing where somebody was erased: no guard, no version.
+    Swap { table: Table, column: &'static str, key: Key, old: Vec<u8>, new: Option<Vec<u8>> },
 }
 
 /// Guards and writes of a change set, in the form the writer takes.
@@ -135,13 +135,13 @@ impl Rows {
         self.writes.push(Write::Delete { table, key });
     }
 
-    /// The same value sealed anew.
+    /// The same value sealed anew, or nothing in its place.
     pub(crate) fn swap(
         &mut self,
         table: Table,
         column: &'static str,
         key: Key,
-        (old, new): (Vec<u8>, Vec<u8>),
+        (old, new): (Vec<u8>, Option<Vec<u8>>),
     ) {
         self.writes.push(Write::Swap { table, column, key, old, new });
     }
@@ -171,6 +171,7 @@ impl Rows {
                 Write::Put { table, row } => (b"=", table, row),
                 Write::Delete { table, key } => (b"-", table, key),
                 Write::Swap { table, column, key, old: _, new } => {
+                    let new = new.as_deref().unwrap_or_default();
                     hash.update(column);
                     hash.update((new.len() as u32).to_be_bytes());
                     hash.update(new);

@@ -108,7 +108,7 @@ pub(crate) fn reseal_rows(cells: &[OldCell], sealer: &Sealer<'_>, rows: &mut Row
             let plain = cell::open(sealer.keys.provider(), key, place, &old.bytes)?;
             sealer.at(&old.holder, place, &plain)
         })?;
-        rows.swap(old.table, old.column, old.key.clone(), (old.bytes.clone(), new));
+        rows.swap(old.table, old.column, old.key.clone(), (old.bytes.clone(), Some(new)));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use linli_core::resident::{Contact, FieldClass, FileState, FormerDwelling, Ident
 use linli_core::text::Paragraph;
 use linli_core::time::{CivilDate, Instant};
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::audit::FieldClasses;
 use crate::change::{ChangeSet, Expect, Rows};
@@ -42,6 +42,8 @@ pub struct ResidentHead {
     pub former_dwellings: Vec<FormerDwelling>,
     /// The day of death.
     pub died_on: Option<CivilDate>,
+    /// Whether the file is under legal hold.
+    pub held: bool,
     /// When the file was opened (care clock).
     pub created_at: Instant,
     /// When it last changed (care clock).
@@ -62,6 +64,7 @@ impl ResidentHead {
             earlier_tenures: Vec::new(),
             former_dwellings: Vec::new(),
             died_on: resident.died_on,
+            held: resident.held,
             created_at: resident.created_at,
             updated_at: resident.updated_at,
             version: resident.version,
@@ -138,6 +141,7 @@ impl SealedResident {
             state: head.state,
             tenure: head.tenure,
             died_on: head.died_on,
+            held: head.held,
             contact: opener.open(self.contact.as_ref().ok_or(SealError::Format)?)?,
             identity: opener.open(self.identity.as_ref().ok_or(SealError::Format)?)?,
             health: opener.open(self.health.as_ref().ok_or(SealError::Format)?)?,
@@ -216,6 +220,7 @@ pub(crate) fn update_rows(
         died_on: head.died_on.map(days),
         created_at: head.created_at.micros(),
         updated_at: head.updated_at.micros(),
+        held: i64::from(head.held),
     };
     rows.put_versioned(Table::Resident, row, "resident");
     for former in &head.former_dwellings {
@@ -297,6 +302,27 @@ impl Store {
         }
         let found = self.residents_by_id(site, ids, FieldClasses::NONE).await?;
         Ok(found.into_iter().map(|sealed| sealed.head).collect())
+    }
+
+    /// Up to `limit` files of a site that were left or sealed and are under no hold, by id after one of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ending_files(
+        &self,
+        site: &SiteId,
+        after: Option<&ResidentId>,
+        limit: u64,
+    ) -> Result<Vec<ResidentHead>, StoreError> {
+        // As literals, or the index is not seen to cover it.
+        let ending = sea_orm::sea_query::Expr::cust("state IN ('left', 'sealed') AND held = 0");
+        let mut query =
+            resident::Entity::find().filter(resident::Column::Site.eq(site.as_str())).filter(ending);
+        if let Some(after) = after {
+            query = query.filter(resident::Column::Id.gt(after.as_str()));
+        }
+        let found = query.order_by_asc(resident::Column::Id).limit(limit).all(self.reader()).await?;
+        found.into_iter().map(to_head).collect()
     }
 
     /// A page of care files, by site and id, with the cells of these classes: for lists, `contact` alone.
@@ -479,6 +505,7 @@ pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> 
             earlier_tenures: earlier(row.earlier_tenures.as_deref().unwrap_or_default())?,
             former_dwellings: former(row.former_dwellings.as_deref().unwrap_or_default())?,
             died_on: date_opt(row.died_on)?,
+            held: row.held == 1,
             created_at: instant(row.created_at)?,
             updated_at: instant(row.updated_at)?,
             version: version(row.version)?,

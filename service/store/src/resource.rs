@@ -14,6 +14,7 @@ use linli_core::time::CivilDate;
 
 use crate::assessment::StoredAssessment;
 use crate::change::Rows;
+use crate::erasure::{Erasure, Remains};
 use crate::error::SealError;
 use crate::history::HistoryDraft;
 use crate::key_rotation::{KeyRotation, OldCell};
@@ -58,6 +59,9 @@ pub(crate) enum Change {
     KeyRotation(KeyRotation),
     Reseal(Vec<OldCell>),
     Reindex(Box<SealedResident>),
+    Erase(Box<ResidentHead>),
+    Erasure(Erasure),
+    Remains(Vec<Remains>),
 }
 
 impl Change {
@@ -115,7 +119,10 @@ impl Change {
             | Self::Pause(_)
             | Self::CalendarDay(..)
             | Self::RequireCareEvent(..)
-            | Self::KeyRotation(_) => {}
+            | Self::KeyRotation(_)
+            | Self::Erase(_)
+            | Self::Erasure(_)
+            | Self::Remains(_) => {}
         }
     }
 
@@ -131,7 +138,8 @@ impl Change {
                 Some(&head.id)
             }
             Self::Reindex(file) => Some(&file.head.id),
-            _ => None, // one question about two variants
+            Self::Erase(head) => Some(&head.id),
+            _ => None, // one question about three variants
         }
     }
 
@@ -184,6 +192,9 @@ impl Change {
             }
             Self::History(draft) => return crate::history::rows(draft, sealer, rows),
             Self::KeyRotation(rotation) => crate::key_rotation::rotation_rows(rotation, rows),
+            Self::Erase(head) => crate::erasure::tombstone_rows(head, index, rows),
+            Self::Erasure(erasure) => crate::erasure::rows(erasure, rows),
+            Self::Remains(remains) => crate::erasure::remains_rows(remains, rows),
             Self::Reseal(cells) => return crate::key_rotation::reseal_rows(cells, sealer, rows),
             Self::Reindex(file) => return crate::key_rotation::reindex_rows(file, index, sealer, rows),
         }

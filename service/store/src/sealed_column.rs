@@ -221,7 +221,7 @@ fn stored_cell(row: &QueryResult, sealed: &SealedColumn) -> Result<StoredCell, D
 }
 
 /// Values of the types of a table's key: text but for numbers, which these tables count by.
-fn like(table: Table) -> Key {
+pub(crate) fn like(table: Table) -> Key {
     let meta = table.meta();
     let typed = |column: &&str| match *column {
         "recorded_at" | "true_from" | "version" | "occurred_at" | "from_day" | "until_day" | "seq" => {

@@ -94,6 +94,25 @@ pub(crate) fn rows(
     }
 }
 
+/// Removes the index rows of a file.
+pub(crate) fn remove_rows(head: &ResidentHead, index: &IndexRows, rows: &mut Rows) {
+    let empty = ResidentIndexRows::default();
+    let before = index.by_resident.get(head.id.as_str()).unwrap_or(&empty);
+    let site = head.site.as_str();
+    let fields = before.fields.iter().map(|(field, hash)| {
+        let key = vec![site.into(), field.as_str().into(), Val::Bytes(hash.clone()), head.id.as_str().into()];
+        (Table::ResidentIndex, key)
+    });
+    let identity = before.identity.iter().map(|hash| {
+        let key = vec![site.into(), Val::Bytes(hash.clone())];
+        (Table::ResidentIdentity, key)
+    });
+    for (table, key) in fields.chain(identity) {
+        rows.delete(table, key.clone());
+        rows.guard(table, key, Expect::Present, INDEX_ROW);
+    }
+}
+
 impl Store {
     /// The residents of a site whose value of a column is equal to `value`, normalised: phone numbers as
     /// [`linli_core::resident::Phone`] spells them, birth dates `YYYY-MM-DD`, names in full. By id.

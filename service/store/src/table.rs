@@ -216,7 +216,7 @@ tables! {
     resident Resident = "resident" versioned (site: String, id: String) {
         version: i64, dwelling: String, state: String, moved_in: i64, moved_out: Option<i64>,
         earlier_tenures: Option<String>, former_dwellings: Option<String>, died_on: Option<i64>,
-        created_at: i64, updated_at: i64,
+        created_at: i64, updated_at: i64, held: i64,
     }
     /// Who lived in a dwelling before a change of room: the index of `resident.former_dwellings`.
     former_resident FormerResident = "former_resident" plain
@@ -298,6 +298,11 @@ tables! {
     /// Events for others, in commit order per site.
     outbox_event OutboxEvent = "outbox_event" plain (site: String, seq: i64) {
         kind: String, resource: String, care_time: i64, system_time: i64, audit_seq: i64,
+    }
+    /// The ledger of erasures: who is gone, and how far it is.
+    erasure Erasure = "erasure" versioned (site: String, resident: String) {
+        version: i64, staff: String, cause: String, erased_at: i64, key_deleted_at: Option<i64>,
+        finished_at: Option<i64>,
     }
     /// How far the replacement of each scope's keys is; that of `*system` is the whole of it.
     key_rotation KeyRotation = "key_rotation" versioned (site: String) {

@@ -84,7 +84,10 @@ rpcs! {
         CreateResident CreateResidentRequest => Resident,
         DeclareMembership DeclareMembershipRequest => Membership,
         EndPause EndPauseRequest => Pause,
+        EraseFile EraseFileRequest => Resident,
+        GetErasureCertificate GetErasureCertificateRequest => ErasureCertificate,
         GetResident GetResidentRequest => Resident,
+        HoldFile HoldFileRequest => Resident,
         ImportResidents ImportResidentsRequest => ImportResidentsResponse,
         ListHistory ListHistoryRequest => ListHistoryResponse,
         ListMemberships ListMembershipsRequest => ListMembershipsResponse,
@@ -96,6 +99,8 @@ rpcs! {
         RecordMoveOut RecordMoveOutRequest => Resident,
         ReportChange ReportChangeRequest => CareEvent,
         RevealResident RevealResidentRequest => Resident,
+        SealFile SealFileRequest => Resident,
+        UnsealFile UnsealFileRequest => Resident,
         UpdateResident UpdateResidentRequest => Resident,
     }
     StaffService {

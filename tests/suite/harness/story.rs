@@ -41,6 +41,8 @@ impl Words {
             "canary-move-out-Ty6qB1eKm",
             "canary-roster-Fh3pW8gRl",
             "canary-purpose-Mi2sD7yJc",
+            "canary-hold-Rz4vL8sTq",
+            "canary-unseal-Ow6jC3nBe",
         ];
         Self {
             names: names.map(str::to_owned),
@@ -165,6 +167,7 @@ pub async fn tell(client: &Client, words: &Words) -> Vec<Step> {
     .await;
     t.ask(v1::AssessResidentRequest { name: resident.clone(), ..Default::default() }).await;
     memberships(&mut t, &site, words).await;
+    ending(&mut t, &site, words).await;
     care(&mut t, &site, &resident, words).await;
     pauses(&mut t, &resident, words).await;
 
@@ -410,6 +413,32 @@ async fn memberships(t: &mut Teller<'_>, site: &str, words: &Words) {
     t.ask(v1::ConfirmExitRequest { name: membership, reason: words.notes[7].clone(), ..Default::default() })
         .await;
     t.ask(v1::ListMembershipsRequest { parent: resident, ..Default::default() }).await;
+}
+
+/// A third file, to its end.
+async fn ending(t: &mut Teller<'_>, site: &str, words: &Words) {
+    let third = elder(&format!("{site}/dwellings/d1"), &words.names[3]);
+    let opened = t.ask(v1::CreateResidentRequest {
+        parent: site.to_owned(),
+        resident: Some(third),
+        ..Default::default()
+    });
+    let name = opened.await.name;
+    t.ask(v1::RecordMoveOutRequest {
+        name: name.clone(),
+        move_out_date: "2026-03-16".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    for hold in [true, false] {
+        let reason = words.notes[18].clone();
+        t.ask(v1::HoldFileRequest { name: name.clone(), hold, reason, ..Default::default() }).await;
+    }
+    t.ask(v1::SealFileRequest { name: name.clone(), ..Default::default() }).await;
+    let reason = words.notes[19].clone();
+    t.ask(v1::UnsealFileRequest { name: name.clone(), reason, ..Default::default() }).await;
+    t.ask(v1::EraseFileRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::GetErasureCertificateRequest { name }).await;
 }
 
 /// Records of every sort.

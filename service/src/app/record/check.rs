@@ -240,6 +240,7 @@ mod tests {
                 earlier_tenures: Vec::new(),
                 former_dwellings: Vec::new(),
                 died_on: died_on.map(day),
+                held: false,
                 created_at: Instant::clamped(0),
                 updated_at: Instant::clamped(0),
                 version: 1,

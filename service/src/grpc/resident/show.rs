@@ -2,7 +2,7 @@
 
 use linli_core::id::FieldCode;
 use linli_core::identity::IdentityNumber;
-use linli_core::resident::{EmergencyContact, FieldClass, Phone};
+use linli_core::resident::{EmergencyContact, FieldClass, FileState, Phone};
 use linli_proto::v1;
 
 use crate::app::assessment::{AssessmentView, Coded};
@@ -54,7 +54,12 @@ impl Shows<FileView> for v1::Resident {
             identity_number: shown(identified, identity.map(IdentityNumber::reveal).unwrap_or_default()),
             birth_date: if identified { date(resident.identity.birth_date) } else { String::new() },
             sex: resident.identity.sex.filter(|_| identified).map(Listed::number).unwrap_or_default(),
-            dwelling: name::dwelling(&resident.site, &resident.dwelling),
+            dwelling: match resident.state {
+                FileState::Active | FileState::Left | FileState::Sealed => {
+                    name::dwelling(&resident.site, &resident.dwelling)
+                }
+                FileState::Erased => String::new(),
+            },
             dwelling_display_name: file.dwelling_name.clone(),
             move_in_date: date(Some(resident.tenure.moved_in)),
             move_out_date: date(resident.tenure.moved_out),
@@ -81,6 +86,7 @@ impl Shows<FileView> for v1::Resident {
             assess_time: file.assessed_at.map(timestamp),
             assessment_stale: file.stale,
             needs_manual_assessment: file.manual,
+            legal_hold: resident.held,
             revealed_classes: clear.iter().map(Listed::number).collect(),
             create_time: Some(timestamp(resident.created_at)),
             update_time: Some(timestamp(resident.updated_at)),

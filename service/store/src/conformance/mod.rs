@@ -3,6 +3,7 @@
 
 mod chain;
 mod commit;
+mod erasure;
 mod files;
 mod group;
 mod key_rotation;
@@ -195,6 +196,7 @@ pub(crate) fn resident(site: &str, id: &str) -> Resident {
         state: FileState::Active,
         tenure: Tenure { moved_in: day("2020-05-01"), moved_out: None },
         died_on: None,
+        held: false,
         contact: Contact {
             name: PersonName::new(NAME).unwrap(),
             phone: Some(Phone::new(PHONE).unwrap()),

@@ -135,6 +135,12 @@ fn hot_reads_search() {
             &keyed("record", "site=? AND id<?"),
         )
         .await;
+        check(
+            "SELECT * FROM resident WHERE site = ? AND (state IN ('left', 'sealed') AND held = 0) AND id > ? ORDER BY id \
+             LIMIT ?",
+            "USING INDEX resident_ending (site=? AND id>?",
+        )
+        .await;
         for table in ["resident_identity", "resident_index"] {
             check(
                 &format!("SELECT * FROM {table} WHERE site = ? AND resident IN (?, ?)"),

@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use linli_core::id::ResidentId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
@@ -475,6 +476,19 @@ impl KeyStore {
         self.overwrite().await;
         self.residents.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.forget_site(site).await;
+        Ok(())
+    }
+
+    /// Deletes every version of the keys of residents.
+    pub(crate) async fn erase(&self, site: &str, residents: &[ResidentId]) -> Result<(), SealError> {
+        for resident in residents {
+            let sql = format!("DELETE FROM {}resident_key WHERE site = # AND resident = #", self.prefix);
+            let values = [site, resident.as_str()].map(|text| Value::String(Some(text.to_owned())));
+            self.execute(&sql, values.to_vec()).await.map_err(fault)?;
+            let mut cache = self.residents.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.forget(&(site.to_owned(), resident.as_str().to_owned()));
+        }
+        self.overwrite().await;
         Ok(())
     }
 

@@ -117,6 +117,12 @@ impl Cache {
         self.young.insert(place, keys);
     }
 
+    /// Forgets a resident's keys.
+    pub(crate) fn forget(&mut self, place: &Place) {
+        self.young.remove(place);
+        self.old.remove(place);
+    }
+
     /// Forgets the keys of everybody.
     pub(crate) fn clear(&mut self) {
         self.young.clear();

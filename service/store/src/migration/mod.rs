@@ -7,6 +7,7 @@ mod m0001_first;
 mod m0002_staff;
 mod m0003_audit;
 mod m0004_keys;
+mod m0005_end;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_staff::Staff),
             Box::new(m0003_audit::Audit),
             Box::new(m0004_keys::Keys),
+            Box::new(m0005_end::End),
         ]
     }
 }

@@ -63,7 +63,7 @@ pub(crate) enum Outcome {
 }
 
 /// A value that is exchanged in place.
-pub(crate) type Swap<'a> = (&'a Key, &'a [u8], &'a [u8]);
+pub(crate) type Swap<'a> = (&'a Key, &'a [u8], Option<&'a [u8]>);
 
 /// What to write for a group, and what to answer to each.
 #[derive(Debug, Default)]
@@ -252,7 +252,7 @@ impl<'a> Planner<'a> {
                 self.puts.entry(*table).or_default().insert(key.clone(), None);
             }
             Write::Swap { table, column, key, old, new } => {
-                self.swaps.entry((*table, column)).or_default().push((key, old, new));
+                self.swaps.entry((*table, column)).or_default().push((key, old, new.as_deref()));
             }
         }
     }

@@ -157,7 +157,7 @@ pub(crate) async fn swap_values(
         let mut values = Vec::with_capacity(chunk.len() * new);
         for (key, old, new) in chunk {
             values.extend(key.iter().cloned().map(Value::from));
-            values.extend([Value::Bytes(Some(old.to_vec())), Value::Bytes(Some(new.to_vec()))]);
+            values.extend([Value::Bytes(Some(old.to_vec())), Value::Bytes(new.map(<[u8]>::to_vec))]);
         }
         transaction.execute_raw(Statement::from_sql_and_values(backend, text, values)).await?;
     }
