@@ -14,6 +14,7 @@ use crate::membership::Membership;
 use crate::resident::Resident;
 use crate::site::AreaKind;
 use crate::standard::{Duty, Origin, Period, Standard};
+use crate::stricter::Numbers;
 use crate::time::{CivilDate, DateRange, Instant};
 
 /// The versions of one standard over time, as one site sees them.
@@ -76,6 +77,16 @@ impl Timeline {
     /// The versions in force, in order of time, without overlap.
     pub fn spans(&self) -> &[VersionSpan] {
         &self.spans
+    }
+
+    /// The version in force on a day.
+    pub fn on(&self, day: CivilDate) -> Option<&Arc<Standard>> {
+        self.spans.iter().find(|span| span.days.contains(day)).map(|span| &span.standard)
+    }
+
+    /// The standard's code; `None` where no version is ever in force.
+    pub fn code(&self) -> Option<&StandardCode> {
+        self.spans.first().map(|span| &span.standard.code)
     }
 
     /// The first day on which a version counts: what an answer to "from when?" says. `None` where a later version
@@ -210,6 +221,34 @@ impl Applied {
     /// The spans, in order of time, without overlap.
     pub fn spans(&self) -> &[AppliedSpan] {
         &self.spans
+    }
+
+    /// As the care plans of its subject adjust it, from the earliest on: what a later one says of the standard holds before
+    /// what an earlier one says. A plan never asks for less than what lies beneath it.
+    #[must_use]
+    pub fn planned<'a>(self, plans: impl IntoIterator<Item = (DateRange, &'a Numbers)>) -> Self {
+        let mut spans = self.spans;
+        for (days, numbers) in plans {
+            let mut next = Vec::with_capacity(spans.len() + 2);
+            for span in spans {
+                let within = span.days.intersect(days);
+                if within.is_empty() {
+                    next.push(span);
+                    continue;
+                }
+                let planned = Arc::new(numbers.above(&span.standard));
+                let part = |days, standard: &Arc<Standard>| AppliedSpan {
+                    days,
+                    standard: Arc::clone(standard),
+                    ..span.clone()
+                };
+                next.push(part(DateRange::new(span.days.start(), within.start()), &span.standard));
+                next.push(part(within, &planned));
+                next.push(part(DateRange::new(within.end(), span.days.end()), &span.standard));
+            }
+            spans = next;
+        }
+        Self::new(spans).with_waivers(self.waivers)
     }
 
     /// The standard's code; `None` where it applies on no day.

@@ -70,6 +70,10 @@ text_id! {
     PauseId: check_id;
     /// A membership of a resident in a care group.
     MembershipId: check_id;
+    /// A site's override of a standard.
+    OverrideId: check_id;
+    /// A waiver of a standard for a resident.
+    WaiverId: check_id;
     /// A post, 岗位.
     PostId: check_id;
     /// A member of staff or a volunteer.

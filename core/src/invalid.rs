@@ -43,6 +43,10 @@ pub enum Invalid {
     Future,
     /// Must lie after the present.
     NotLater,
+    /// A day that has passed.
+    Past,
+    /// Asks for less than the standard, which an approved waiver alone allows.
+    BelowStandard,
     /// Ends before it begins.
     EndsBeforeStart,
     /// Later than the permitted number of days ahead.
@@ -125,6 +129,10 @@ impl Invalid {
             Self::InstantRange => "must lie in the years 1900 to 2199".into(),
             Self::Future => "lies in the future".into(),
             Self::NotLater => "must be later than the present".into(),
+            Self::Past => "lies in the past".into(),
+            Self::BelowStandard => {
+                "asks for less than the standard, which needs an approved waiver of it".into()
+            }
             Self::EndsBeforeStart => "ends before it begins".into(),
             Self::OtherYear { year } => format!("does not lie in the year {year}"),
             Self::TooFarAhead { max_days } => format!("is more than {max_days} days ahead"),
@@ -164,6 +172,8 @@ impl Invalid {
             Self::InstantRange => "须在 1900 年至 2199 年之间".into(),
             Self::Future => "不能晚于当前时间".into(),
             Self::NotLater => "须晚于当前时间".into(),
+            Self::Past => "不能早于今天".into(),
+            Self::BelowStandard => "低于服务标准,须先有获批的豁免".into(),
             Self::EndsBeforeStart => "结束早于开始".into(),
             Self::OtherYear { year } => format!("不在 {year} 年内"),
             Self::TooFarAhead { max_days } => format!("不能晚于 {max_days} 天之后"),

@@ -31,6 +31,7 @@
 pub mod applied;
 pub mod assessment;
 pub mod calendar;
+pub mod care_plan;
 pub mod catalogue;
 pub mod compliance;
 pub mod event;
@@ -49,9 +50,11 @@ pub mod retention;
 pub mod site;
 pub mod staff;
 pub mod standard;
+pub mod standard_override;
 pub mod stricter;
 #[cfg(test)]
 mod testing;
 pub mod text;
 pub mod time;
+pub mod waiver;
 pub mod worklist;

@@ -60,6 +60,15 @@ impl Credential {
     }
 }
 
+/// Who asked for, approved or ended something, and when (care clock).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Signed {
+    /// Who.
+    pub by: StaffId,
+    /// When.
+    pub at: Instant,
+}
+
 /// The sites that a grant holds for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reach {

@@ -52,6 +52,12 @@ pub enum Thing {
     KeyRotation,
     /// An erasure.
     Erasure,
+    /// A site's override of a standard.
+    Override,
+    /// A revision of a care plan.
+    Plan,
+    /// A waiver.
+    Waiver,
 }
 
 /// Why a use case refused or failed.
@@ -159,6 +165,18 @@ pub enum StateConflict {
     RotationUnderWay,
     /// There is no root key to follow the one in use, or it cannot be read.
     NoNextRootKey,
+    /// The override does not wait for an approval.
+    OverrideNotAwaiting,
+    /// The override has ended or was retired.
+    OverrideOver,
+    /// The revision was decided, or a later one waits in its place.
+    PlanNotAwaiting,
+    /// The waiver does not wait for an approval.
+    WaiverNotAwaiting,
+    /// The waiver has ended.
+    WaiverOver,
+    /// Nobody approves what they asked for.
+    OwnProposal,
 }
 
 /// What a use case returns.

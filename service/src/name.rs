@@ -1,8 +1,9 @@
 //! Resource names, `sites/{site}/residents/{resident}`: parsed here and written here.
 
+use linli_core::care_plan::Revision;
 use linli_core::id::{
-    AreaId, DwellingId, EventId, FacilityId, GroupCode, MembershipId, PauseId, PluginId, PostId, RecordId,
-    RequestId, ResidentId, SiteId, StaffId, StandardCode, Subject,
+    AreaId, DwellingId, EventId, FacilityId, GroupCode, MembershipId, OverrideId, PauseId, PluginId, PostId,
+    RecordId, RequestId, ResidentId, SiteId, StaffId, StandardCode, Subject, WaiverId,
 };
 use linli_core::invalid::Invalid;
 
@@ -110,12 +111,15 @@ in_site! {
     parse_resident resident ResidentId "residents" "sites/{site}/residents/{resident}";
     parse_record record RecordId "records" "sites/{site}/records/{record}";
     parse_event event EventId "events" "sites/{site}/events/{event}";
+    parse_override standard_override OverrideId "overrides" "sites/{site}/overrides/{override}";
     parse_plugin_parameters plugin_parameters PluginId "pluginParameters" "sites/{site}/pluginParameters/{plugin}";
 }
 
 in_resident! {
     parse_membership membership MembershipId "memberships" "sites/{site}/residents/{resident}/memberships/{membership}";
     parse_pause pause PauseId "pauses" "sites/{site}/residents/{resident}/pauses/{pause}";
+    parse_plan plan Revision "plans" "sites/{site}/residents/{resident}/plans/{revision}";
+    parse_waiver waiver WaiverId "waivers" "sites/{site}/residents/{resident}/waivers/{waiver}";
 }
 
 /// Parses `sites/{site}` or `sites/-`.

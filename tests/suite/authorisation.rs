@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 use crate::harness::client::{Client, RPCS, Rpc};
 use crate::harness::issuer::{Issuer, grant};
-use crate::harness::server::Server;
+use crate::harness::server::{Data, Server};
 use crate::harness::story::{self, Words};
 use crate::harness::{Refusal, refused};
 
@@ -39,9 +39,10 @@ fn described() -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_rpc_refuses_who_may_not_call_it_and_answers_who_may() {
-    let server = Server::start().await;
+    let (data, second) = story::staged(Data::sqlite());
+    let server = Server::on(data).await;
     // The member: every call of the story succeeds.
-    let steps = story::tell(&server.client(), &Words::planted()).await;
+    let steps = story::tell(&server.client(), &second, &Words::planted()).await;
     let told: BTreeSet<&str> = steps.iter().map(|step| step.path).collect();
     assert_eq!(told, RPCS.iter().copied().collect(), "the story calls every RPC");
 
@@ -154,6 +155,16 @@ AdminService/RotateKeys                   u - - - - - - - y - - -
 AuditService/GetCheckpoint                u - - - - - - y y - y -
 AuditService/ListAuditEntries             u - - - - - - y y - y -
 AuditService/VerifyAudit                  u - - - - - - y y - y -
+CarePlanService/ApprovePlan               u - - - - - - y y - - -
+CarePlanService/ApproveWaiver             u - - - - - - y y - - -
+CarePlanService/DraftPlan                 u - - - y - y y y - - -
+CarePlanService/EndWaiver                 u - - - y - y y y - - -
+CarePlanService/GetPlan                   u - - - y - y y y - - -
+CarePlanService/ListPlans                 u - - - y - y y y - - -
+CarePlanService/ListWaivers               u - - - y - y y y - - -
+CarePlanService/RejectPlan                u - - - - - - y y - - -
+CarePlanService/SubmitPlan                u - - - y - y y y - - -
+CarePlanService/WaiveStandard             u - - - y - y y y - - -
 CareRecordService/ConfirmSafety           u - - - y y y y y - - -
 CareRecordService/CorrectRecord           u - - - y y y y y - - -
 CareRecordService/EvaluateRecord          u - - - y y y y y - - -
@@ -161,10 +172,14 @@ CareRecordService/GetRecord               u - - - y - y y y - - -
 CareRecordService/ListRecords             u - - - y - y y y - - -
 CareRecordService/RecordRound             u - - - y y y y y - - -
 CareRecordService/RecordService           u - - - y y y y y - - -
+CatalogService/ApproveOverride            u - - - - - - y y - - -
 CatalogService/GetCareGroup               u - y y y y y y y y y y
 CatalogService/GetStandard                u - y y y y y y y y y y
 CatalogService/ListCareGroups             u - y y y y y y y y y y
+CatalogService/ListOverrides              u - - - y y y y y y y y
 CatalogService/ListStandards              u - y y y y y y y y y y
+CatalogService/OverrideStandard           u - - - - - y y y - - -
+CatalogService/RetireOverride             u - - - - - y y y - - -
 ComplianceService/GetComplianceReport     u - - - y y y y y y y y
 ObligationService/GetStanding             u - - - y - y y y - - -
 ObligationService/ListObligations         u - - - y y y y y y y y
@@ -279,7 +294,7 @@ async fn callers(issuer: &Issuer, server: &Server) -> Vec<Client> {
 async fn every_rpc_answers_every_role_as_the_matrix_says() {
     let issuer = Issuer::new();
     let server = issuer.server().await;
-    let steps = story::tell(&server.client(), &Words::planted()).await;
+    let steps = story::tell(&server.client(), &issuer.token("second"), &Words::planted()).await;
     let (columns, rows) = matrix();
     assert_eq!(rows.keys().cloned().collect::<BTreeSet<_>>(), described(), "a row per RPC");
     let callers = callers(&issuer, &server).await;

@@ -22,11 +22,12 @@ async fn the_story_on_postgresql() {
 }
 
 async fn tell(data: Data, backend: &str) {
+    let (data, second) = story::staged(data);
     let server = Server::on(data).await;
     let client = server.client();
     let info = client.ask(v1::GetServerInfoRequest::default()).await.unwrap();
     assert_eq!(info.store_backend, backend);
-    let steps = story::tell(&client, &Words::planted()).await;
+    let steps = story::tell(&client, &second, &Words::planted()).await;
     assert!(steps.len() >= RPCS.len());
     let (week, visit) = a_week(&client).await;
 

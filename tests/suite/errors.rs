@@ -169,6 +169,17 @@ async fn every_reason_is_produced() {
         .unwrap();
     let active = v1::ReactivateStaffRequest { name: "staff/lin".to_owned(), ..Default::default() };
     produced.note("STAFF_STATE", Code::FailedPrecondition, false, both!(client, active.clone()));
+    let weekly = |at_least| v1::OverrideStandardRequest {
+        parent: site.clone(),
+        standard_override: Some(crate::standard_override::weekly("elder.visit", at_least, "2026-06-30")),
+        ..Default::default()
+    };
+    let looser = client.ask(crate::standard_override::monthly(&site, "elder.visit", "2026-06-30")).await;
+    let own = v1::ApproveOverrideRequest { name: looser.unwrap().name, ..Default::default() };
+    produced.note("FOUR_EYES", Code::FailedPrecondition, false, both!(client, own.clone()));
+    let stricter = client.ask(weekly(2)).await.unwrap().name;
+    let needless = v1::ApproveOverrideRequest { name: stricter, ..Default::default() };
+    produced.note("PROPOSAL_STATE", Code::FailedPrecondition, false, both!(client, needless.clone()));
     let leave = v1::RecordMoveOutRequest {
         name: resident.clone(),
         move_out_date: "2026-03-16".to_owned(),

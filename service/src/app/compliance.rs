@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use linli_core::calendar::calendar_window;
 use linli_core::compliance::Tally;
-use linli_core::id::{SiteId, StandardCode};
+use linli_core::id::{OverrideId, SiteId, StandardCode};
 use linli_core::invalid::Invalid;
 use linli_core::kind::Department;
 use linli_core::standard::{Period, Standard};
@@ -61,6 +61,10 @@ pub struct ReportRow {
     pub days: DateRange,
     /// The figures.
     pub tally: Tally,
+    /// Whether an approved override asked for less on one of the days.
+    pub loosened: bool,
+    /// The site's overrides that were meant for one of them.
+    pub overrides: Vec<OverrideId>,
 }
 
 impl App {
@@ -108,8 +112,12 @@ impl App {
                 entry.1.add(obligation);
             }
         }
-        let rows = figures.into_iter().filter_map(|((at, _), (standard, tally))| {
-            periods.get(at).map(|days| ReportRow { standard, days: *days, tally })
+        let rows = figures.into_iter().filter_map(|((at, code), (standard, tally))| {
+            let days = *periods.get(at)?;
+            let overrides: Vec<_> = estate.overrides_of(&code, days).collect();
+            let loosened = overrides.iter().any(|known| known.looser);
+            let overrides = overrides.iter().map(|known| known.id.clone()).collect();
+            Some(ReportRow { standard, days, tally, loosened, overrides })
         });
         Ok(Report { site: wanted.site.clone(), as_of: work.now, period: wanted.period, rows: rows.collect() })
     }

@@ -7,17 +7,22 @@ mod events;
 mod flag;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use linli_core::applied::{Applied, Place, Standing, Timeline, applied_to_place, applied_to_resident};
+use linli_core::applied::{
+    Applied, Place, Standing, Timeline, Waiver, applied_to_place, applied_to_resident,
+};
 use linli_core::calendar::{CalendarError, SiteCalendar};
+use linli_core::care_plan::plan_days;
 use linli_core::event::CareEvent;
-use linli_core::id::{AreaId, DwellingId, ResidentId, Subject, SubjectKind};
+use linli_core::id::{AreaId, DwellingId, ResidentId, StandardCode, Subject, SubjectKind};
 use linli_core::kind::Department;
 use linli_core::obligation::{self, Case, Obligation};
 use linli_core::record::SubjectRecord;
 use linli_core::resident::FileState;
 use linli_core::site::{Area, Dwelling, Site};
 use linli_core::standard::{Duty, OccasionRef, Standard};
+use linli_core::standard_override::{StandardOverride, overridden};
 use linli_core::time::{CivilDate, DateRange, Instant, SiteZone};
 use linli_store::{
     CARE_PAGE_MAX, CareRange, PAGE_MAX, Page as StorePage, ResidentCare, ResidentHead, Sites as StoreSites,
@@ -46,6 +51,8 @@ pub(super) struct Estate<'a> {
     pub(super) now: Instant,
     /// Its day.
     pub(super) today: CivilDate,
+    /// What the site promises instead of the declared standards.
+    pub(super) overrides: Vec<StandardOverride>,
     timelines: Vec<Timeline>,
     range: DateRange,
     care: CareRange,
@@ -131,10 +138,10 @@ impl<'a> Estate<'a> {
             calendar = calendar.with_day(day, kind);
         }
         let today = site.zone.date_of(now);
-        // A site cannot define occasions yet: a standard around one of those has no day here.
-        let known: Vec<_> =
-            app.deployed().catalogue.standards().iter().filter(|s| !has_site_occasion(s)).cloned().collect();
-        let timelines = Timeline::of_site(&known, &site.id);
+        let overrides = app.store.overrides(&site.id).await?;
+        let mut versions = app.declared();
+        versions.extend(overridden(&versions, &overrides, site.zone, now));
+        let timelines = Timeline::of_site(&versions, &site.id);
         let first = range.start().min(today).plus_days(-LOOK_BACK_DAYS);
         let care = CareRange { from: site.zone.start_of(first), to: Instant::MAX };
         Ok(Self {
@@ -142,6 +149,7 @@ impl<'a> Estate<'a> {
             calendar,
             now,
             today,
+            overrides,
             timelines,
             range,
             care,
@@ -270,16 +278,47 @@ impl<'a> Estate<'a> {
         }
     }
 
-    /// The standards that apply to a resident.
+    /// The standards that apply to a resident, as their care plan adjusts them.
     pub(super) fn applied(&self, care: &ResidentCare) -> Vec<Applied> {
+        let applied = self.unplanned(care);
+        let days = plan_days(&care.plans, self.site.zone);
+        let in_force: Vec<_> =
+            care.plans.iter().zip(days).filter_map(|(plan, days)| Some((plan, days?))).collect();
+        if in_force.is_empty() {
+            return applied;
+        }
+        let planned = applied.into_iter().map(|applied| {
+            let items = in_force.iter().flat_map(|(plan, days)| plan.items.iter().map(|item| (*days, item)));
+            let own: Vec<_> = items.filter(|(_, item)| Some(&item.standard) == applied.code()).collect();
+            applied.planned(own.into_iter().map(|(days, item)| (days, &item.numbers)))
+        });
+        planned.collect()
+    }
+
+    /// The standards that apply to a resident, with their waivers, as the site promises them to everybody.
+    pub(super) fn unplanned(&self, care: &ResidentCare) -> Vec<Applied> {
         let tenure = days_in_care(&care.head, self.site.zone);
+        let waivers: Vec<Waiver> =
+            care.waivers.iter().filter_map(|waiver| waiver.interval(self.site.zone)).collect();
         let standing = Standing {
             memberships: &care.memberships,
             attention: &care.attention,
-            waivers: &[],
+            waivers: &waivers,
             tenure: &tenure,
         };
         applied_to_resident(&self.timelines, &standing, self.now)
+    }
+
+    /// The overrides of a standard that are meant for one of some days.
+    pub(super) fn overrides_of<'b>(
+        &'b self,
+        standard: &'b StandardCode,
+        days: DateRange,
+    ) -> impl Iterator<Item = &'b StandardOverride> {
+        self.overrides.iter().filter(move |known| {
+            let meant = known.days(self.site.zone, self.now);
+            known.standard == *standard && !meant.intersect(days).is_empty()
+        })
     }
 
     /// What core is asked about a resident.
@@ -452,6 +491,15 @@ impl<'a> Estate<'a> {
     fn is_flagged(&self, kind: SubjectKind) -> bool {
         let mut spans = self.timelines.iter().flat_map(Timeline::spans);
         spans.any(|span| span.standard.subject == kind && span.standard.applies_to.flagged)
+    }
+}
+
+impl App {
+    /// The declared standards that can be owed: a site cannot define occasions yet, so that a standard around one of those has
+    /// no day.
+    pub(super) fn declared(&self) -> Vec<Arc<Standard>> {
+        let deployed = self.deployed();
+        deployed.catalogue.standards().iter().filter(|s| !has_site_occasion(s)).cloned().collect()
     }
 }
 

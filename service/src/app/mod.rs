@@ -11,6 +11,7 @@ mod work;
 pub mod admin;
 pub mod assessment;
 pub mod audit;
+pub mod care_plan;
 pub mod catalog;
 pub mod change;
 pub mod compliance;
@@ -31,8 +32,10 @@ pub mod reveal;
 pub mod sealed;
 pub mod site;
 pub mod staff;
+pub mod standard_override;
 pub mod tenure;
 pub mod upkeep;
+pub mod waiver;
 
 use std::sync::Arc;
 

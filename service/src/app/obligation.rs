@@ -20,6 +20,7 @@ use super::estate::{Estate, calendar_error};
 use crate::error::Result;
 
 pub use list::ObligationFilter;
+pub(super) use standing::span_on;
 pub use standing::{StandardStanding, StandingView};
 pub use worklist::{WorklistItem, WorklistRequest};
 
@@ -102,7 +103,7 @@ impl App {
     }
 
     /// Why a standard applies within some days, both inclusive.
-    fn reasons(
+    pub(super) fn reasons(
         &self,
         standard: &Standard,
         care: Option<&ResidentCare>,

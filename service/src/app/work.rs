@@ -5,6 +5,7 @@ use std::sync::Arc;
 use linli_core::id::{PostId, SiteId, StaffId};
 use linli_core::resident::FieldClass;
 use linli_core::site::Site;
+use linli_core::staff::Signed;
 use linli_core::time::{CivilDate, Instant, SiteZone};
 use linli_store::{
     AuditDraft, ChangeSet, CommitError, Committed, Decision, Fault, FieldClasses, Receipt, RequestDraft,
@@ -17,7 +18,7 @@ use super::{Answer, App, Repeat};
 use crate::auth::Call;
 use crate::auth::policy::{Facts, Permit};
 use crate::auth::rules::FileFacts;
-use crate::error::{Error, Result, Thing};
+use crate::error::{Error, Result, StateConflict, Thing};
 
 /// A use case that was allowed and is being carried out.
 pub(super) struct Work<'a> {
@@ -174,6 +175,17 @@ impl Work<'_> {
         self.site.as_ref().map_or(SiteZone::SHANGHAI, |site| site.zone)
     }
 
+    /// The caller and the present: who asks for or ends something.
+    pub(super) fn signed(&self) -> Signed {
+        Signed { by: self.permit.principal().staff.clone(), at: self.now }
+    }
+
+    /// As [`Work::signed`], of who approves what somebody else asked for.
+    pub(super) fn countersigned(&self, asked: &Signed) -> Result<Signed> {
+        let signed = self.signed();
+        if signed.by == asked.by { Err(Error::State(StateConflict::OwnProposal)) } else { Ok(signed) }
+    }
+
     /// Today in that site.
     pub(super) fn today(&self) -> CivilDate {
         self.zone().date_of(self.now)
@@ -308,6 +320,8 @@ impl From<CommitError> for Error {
             // Rights changed between the decision and the commit: the caller asks again and gets a decision on facts.
             CommitError::EpochChanged { .. } => Self::EtagMismatch,
             CommitError::Exists { what: "identity number" } => Self::IdentityTaken,
+            // Somebody submitted or decided one at the same moment.
+            CommitError::Exists { what: "plan" } => Self::EtagMismatch,
             CommitError::Exists { what } => Self::AlreadyExists(thing(what)),
             CommitError::Missing { what } => Self::NotFound(thing(what)),
             CommitError::Stale { .. } => Self::EtagMismatch,
@@ -336,6 +350,9 @@ fn thing(what: &str) -> Thing {
         "credential" => Thing::Credential,
         "key rotation" => Thing::KeyRotation,
         "erasure" => Thing::Erasure,
+        "override" => Thing::Override,
+        "plan" => Thing::Plan,
+        "waiver" => Thing::Waiver,
         _ => Thing::Resident,
     }
 }

@@ -1,20 +1,20 @@
 //! `CatalogService`.
 
 use linli_core::group::{CareGroup, Citation};
-use linli_core::kind::KindSet;
-use linli_core::standard::{
-    Duty, LadderStep, OccasionRef, Origin, Period, RunsOn, Selector, Standard, Substitute, Within,
-};
+use linli_core::standard::{Duty, LadderStep, Origin, RunsOn, Selector, Standard, Substitute};
 use linli_core::time::CivilDate;
 use linli_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::Face;
 use super::check::Check;
-use super::convert::{Listed, Shows, ToWire, date, label};
+use super::convert::{Listed, Shows, ToWire, date, label, parse_etag};
+use super::numbers::kinds;
 use super::page::Binding;
 use super::request::{next, one, wanted};
 use crate::app::catalog::StandardFilter;
+use crate::app::site::Update;
+use crate::app::standard_override::OverrideFilter;
 use crate::name;
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
@@ -68,6 +68,70 @@ impl v1::catalog_service_server::CatalogService for Face {
             let page = app.standards(&call, &StandardFilter { group, department }, wanted).await?;
             Ok(v1::ListStandardsResponse {
                 standards: page.items.iter().map(|standard| standard.as_ref().to_wire()).collect(),
+                next_page_token: next(&binding, page.next),
+            })
+        })
+        .await
+    }
+
+    async fn override_standard(
+        &self,
+        request: Request<v1::OverrideStandardRequest>,
+    ) -> Answer<v1::StandardOverride> {
+        self.write(request, |app, call, repeat, message| async move {
+            let (site, new) = super::standard_override::new_override(&message)?;
+            app.override_standard(&call, repeat, site, new).await
+        })
+        .await
+    }
+
+    async fn approve_override(
+        &self,
+        request: Request<v1::ApproveOverrideRequest>,
+    ) -> Answer<v1::StandardOverride> {
+        self.write(request, |app, call, repeat, message| async move {
+            let mut check = Check::new();
+            let at = check.take("name", name::parse_override(&message.name));
+            let version = check.take("etag", parse_etag(&message.etag));
+            let (at, version) = check.finish(at.zip(version))?;
+            let update = Update { site: at.site, id: at.id, version, change: () };
+            app.approve_override(&call, repeat, update).await
+        })
+        .await
+    }
+
+    async fn retire_override(
+        &self,
+        request: Request<v1::RetireOverrideRequest>,
+    ) -> Answer<v1::StandardOverride> {
+        self.write(request, |app, call, repeat, message| async move {
+            let mut check = Check::new();
+            let at = check.take("name", name::parse_override(&message.name));
+            let version = check.take("etag", parse_etag(&message.etag));
+            let (at, version) = check.finish(at.zip(version))?;
+            let update = Update { site: at.site, id: at.id, version, change: () };
+            app.retire_override(&call, repeat, update).await
+        })
+        .await
+    }
+
+    async fn list_overrides(
+        &self,
+        request: Request<v1::ListOverridesRequest>,
+    ) -> Answer<v1::ListOverridesResponse> {
+        self.read(request, |app, call, message| async move {
+            let mut check = Check::new();
+            let site = check.take("parent", name::parse_site(&message.parent));
+            let standard = check.optional("standard", &message.standard, name::parse_standard);
+            let state = check.take("state", Listed::optional(message.state));
+            let (site, (standard, state)) = check.finish(site.zip(standard.zip(state)))?;
+            let query: [&[u8]; 3] =
+                [message.parent.as_bytes(), message.standard.as_bytes(), &message.state.to_be_bytes()];
+            let binding = Binding::new(&call, &query);
+            let wanted = wanted(&binding, message.page_size, &message.page_token)?;
+            let page = app.overrides(&call, &site, &OverrideFilter { standard, state }, wanted).await?;
+            Ok(v1::ListOverridesResponse {
+                overrides: page.items.iter().map(ToWire::to_wire).collect(),
                 next_page_token: next(&binding, page.next),
             })
         })
@@ -142,59 +206,17 @@ impl Shows<Selector> for v1::Selector {
     }
 }
 
-/// A window of the civil calendar, with the length that `EVERY_DAYS` needs.
-pub(super) fn period(period: Period) -> (v1::PeriodUnit, i32) {
-    match period {
-        Period::Day => (v1::PeriodUnit::Day, 0),
-        Period::Week => (v1::PeriodUnit::Week, 0),
-        Period::Month => (v1::PeriodUnit::Month, 0),
-        Period::Quarter => (v1::PeriodUnit::Quarter, 0),
-        Period::Year => (v1::PeriodUnit::Year, 0),
-        Period::EveryDays(days) => (v1::PeriodUnit::EveryDays, days.into()),
-    }
-}
-
 fn duty(duty: &Duty) -> v1::standard::Duty {
-    match duty {
-        Duty::Recurring { at_least, per, distinct_days } => {
-            let (per, every_days) = period(*per);
-            v1::standard::Duty::Recurring(v1::RecurringDuty {
-                at_least: (*at_least).into(),
-                per: per.into(),
-                every_days,
-                distinct_days: *distinct_days,
-            })
-        }
-        Duty::Triggered { on, within, any_match } => {
-            let (within, unit) = match within {
-                Within::Minutes(minutes) => (*minutes, v1::WithinUnit::Minutes),
-                Within::Hours(hours) => (*hours, v1::WithinUnit::Hours),
-                Within::Days(days) => (*days, v1::WithinUnit::Days),
-            };
-            v1::standard::Duty::Triggered(v1::TriggeredDuty {
-                on: on.number(),
-                within: i32::try_from(within).unwrap_or(i32::MAX),
-                unit: unit.into(),
-                any_match: *any_match,
-            })
-        }
-        Duty::Seasonal { occasion, lead_days, tail_days } => v1::standard::Duty::Seasonal(v1::SeasonalDuty {
-            occasion: match occasion {
-                OccasionRef::BuiltIn(occasion) => occasion.code().to_owned(),
-                OccasionRef::Site(code) => code.as_str().to_owned(),
-            },
-            lead_days: (*lead_days).into(),
-            tail_days: (*tail_days).into(),
-        }),
+    use v1::standard_numbers::Duty as Wire;
+    match super::numbers::duty(duty) {
+        Wire::Recurring(duty) => v1::standard::Duty::Recurring(duty),
+        Wire::Triggered(duty) => v1::standard::Duty::Triggered(duty),
+        Wire::Seasonal(duty) => v1::standard::Duty::Seasonal(duty),
     }
 }
 
 fn substitute(substitute: &Substitute) -> v1::Substitute {
     v1::Substitute { tag: substitute.tag.as_str().to_owned(), accepts: kinds(substitute.kinds) }
-}
-
-fn kinds(kinds: KindSet) -> Vec<i32> {
-    kinds.iter().map(Listed::number).collect()
 }
 
 fn runs_on(runs_on: RunsOn) -> v1::RunsOn {

@@ -1,14 +1,15 @@
 //! `ComplianceService`.
 
+use linli_core::id::SiteId;
 use linli_core::invalid::Invalid;
 use linli_core::standard::Period;
 use linli_proto::v1;
 use tonic::{Request, Response, Status};
 
 use super::Face;
-use super::catalog::period;
 use super::check::{Check, timestamp};
 use super::convert::{Listed, Shows, ToWire, label};
+use super::numbers::period;
 use crate::app::compliance::{REPORT_STANDARDS_MAX, Report, ReportRequest, ReportRow};
 use crate::error::Result;
 use crate::name;
@@ -35,9 +36,14 @@ impl Shows<Report> for v1::ComplianceReport {
             site: name::site(&report.site),
             as_of_time: Some(timestamp(report.as_of)),
             period: period(report.period).0.into(),
-            rows: report.rows.iter().map(ToWire::to_wire).collect(),
+            rows: report.rows.iter().map(|row| shown(&report.site, row)).collect(),
         }
     }
+}
+
+fn shown(site: &SiteId, row: &ReportRow) -> v1::ComplianceRow {
+    let overrides = row.overrides.iter().map(|id| name::standard_override(site, id)).collect();
+    v1::ComplianceRow { overrides, ..row.to_wire() }
 }
 
 impl Shows<ReportRow> for v1::ComplianceRow {
@@ -59,6 +65,8 @@ impl Shows<ReportRow> for v1::ComplianceRow {
             missed: number(row.tally.missed),
             met_late: number(row.tally.met_late),
             late_pauses: number(row.tally.late_pauses),
+            loosened: row.loosened,
+            overrides: Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Closed lists, dates and labels between the wire and the domain.
 
+use linli_core::applied::WaiverCause;
+use linli_core::care_plan::PlanState;
 use linli_core::id::SubjectKind;
 use linli_core::invalid::Invalid;
 use linli_core::kind::{Confidence, Department, EventKind, ServiceKind, Tier};
@@ -10,9 +12,11 @@ use linli_core::record::Outcome;
 use linli_core::resident::{FactValue, FieldClass, FileState, Need, Sex};
 use linli_core::retention::ErasureCause;
 use linli_core::site::AreaKind;
-use linli_core::staff::{CredentialKind, Role};
+use linli_core::staff::{CredentialKind, Role, Signed};
+use linli_core::standard_override::OverrideState;
 use linli_core::text::{Label, Line};
 use linli_core::time::CivilDate;
+use linli_core::waiver::WaiverState;
 use linli_proto::v1;
 
 /// A message that shows a domain value. (`From` cannot say so: neither side is of this crate.)
@@ -93,6 +97,10 @@ listed! {
     CredentialKind = StaffCredentialKind { Token Certificate }
     AreaKind = AreaKind { Building Stairwell Passage Gate }
     Basis = MembershipBasis { Rule Declared Certificate }
+    OverrideState = StandardOverrideState { Proposed Planned InForce Ended Retired }
+    PlanState = CarePlanState { Submitted Planned InForce Superseded Rejected }
+    WaiverCause = WaiverCause { Refused Plan }
+    WaiverState = WaiverState { Requested Planned InForce Expired Ended }
     ExitCause = ExitCause { FactChanged CertificateExpired RuleChanged }
 }
 
@@ -104,6 +112,13 @@ pub(super) fn label(label: &Label) -> Option<v1::LocalizedText> {
 /// A date on the wire; empty where there is none.
 pub(super) fn date(date: Option<CivilDate>) -> String {
     date.map(|date| date.to_string()).unwrap_or_default()
+}
+
+/// Who and when on the wire; empty and absent where nobody did.
+pub(super) fn signed(signed: Option<&Signed>) -> (String, Option<prost_types::Timestamp>) {
+    signed.map_or_else(Default::default, |signed| {
+        (crate::name::staff(&signed.by), Some(super::check::timestamp(signed.at)))
+    })
 }
 
 /// A version as an etag.

@@ -13,12 +13,14 @@ pub mod status;
 
 mod admin;
 mod audit;
+mod care_plan;
 mod catalog;
 mod compliance;
 mod erasure;
 mod event;
 mod import;
 mod membership;
+mod numbers;
 mod obligation;
 mod pause;
 mod plugin;
@@ -27,6 +29,8 @@ mod resident;
 mod sealed;
 mod site;
 mod staff;
+mod standard_override;
+mod waiver;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -64,6 +68,10 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::catalog_service_server::CatalogServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::care_plan_service_server::CarePlanServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.add_service(
@@ -204,15 +212,16 @@ macro_rules! repeatable {
 }
 
 repeatable! {
-    AddPostHolderRequest AdvanceClockRequest ApplyChangeRequest AssessResidentRequest ConfirmExitRequest
-    ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
-    CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
-    DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EraseFileRequest
-    EvaluateRecordRequest HoldFileRequest LoadPluginRequest PauseRequest ReactivateStaffRequest RecordDeathRequest
-    RecordMoveInRequest RecordMoveOutRequest RecordRoundRequest RecordServiceRequest ReportChangeRequest
-    ReportWeatherRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest UnsealFileRequest
-    UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
-    UpdateStaffRequest
+    AddPostHolderRequest AdvanceClockRequest ApplyChangeRequest ApproveOverrideRequest ApprovePlanRequest
+    ApproveWaiverRequest AssessResidentRequest ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest
+    CorrectRecordRequest CreateAreaRequest CreateDwellingRequest CreatePostRequest CreateResidentRequest
+    CreateSiteRequest CreateStaffRequest DeactivateStaffRequest DeclareMembershipRequest DrainPluginRequest
+    EndPauseRequest EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest HoldFileRequest
+    LoadPluginRequest OverrideStandardRequest PauseRequest ReactivateStaffRequest RecordDeathRequest
+    RecordMoveInRequest RecordMoveOutRequest RecordRoundRequest RecordServiceRequest RejectPlanRequest
+    ReportChangeRequest ReportWeatherRequest RetireOverrideRequest RotateKeysRequest SealFileRequest
+    SetPluginParametersRequest SubmitPlanRequest UnsealFileRequest UpdateAreaRequest UpdateDwellingRequest
+    UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

@@ -127,22 +127,25 @@ impl Shows<StandingView> for v1::Standing {
             display_name: standing.display_name.clone(),
             as_of_time: Some(timestamp(standing.as_of)),
             tier: standing.tier.number(),
-            standards: standing.standards.iter().map(ToWire::to_wire).collect(),
+            standards: standing.standards.iter().map(|standard| of_standard(standing, standard)).collect(),
             next_change_time: standing.next_change_at.map(timestamp),
             assessment_stale: standing.assessment_stale,
         }
     }
 }
 
-impl Shows<StandardStanding> for v1::StandardStanding {
-    fn shows(standing: &StandardStanding) -> Self {
-        Self {
-            standard: name::standard(&standing.standard.code),
-            title: label(&standing.standard.title),
-            groups: standing.groups.iter().map(|group| group.as_str().to_owned()).collect(),
-            reasons: standing.reasons.iter().map(ToWire::to_wire).collect(),
-            obligations: standing.obligations.iter().map(ToWire::to_wire).collect(),
-        }
+fn of_standard(of: &StandingView, standing: &StandardStanding) -> v1::StandardStanding {
+    let (site, resident) = (&of.site, &of.resident);
+    v1::StandardStanding {
+        standard: name::standard(&standing.standard.code),
+        title: label(&standing.standard.title),
+        groups: standing.groups.iter().map(|group| group.as_str().to_owned()).collect(),
+        reasons: standing.reasons.iter().map(ToWire::to_wire).collect(),
+        obligations: standing.obligations.iter().map(ToWire::to_wire).collect(),
+        loosened: standing.loosened,
+        overrides: standing.overrides.iter().map(|id| name::standard_override(site, id)).collect(),
+        plan: standing.plan.map(|revision| name::plan(site, resident, &revision)).unwrap_or_default(),
+        waivers: standing.waivers.iter().map(|id| name::waiver(site, resident, id)).collect(),
     }
 }
 

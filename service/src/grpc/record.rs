@@ -13,7 +13,7 @@ use super::Face;
 use super::check::{Check, timestamp};
 use super::convert::{Listed, Shows, ToWire, etag, parse_etag};
 use super::page::Binding;
-use super::request::{mask, next, text, wanted};
+use super::request::{is_full, mask, next, text, wanted};
 use crate::app::record::{
     Correction, NewEvaluation, NewRecord, RECORD_BATCH_MAX, RECORD_BATCH_SUBJECTS_MAX, RecordChange,
     RecordFilter, RecordView, Recorded, SafetyWord,
@@ -390,14 +390,6 @@ fn record_filter(message: &v1::ListRecordsRequest) -> Result<(Sites, RecordFilte
         None => sites,
     };
     Ok((sites, RecordFilter { subject: subject.map(|subject| subject.id), kind, from, to }))
-}
-
-fn is_full(view: i32) -> std::result::Result<bool, Invalid> {
-    match v1::View::try_from(view) {
-        Ok(v1::View::Unspecified | v1::View::Masked | v1::View::Basic) => Ok(false),
-        Ok(v1::View::Full) => Ok(true),
-        Err(_) => Err(Invalid::Unknown),
-    }
 }
 
 fn safety_source(number: i32) -> std::result::Result<EventAspect, Invalid> {

@@ -2,6 +2,7 @@
 
 use linli_core::invalid::Invalid;
 use linli_core::time::CivilDate;
+use linli_proto::v1;
 
 use super::check::Check;
 use super::page::{self, Binding};
@@ -86,4 +87,13 @@ pub(super) fn required_date(text: &str) -> std::result::Result<CivilDate, Invali
 /// Optional text on the wire.
 pub(super) fn text<const MAX: usize>(text: Option<&linli_core::text::Text<MAX>>) -> String {
     text.map(|text| text.as_str().to_owned()).unwrap_or_default()
+}
+
+/// Whether a view shows words in clear.
+pub(super) fn is_full(view: i32) -> std::result::Result<bool, Invalid> {
+    match v1::View::try_from(view) {
+        Ok(v1::View::Unspecified | v1::View::Masked | v1::View::Basic) => Ok(false),
+        Ok(v1::View::Full) => Ok(true),
+        Err(_) => Err(Invalid::Unknown),
+    }
 }

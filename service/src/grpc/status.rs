@@ -282,6 +282,27 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
                 "there is no next root key that can be read: `linli keys init --next` makes it",
             ),
         ),
+        StateConflict::OverrideNotAwaiting => {
+            (R::ProposalState, label("该调整无需批准", "the override does not wait for an approval"))
+        }
+        StateConflict::OverrideOver => {
+            (R::ProposalState, label("该调整已到期或已撤销", "the override has ended or was retired"))
+        }
+        StateConflict::PlanNotAwaiting => (
+            R::ProposalState,
+            label(
+                "该版方案已有决定或已被新版替代",
+                "this revision was decided, or a later one was submitted",
+            ),
+        ),
+        StateConflict::WaiverNotAwaiting => {
+            (R::ProposalState, label("该豁免无需批准", "the waiver does not wait for an approval"))
+        }
+        StateConflict::WaiverOver => (R::ProposalState, label("该豁免已结束", "the waiver is over")),
+        StateConflict::OwnProposal => (
+            R::FourEyes,
+            label("不能批准自己提出的事项", "nobody approves what they asked for: ask another leader"),
+        ),
         StateConflict::HolderOverlaps => {
             (R::PostHolderState, label("该时段已有他人任职", "somebody else holds the post in that time"))
         }
@@ -307,6 +328,9 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Credential => label("凭证", "credential"),
         Thing::Erasure => label("清除记录", "erasure"),
         Thing::KeyRotation => label("密钥轮换", "replacement of keys"),
+        Thing::Override => label("标准调整", "override"),
+        Thing::Plan => label("关怀方案", "care plan"),
+        Thing::Waiver => label("豁免", "waiver"),
     }
 }
 

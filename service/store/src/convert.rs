@@ -1,6 +1,7 @@
 //! Small conversions from columns to domain values; `None` where a column does not hold one.
 
-use linli_core::id::{AreaId, DwellingId, FacilityId, RequestId, ResidentId, Subject, SubjectKind};
+use linli_core::id::{AreaId, DwellingId, FacilityId, RequestId, ResidentId, StaffId, Subject, SubjectKind};
+use linli_core::staff::Signed;
 use linli_core::time::{CivilDate, Instant};
 
 /// A civil date from days since 1970-01-01.
@@ -48,4 +49,23 @@ pub(crate) fn subject(kind: &str, id: &str) -> Option<Subject> {
         SubjectKind::Request => Subject::Request(RequestId::new(id).ok()?),
         SubjectKind::Site => Subject::Site,
     })
+}
+
+/// Who and when, as two columns.
+pub(crate) fn signed_columns(signed: Option<&Signed>) -> (Option<String>, Option<i64>) {
+    (signed.map(|signed| signed.by.as_str().to_owned()), signed.map(|signed| signed.at.micros()))
+}
+
+/// Who and when; `None` where the columns do not hold it.
+pub(crate) fn signed(by: &str, at: i64) -> Option<Signed> {
+    Some(Signed { by: StaffId::new(by).ok()?, at: instant(at)? })
+}
+
+/// As [`signed`] where it may be absent; the outer `None` says that the columns do not hold it.
+pub(crate) fn signed_opt(by: Option<&str>, at: Option<i64>) -> Option<Option<Signed>> {
+    match (by, at) {
+        (Some(by), Some(at)) => signed(by, at).map(Some),
+        (None, None) => Some(None),
+        (Some(_), None) | (None, Some(_)) => None,
+    }
 }

@@ -1,6 +1,10 @@
 //! How values look inside a sealed cell and in the few composite columns: protobuf messages of the store's own, so
 //! that later versions can add fields. Nothing here prints its content.
 
+mod numbers;
+
+pub(crate) use numbers::{decode_items, decode_numbers, encode_items, encode_numbers};
+
 use linli_core::assessment::{Findings, FoundCaution, FoundMembership, FoundTag, FoundTier};
 use linli_core::id::{EventId, FieldCode, StaffId, Subject};
 use linli_core::identity::IdentityNumber;

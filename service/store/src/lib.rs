@@ -17,6 +17,7 @@ mod assessment;
 mod audit;
 mod backend;
 mod care_file;
+mod care_plan;
 mod change;
 #[cfg(test)]
 mod conformance;
@@ -48,10 +49,12 @@ mod sealed_column;
 mod search;
 mod site;
 mod staff;
+mod standard_override;
 mod store;
 mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod waiver;
 mod writer;
 
 pub use assessment::StoredAssessment;
@@ -60,6 +63,7 @@ pub use audit::{
     entry_hash, entry_place,
 };
 pub use care_file::StoredFile;
+pub use care_plan::StoredPlan;
 pub use change::{ChangeSet, EventDraft, IDEMPOTENCY_DAYS, RequestDraft, Scope};
 pub use crypto::index::IndexColumn;
 pub use crypto::{Chacha, CryptoProvider, Key, NoRandomness, Random, RootKey, RootKeys};
@@ -83,3 +87,4 @@ pub use resident::{CellChanges, ResidentFilter, ResidentHead, SealedResident};
 pub use seal::{Opener, Receipt, Sealed};
 pub use site::PluginParameters;
 pub use store::{Committed, Store, StoreConfig};
+pub use waiver::StoredWaiver;

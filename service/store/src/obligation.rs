@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use linli_core::assessment::Attention;
+use linli_core::care_plan::CarePlan;
 use linli_core::event::CareEvent;
 use linli_core::id::{DwellingId, ResidentId, SiteId, Subject, SubjectKind};
 use linli_core::membership::Membership;
@@ -11,6 +12,7 @@ use linli_core::pause::Pause;
 use linli_core::record::SubjectRecord;
 use linli_core::site::Dwelling;
 use linli_core::time::{CivilDate, Instant};
+use linli_core::waiver::StandardWaiver;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::convert::days;
@@ -44,6 +46,10 @@ pub struct ResidentCare {
     pub attention: Vec<Attention>,
     /// Every pause, by id; without remarks.
     pub pauses: Vec<Pause>,
+    /// Every waiver, by id; without reasons.
+    pub waivers: Vec<StandardWaiver>,
+    /// Every revision of the care plan, by number; without words.
+    pub plans: Vec<CarePlan>,
     /// Events within the range, by time; without notes.
     pub events: Vec<CareEvent>,
     /// Records within the range, by time.
@@ -60,7 +66,8 @@ pub struct SubjectCare {
 }
 
 impl Store {
-    /// The care of a site's residents, by id: a page after an id. Six statements, whatever the page holds.
+    /// The care of a site's residents, by id: a page after an id. As many statements, whatever the page
+    /// holds: eight, and a ninth where there are care plans.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -81,7 +88,8 @@ impl Store {
         self.care_of_heads(site, heads, range).await
     }
 
-    /// The care of these residents, by id. Six statements, however many they are (at most [`CARE_PAGE_MAX`]).
+    /// The care of these residents, by id. As many statements as of a page, however many they are (at most
+    /// [`CARE_PAGE_MAX`]).
     ///
     /// # Errors
     /// [`StoreError`].
@@ -256,18 +264,23 @@ impl Store {
             .order_by_asc(attention::Column::Resident)
             .order_by_asc(attention::Column::FromDay)
             .all(self.reader());
-        let (memberships, attention, pauses, events, records) = tokio::join!(
+        let (memberships, attention, pauses, waivers, plans, events, records) = tokio::join!(
             self.memberships(site, &ids),
             attention,
             self.pauses(site, &ids),
+            self.waivers(site, &ids),
+            self.plans(site, &ids),
             self.events_of(site, SubjectKind::Resident, texts(), range),
             self.subject_records(site, SubjectKind::Resident, texts(), range),
         );
         let mut care: HashMap<ResidentId, ResidentCare> = HashMap::with_capacity(heads.len());
         for head in heads {
-            let (memberships, attention, pauses, events, records) = Default::default();
+            let (memberships, attention, pauses, waivers) = Default::default();
+            let (plans, events, records) = Default::default();
             let id = head.id.clone();
-            care.insert(id, ResidentCare { head, memberships, attention, pauses, events, records });
+            let of_head =
+                ResidentCare { head, memberships, attention, pauses, waivers, plans, events, records };
+            care.insert(id, of_head);
         }
         for stored in memberships? {
             if let Some(care) = care.get_mut(stored.membership.resident.as_str()) {
@@ -283,6 +296,16 @@ impl Store {
         for stored in pauses? {
             if let Some(care) = care.get_mut(stored.pause.resident.as_str()) {
                 care.pauses.push(stored.pause);
+            }
+        }
+        for stored in waivers? {
+            if let Some(care) = care.get_mut(stored.waiver.resident.as_str()) {
+                care.waivers.push(stored.waiver);
+            }
+        }
+        for stored in plans? {
+            if let Some(care) = care.get_mut(stored.plan.resident.as_str()) {
+                care.plans.push(stored.plan);
             }
         }
         for event in events? {

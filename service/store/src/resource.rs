@@ -2,6 +2,7 @@
 
 use linli_core::assessment::Attention;
 use linli_core::calendar::DayKind;
+use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
 use linli_core::event::CareEvent;
 use linli_core::id::{AreaId, DwellingId, EventId, PostId, RecordId, ResidentId, SiteId, Subject};
 use linli_core::membership::Membership;
@@ -10,7 +11,9 @@ use linli_core::record::{Evaluation, ServiceRecord};
 use linli_core::resident::{Fact, FieldClass, Resident};
 use linli_core::site::{Area, Dwelling, Post, Site};
 use linli_core::staff::{Credential, Staff};
+use linli_core::standard_override::StandardOverride;
 use linli_core::time::CivilDate;
+use linli_core::waiver::StandardWaiver;
 
 use crate::assessment::StoredAssessment;
 use crate::change::Rows;
@@ -40,6 +43,7 @@ pub(crate) enum Change {
     PluginParameters(PluginParameters),
     PluginManifest(PluginManifest),
     CalendarDay(SiteId, CivilDate, Option<DayKind>),
+    StandardOverride(Box<StandardOverride>),
     CreateResident(Box<Resident>),
     UpdateResident(Box<ResidentHead>, Box<CellChanges>),
     RequireResident(SiteId, ResidentId, Option<u64>),
@@ -53,6 +57,10 @@ pub(crate) enum Change {
     RequireRecord(SiteId, RecordId),
     Evaluation(SiteId, Box<Evaluation>, u64),
     Pause(Pause),
+    Waiver(Box<StandardWaiver>),
+    CarePlan(Box<CarePlan>, Box<PlanWords>),
+    PlanDecision(SiteId, ResidentId, Revision, Box<PlanDecision>),
+    RequireLatestPlan(SiteId, ResidentId, Revision),
     CareEvent(CareEvent),
     RequireCareEvent(SiteId, Subject, linli_core::time::Instant, EventId),
     History(Box<HistoryDraft>),
@@ -90,6 +98,9 @@ impl Change {
                 }
             }
             Self::Pause(pause) if pause.remark.is_some() => out.push(&pause.resident),
+            Self::Waiver(waiver) if waiver.reason.is_some() => out.push(&waiver.resident),
+            Self::CarePlan(plan, _) => out.push(&plan.resident),
+            Self::PlanDecision(_, resident, _, decision) if decision.reason.is_some() => out.push(resident),
             Self::CareEvent(event) => {
                 if let (Subject::Resident(id), Some(_)) = (&event.subject, &event.note) {
                     out.push(id);
@@ -117,6 +128,10 @@ impl Change {
             | Self::Assessment(_)
             | Self::RequireRecord(..)
             | Self::Pause(_)
+            | Self::Waiver(_)
+            | Self::PlanDecision(..)
+            | Self::RequireLatestPlan(..)
+            | Self::StandardOverride(_)
             | Self::CalendarDay(..)
             | Self::RequireCareEvent(..)
             | Self::KeyRotation(_)
@@ -163,6 +178,7 @@ impl Change {
             Self::PluginParameters(parameters) => crate::site::parameter_rows(parameters, rows),
             Self::PluginManifest(manifest) => crate::plugin::rows(manifest, rows),
             Self::CalendarDay(site, day, kind) => crate::site::calendar_rows(site, *day, *kind, rows),
+            Self::StandardOverride(value) => crate::standard_override::rows(value, rows),
             Self::CreateResident(resident) => return crate::resident::create_rows(resident, sealer, rows),
             Self::UpdateResident(head, cells) => {
                 return crate::resident::update_rows(head, cells, index, sealer, rows);
@@ -186,6 +202,15 @@ impl Change {
                 return crate::evaluation::rows(site, evaluation, *version, sealer, rows);
             }
             Self::Pause(pause) => return crate::pause::rows(pause, sealer, rows),
+            Self::Waiver(waiver) => return crate::waiver::rows(waiver, sealer, rows),
+            Self::CarePlan(plan, words) => return crate::care_plan::rows(plan, words, sealer, rows),
+            Self::PlanDecision(site, resident, revision, decision) => {
+                let at = (site, resident, *revision);
+                return crate::care_plan::decision_rows(at, decision, sealer, rows);
+            }
+            Self::RequireLatestPlan(site, resident, revision) => {
+                crate::care_plan::require_latest(site, resident, *revision, rows);
+            }
             Self::CareEvent(event) => return crate::event::rows(event, sealer, rows),
             Self::RequireCareEvent(site, subject, occurred_at, id) => {
                 crate::event::require(site, subject, *occurred_at, id, rows);

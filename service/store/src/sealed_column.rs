@@ -86,6 +86,9 @@ sealed! {
     Evaluation."comment" =
         "evaluation" ["record", "subject_kind", "subject"] Named("comment"), In("version"), Subject;
     Pause."remark" = "pause" ["resident", "id"] Named("remark"), In("version"), Resident("resident");
+    Waiver."reason" = "waiver" ["resident", "id"] Named("reason"), In("version"), Resident("resident");
+    CarePlan."words" = "care_plan" ["resident"] Named("words"), In("revision"), Resident("resident");
+    PlanDecision."reason" = "plan_decision" ["resident"] Named("reason"), In("revision"), Resident("resident");
     CareEvent."note" = "care_event" ["subject_kind", "subject", "id"] Named("note"), One, Subject;
     History."old_cell" = "history" ["resident", "id"] Named("old"), One, Resident("resident");
     History."new_cell" = "history" ["resident", "id"] Named("new"), One, Resident("resident");
@@ -224,9 +227,8 @@ fn stored_cell(row: &QueryResult, sealed: &SealedColumn) -> Result<StoredCell, D
 pub(crate) fn like(table: Table) -> Key {
     let meta = table.meta();
     let typed = |column: &&str| match *column {
-        "recorded_at" | "true_from" | "version" | "occurred_at" | "from_day" | "until_day" | "seq" => {
-            Val::Int(0)
-        }
+        "recorded_at" | "true_from" | "version" | "occurred_at" | "from_day" | "until_day" | "seq"
+        | "revision" => Val::Int(0),
         _ => Val::Text(String::new()), // names of columns, not an enum of ours
     };
     meta.columns.iter().take(meta.key).map(typed).collect()

@@ -212,6 +212,12 @@ tables! {
     calendar_override CalendarOverride = "calendar_override" plain (site: String, day: i64) {
         kind: String,
     }
+    /// What a site promises beyond the catalogue, or below it.
+    standard_override StandardOverride = "standard_override" versioned (site: String, id: String) {
+        version: i64, standard: String, numbers: Vec<u8>, looser: i64, reason: String, from_day: i64,
+        until_day: Option<i64>, proposed_by: String, proposed_at: i64, approved_by: Option<String>,
+        approved_at: Option<i64>, retired_by: Option<String>, retired_at: Option<i64>,
+    }
     /// Care files: the clear part.
     resident Resident = "resident" versioned (site: String, id: String) {
         version: i64, dwelling: String, state: String, moved_in: i64, moved_out: Option<i64>,
@@ -280,6 +286,20 @@ tables! {
     pause Pause = "pause" versioned (site: String, resident: String, id: String) {
         version: i64, reason: String, left_on: i64, expected_return: i64, recorded_at: i64, returned_on: Option<i64>,
         end_recorded_at: Option<i64>, confirmed_at: Option<i64>, remark: Option<Vec<u8>>,
+    }
+    /// Waivers.
+    waiver Waiver = "waiver" versioned (site: String, resident: String, id: String) {
+        version: i64, standard: String, cause: String, from_day: i64, until_day: i64, requested_by: String,
+        requested_at: i64, approved_by: Option<String>, approved_at: Option<i64>, ended_by: Option<String>,
+        ended_at: Option<i64>, reason: Option<Vec<u8>>,
+    }
+    /// Revisions of care plans: they never change.
+    care_plan CarePlan = "care_plan" plain (site: String, resident: String, revision: i64) {
+        items: Vec<u8>, from_day: i64, submitted_by: String, submitted_at: i64, words: Vec<u8>,
+    }
+    /// What was decided about a revision: once.
+    plan_decision PlanDecision = "plan_decision" plain (site: String, resident: String, revision: i64) {
+        approved: i64, decided_by: String, decided_at: i64, reason: Option<Vec<u8>>,
     }
     /// Events that start clocks.
     care_event CareEvent = "care_event" plain

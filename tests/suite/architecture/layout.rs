@@ -11,6 +11,7 @@ const TOP_LEVEL: &[&str] =
 const RESOURCES: &[&str] = &[
     "admin",
     "audit",
+    "care_plan",
     "catalog",
     "compliance",
     "obligation",
@@ -105,7 +106,9 @@ pub(super) fn stems(paths: &[&str]) -> Vec<Violation> {
     for path in paths {
         let stem = path.strip_prefix("proto/linli/v1/").and_then(|file| file.strip_suffix("_service.proto"));
         // The service of care records is `CareRecordService`: its file may say so.
-        let known = |stem: &&str| RESOURCES.iter().any(|resource| stem.rsplit('_').next() == Some(*resource));
+        let known = |stem: &&str| {
+            RESOURCES.contains(stem) || stem.rsplit('_').next().is_some_and(|last| RESOURCES.contains(&last))
+        };
         if let Some(stem) = stem.filter(|stem| !known(stem)) {
             let what = format!("`{stem}` is a service but no known resource");
             violations.push(Violation::new(path, 0, what, REASON));

@@ -45,6 +45,18 @@ rpcs! {
         ListAuditEntries ListAuditEntriesRequest => ListAuditEntriesResponse,
         VerifyAudit VerifyAuditRequest => VerifyAuditResponse,
     }
+    CarePlanService {
+        ApprovePlan ApprovePlanRequest => CarePlan,
+        ApproveWaiver ApproveWaiverRequest => Waiver,
+        DraftPlan DraftPlanRequest => CarePlan,
+        EndWaiver EndWaiverRequest => Waiver,
+        GetPlan GetPlanRequest => CarePlan,
+        ListPlans ListPlansRequest => ListPlansResponse,
+        ListWaivers ListWaiversRequest => ListWaiversResponse,
+        RejectPlan RejectPlanRequest => CarePlan,
+        SubmitPlan SubmitPlanRequest => CarePlan,
+        WaiveStandard WaiveStandardRequest => Waiver,
+    }
     CareRecordService {
         ConfirmSafety ConfirmSafetyRequest => CareEvent,
         CorrectRecord CorrectRecordRequest => Record,
@@ -55,10 +67,14 @@ rpcs! {
         RecordService RecordServiceRequest => RecordServiceResponse,
     }
     CatalogService {
+        ApproveOverride ApproveOverrideRequest => StandardOverride,
         GetCareGroup GetCareGroupRequest => CareGroup,
         GetStandard GetStandardRequest => Standard,
         ListCareGroups ListCareGroupsRequest => ListCareGroupsResponse,
+        ListOverrides ListOverridesRequest => ListOverridesResponse,
         ListStandards ListStandardsRequest => ListStandardsResponse,
+        OverrideStandard OverrideStandardRequest => StandardOverride,
+        RetireOverride RetireOverrideRequest => StandardOverride,
     }
     ComplianceService {
         GetComplianceReport GetComplianceReportRequest => ComplianceReport,

@@ -7,6 +7,8 @@ use prost::Message;
 
 use super::client::{Client, Rpc};
 use super::estate::{at, elder, flag, identity_number, mask};
+use super::issuer::{Issuer, by_token, grant};
+use super::server::Data;
 
 /// The personal words of the story: every one is planted, so that it can be looked for.
 #[derive(Debug, Clone)]
@@ -43,6 +45,9 @@ impl Words {
             "canary-purpose-Mi2sD7yJc",
             "canary-hold-Rz4vL8sTq",
             "canary-unseal-Ow6jC3nBe",
+            "canary-plan-Lr9vB3kQe",
+            "canary-reject-Az5nT8cWu",
+            "canary-waiver-Ou1xG6hPi",
         ];
         Self {
             names: names.map(str::to_owned),
@@ -89,23 +94,44 @@ impl Step {
     }
 }
 
+/// The leader who approves what others ask for.
+const SECOND: &str = "second";
+
+/// These data, of a server to which the story can be told, and the token of its second leader.
+pub fn staged(data: Data) -> (Data, String) {
+    let issuer = Issuer::new();
+    (issuer.trusted(data), issuer.token(SECOND))
+}
+
 struct Teller<'a> {
     client: &'a Client,
+    second: Client,
     steps: Vec<Step>,
 }
 
 impl Teller<'_> {
     async fn ask<Q: Rpc>(&mut self, request: Q) -> Q::Answer {
+        self.told(request, self.client).await
+    }
+
+    /// As the second leader.
+    async fn countersign<Q: Rpc>(&mut self, request: Q) -> Q::Answer {
+        let second = self.second.clone();
+        self.told(request, &second).await
+    }
+
+    async fn told<Q: Rpc>(&mut self, request: Q, by: &Client) -> Q::Answer {
         self.steps.push(Step { path: Q::PATH, request: request.encode_to_vec() });
-        self.client.ask(request).await.unwrap_or_else(|status| panic!("{}: {status:?}", Q::PATH))
+        by.ask(request).await.unwrap_or_else(|status| panic!("{}: {status:?}", Q::PATH))
     }
 }
 
-/// Tells the story to a server whose clock stands at the harness's Monday; every call must succeed. Returns the calls.
+/// Tells the story to a server whose clock stands at the harness's Monday; every call must succeed. `second` is the token of its
+/// second leader, of an issuer whom the server trusts. Returns the calls.
 #[allow(clippy::too_many_lines, reason = "one call after the other")]
-pub async fn tell(client: &Client, words: &Words) -> Vec<Step> {
+pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     let client = client.with("x-purpose", &format!("ROUTINE_CARE; {}", words.notes[17]));
-    let mut t = Teller { client: &client, steps: Vec::new() };
+    let mut t = Teller { client: &client, second: client.token(second), steps: Vec::new() };
     let site = estate(&mut t).await;
     let dwelling = format!("{site}/dwellings/d1");
     server(&mut t).await;
@@ -170,6 +196,9 @@ pub async fn tell(client: &Client, words: &Words) -> Vec<Step> {
     ending(&mut t, &site, words).await;
     care(&mut t, &site, &resident, words).await;
     pauses(&mut t, &resident, words).await;
+    overrides(&mut t, &site).await;
+    plans(&mut t, &resident, words).await;
+    waivers(&mut t, &resident, words).await;
 
     // What follows from it.
     t.ask(v1::ListObligationsRequest { parent: site.clone(), ..Default::default() }).await;
@@ -358,13 +387,13 @@ async fn plugins(t: &mut Teller<'_>) {
 /// The working group.
 async fn staff(t: &mut Teller<'_>, site: &str) {
     let name = "staff/chen".to_owned();
-    let grant = v1::StaffGrant {
+    let cleans = v1::StaffGrant {
         role: v1::StaffRole::Member.into(),
         department: v1::Department::Cleaning.into(),
         sites: vec![site.to_owned()],
         ..Default::default()
     };
-    let chen = v1::Staff { display_name: "保洁员".to_owned(), grants: vec![grant], ..Default::default() };
+    let chen = v1::Staff { display_name: "保洁员".to_owned(), grants: vec![cleans], ..Default::default() };
     t.ask(v1::CreateStaffRequest { staff: Some(chen), staff_id: "chen".to_owned(), ..Default::default() })
         .await;
     t.ask(v1::GetStaffRequest { name: name.clone() }).await;
@@ -379,6 +408,72 @@ async fn staff(t: &mut Teller<'_>, site: &str) {
     .await;
     t.ask(v1::DeactivateStaffRequest { name: name.clone(), ..Default::default() }).await;
     t.ask(v1::ReactivateStaffRequest { name, ..Default::default() }).await;
+    let second = v1::Staff {
+        display_name: "副组长转组长".to_owned(),
+        grants: vec![grant(v1::StaffRole::Leader, &[SITE])],
+        credentials: vec![by_token(SECOND)],
+        ..Default::default()
+    };
+    t.ask(v1::CreateStaffRequest { staff: Some(second), staff_id: SECOND.to_owned(), ..Default::default() })
+        .await;
+}
+
+/// A looser standard, asked for, approved and taken back.
+async fn overrides(t: &mut Teller<'_>, site: &str) {
+    let once =
+        v1::RecurringDuty { at_least: 1, per: v1::PeriodUnit::Week.into(), ..v1::RecurringDuty::default() };
+    let asked = v1::StandardOverride {
+        standard: "standards/elder.call".to_owned(),
+        numbers: Some(v1::StandardNumbers {
+            duty: Some(v1::standard_numbers::Duty::Recurring(once)),
+            ..Default::default()
+        }),
+        reason: "志愿者每周另打一次电话".to_owned(),
+        end_date: "2026-06-30".to_owned(),
+        ..Default::default()
+    };
+    let request = v1::OverrideStandardRequest {
+        parent: site.to_owned(),
+        standard_override: Some(asked),
+        ..Default::default()
+    };
+    let name = t.ask(request).await.name;
+    t.countersign(v1::ApproveOverrideRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::RetireOverrideRequest { name, ..Default::default() }).await;
+    t.ask(v1::ListOverridesRequest { parent: site.to_owned(), ..Default::default() }).await;
+}
+
+/// Two revisions of a plan, drafted, submitted, rejected and approved.
+async fn plans(t: &mut Teller<'_>, resident: &str, words: &Words) {
+    let mut plan = t.ask(v1::DraftPlanRequest { parent: resident.to_owned() }).await;
+    plan.cautions.push(words.notes[20].clone());
+    plan.note.clone_from(&words.notes[20]);
+    let submit =
+        v1::SubmitPlanRequest { parent: resident.to_owned(), plan: Some(plan), ..Default::default() };
+    let first = t.ask(submit.clone()).await.name;
+    let reject = v1::RejectPlanRequest { name: first, reason: words.notes[21].clone(), ..Default::default() };
+    t.countersign(reject).await;
+    let name = t.ask(submit).await.name;
+    t.countersign(v1::ApprovePlanRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::GetPlanRequest { name, view: v1::View::Full.into() }).await;
+    t.ask(v1::ListPlansRequest { parent: resident.to_owned(), ..Default::default() }).await;
+}
+
+/// A waiver, approved and ended.
+async fn waivers(t: &mut Teller<'_>, resident: &str, words: &Words) {
+    let waiver = v1::Waiver {
+        standard: "standards/elder.visit".to_owned(),
+        cause: v1::WaiverCause::Refused.into(),
+        reason: words.notes[22].clone(),
+        end_date: "2026-04-30".to_owned(),
+        ..Default::default()
+    };
+    let request =
+        v1::WaiveStandardRequest { parent: resident.to_owned(), waiver: Some(waiver), ..Default::default() };
+    let name = t.ask(request).await.name;
+    t.countersign(v1::ApproveWaiverRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::EndWaiverRequest { name, ..Default::default() }).await;
+    t.ask(v1::ListWaiversRequest { parent: resident.to_owned(), ..Default::default() }).await;
 }
 
 /// A second file, whose membership is declared and ended.

@@ -1,7 +1,8 @@
 //! The standing of one resident: every standard now, with the reasons and the records that earned credit.
 
 use linli_core::applied::Applied;
-use linli_core::id::{GroupCode, ResidentId, SiteId, Subject};
+use linli_core::care_plan::{Revision, plan_days};
+use linli_core::id::{GroupCode, OverrideId, ResidentId, SiteId, StandardCode, Subject, WaiverId};
 use linli_core::kind::Tier;
 use linli_core::obligation::{self, Opening};
 use linli_core::resident::FieldClass;
@@ -54,6 +55,14 @@ pub struct StandardStanding {
     pub reasons: Vec<Coded>,
     /// Of the present window, of every open event, and of the next occasion.
     pub obligations: Vec<ObligationView>,
+    /// Whether an approved override asks for less today.
+    pub loosened: bool,
+    /// The site's overrides that are meant for today.
+    pub overrides: Vec<OverrideId>,
+    /// The plan that asks for something of it today.
+    pub plan: Option<Revision>,
+    /// The waivers that excuse from it today.
+    pub waivers: Vec<WaiverId>,
 }
 
 impl App {
@@ -132,7 +141,15 @@ impl App {
             if obligations.is_empty() && !(in_force.is_some() && in_care) {
                 continue;
             }
+            let overrides: Vec<_> = estate.overrides_of(code, days).collect();
+            let excusing = care.waivers.iter().filter(|waiver| {
+                waiver.standard == *code && waiver.days(estate.site.zone).contains(estate.today)
+            });
             standards.push(StandardStanding {
+                loosened: overrides.iter().any(|known| known.looser),
+                overrides: overrides.iter().map(|known| known.id.clone()).collect(),
+                plan: planned_by(care, code, estate),
+                waivers: excusing.map(|waiver| waiver.id.clone()).collect(),
                 groups: groups_through(standard, care, estate.today),
                 reasons: self.reasons(standard, Some(care), estate.today, estate.today),
                 standard: std::sync::Arc::clone(standard),
@@ -141,6 +158,16 @@ impl App {
         }
         Ok(standards)
     }
+}
+
+/// The plan in force that asks for something of a standard.
+fn planned_by(care: &ResidentCare, code: &StandardCode, estate: &Estate<'_>) -> Option<Revision> {
+    let days = plan_days(&care.plans, estate.site.zone);
+    let mut in_force = care.plans.iter().zip(days).filter(|(plan, days)| {
+        days.is_some_and(|days| days.contains(estate.today))
+            && plan.items.iter().any(|item| item.standard == *code)
+    });
+    in_force.next().map(|(plan, _)| plan.revision)
 }
 
 /// The next obligation of every seasonal standard that has none today.
@@ -173,7 +200,7 @@ fn next_occasions(
 }
 
 /// The version of a standard that applies on a day.
-fn span_on(applied: &Applied, day: CivilDate) -> Option<&std::sync::Arc<Standard>> {
+pub(in crate::app) fn span_on(applied: &Applied, day: CivilDate) -> Option<&std::sync::Arc<Standard>> {
     applied.spans().iter().find(|span| span.days.contains(day)).map(|span| &span.standard)
 }
 

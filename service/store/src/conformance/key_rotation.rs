@@ -109,6 +109,7 @@ pub(super) async fn fill(store: &Store) {
         };
         change(store, "a", |set| set.correct_record(stored, corrected)).await.unwrap();
     }
+    promises::fill(store).await;
 }
 
 fn answered(id: &str) -> RequestDraft {
@@ -127,6 +128,7 @@ async fn everything(store: &Store) -> String {
     let file = store.file(&a, &r1, FieldClasses::all(), true).await.unwrap().unwrap();
     let opener = store.opener(&receipt).await.unwrap();
     let mut found = vec![format!("{:?}", Plainly(&file.resident.open(&opener).unwrap()))];
+    found.push(promises::opened(store, &opener).await);
     for fact in &file.facts {
         let Some(FactValue::Text(text)) = fact.open(&opener).unwrap().value else { panic!("a text") };
         found.push(text);
@@ -261,7 +263,21 @@ async fn every_cell_is_sealed_anew_and_opens(env: Env) {
     let store = &env.store;
     fill(store).await;
     let before = everything(store).await;
-    for planted in ["fact", "evidence", "remark", "note", "comment", "correction", "content", "status"] {
+    for planted in [
+        "fact",
+        "evidence",
+        "remark",
+        "note",
+        "comment",
+        "correction",
+        "content",
+        "status",
+        "waiver",
+        "reason",
+        "caution",
+        "plan",
+        "decision",
+    ] {
         assert!(before.contains(&format!("planted-{planted}-secret")), "{planted}: {before}");
     }
     assert!(before.contains(NAME) && before.contains(PHONE) && before.contains(NUMBER));
@@ -443,6 +459,7 @@ async fn every_sealed_column_is_known(env: Env) {
         ("assessment", "findings"),
         ("audit_entry", "body"),
         ("audit_entry", "hash"),
+        ("care_plan", "items"),
         ("idempotency", "request_hash"),
         ("plugin_parameter", "detail"),
         ("post", "detail"),
@@ -452,6 +469,7 @@ async fn every_sealed_column_is_known(env: Env) {
         ("resident_index", "hash"),
         ("site_head", "audit_hash"),
         ("staff", "detail"),
+        ("standard_override", "numbers"),
     ];
     let mut found = Vec::new();
     for table in Table::ALL {

@@ -10,6 +10,7 @@ mod key_rotation;
 mod operation;
 mod plans;
 mod privacy;
+mod promises;
 mod records;
 mod sites;
 mod staff;

@@ -8,6 +8,7 @@ mod m0002_staff;
 mod m0003_audit;
 mod m0004_keys;
 mod m0005_end;
+mod m0010_promises;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_audit::Audit),
             Box::new(m0004_keys::Keys),
             Box::new(m0005_end::End),
+            Box::new(m0010_promises::Promises),
         ]
     }
 }
