@@ -80,6 +80,12 @@ text_id! {
     StaffId: check_id;
     /// A service request, 工单.
     RequestId: check_id;
+    /// An activity.
+    ActivityId: check_id;
+    /// A line of a fund year's budget.
+    LineId: check_id;
+    /// A spending of the special fund.
+    SpendingId: check_id;
     /// A care group, such as `living_alone`.
     GroupCode: check_code;
     /// A service standard, such as `elder.visit`.

@@ -35,6 +35,7 @@ pub mod care_plan;
 pub mod catalogue;
 pub mod compliance;
 pub mod event;
+pub mod fund;
 pub mod group;
 pub mod id;
 pub mod identity;
