@@ -6,7 +6,8 @@ mod numbers;
 pub(crate) use numbers::{decode_items, decode_numbers, encode_items, encode_numbers};
 
 use linli_core::assessment::{Findings, FoundCaution, FoundMembership, FoundTag, FoundTier};
-use linli_core::id::{EventId, FieldCode, StaffId, Subject};
+use linli_core::fund::{Fen, Figure, FundPurpose, Published, ReportLine};
+use linli_core::id::{EventId, FieldCode, LineId, StaffId, Subject};
 use linli_core::identity::IdentityNumber;
 use linli_core::kind::Tier;
 use linli_core::record::{Outcome, SubjectOutcome};
@@ -393,6 +394,81 @@ pub(crate) fn decode_subjects(bytes: &[u8]) -> Option<Vec<(SubjectOutcome, Optio
         Some((outcome, instant_opt(form.recorded_at)?))
     });
     subjects.collect()
+}
+
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct PublishedForm {
+    #[prost(message, repeated, tag = "1")]
+    lines: Vec<ReportLineForm>,
+    #[prost(sint64, tag = "2")]
+    together: i64,
+    #[prost(uint64, tag = "3")]
+    together_helped: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+struct ReportLineForm {
+    #[prost(string, tag = "1")]
+    line: String,
+    #[prost(string, tag = "2")]
+    title: String,
+    #[prost(string, tag = "3")]
+    purpose: String,
+    #[prost(sint64, tag = "4")]
+    budget: i64,
+    #[prost(sint64, tag = "5")]
+    paid: i64,
+    #[prost(uint64, tag = "6")]
+    helped: u64,
+    #[prost(bool, tag = "7")]
+    withheld: bool,
+    #[prost(uint64, tag = "8")]
+    read_to: u64,
+    #[prost(uint64, tag = "9")]
+    people_to: u64,
+}
+
+/// What a publication of the fund shows, as one column.
+pub(crate) fn encode_published(shown: &Published) -> Vec<u8> {
+    let lines = shown.lines.iter().map(|line| ReportLineForm {
+        line: line.line.as_str().to_owned(),
+        title: line.title.as_str().to_owned(),
+        purpose: line.purpose.code().to_owned(),
+        budget: line.budget.get(),
+        paid: line.paid.amount.get(),
+        helped: line.paid.helped,
+        withheld: line.withheld,
+        read_to: line.read_to,
+        people_to: line.people_to,
+    });
+    PublishedForm {
+        lines: lines.collect(),
+        together: shown.together.amount.get(),
+        together_helped: shown.together.helped,
+    }
+    .encode_to_vec()
+}
+
+pub(crate) fn decode_published(bytes: &[u8]) -> Option<Published> {
+    let form = PublishedForm::decode(bytes).ok()?;
+    let lines = form.lines.iter().map(|form| {
+        Some(ReportLine {
+            line: LineId::new(&form.line).ok()?,
+            title: Line::new(&form.title).ok()?,
+            purpose: FundPurpose::from_code(&form.purpose).ok()?,
+            budget: Fen::balance(form.budget)?,
+            paid: Figure { amount: Fen::balance(form.paid)?, helped: form.helped },
+            withheld: form.withheld,
+            read_to: form.read_to,
+            people_to: form.people_to,
+        })
+    });
+    Some(Published {
+        lines: lines.collect::<Option<_>>()?,
+        together: Figure { amount: Fen::balance(form.together)?, helped: form.together_helped },
+    })
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -29,6 +29,7 @@ mod evaluation;
 mod event;
 mod fact;
 mod form;
+mod fund;
 mod grouped;
 mod history;
 mod key_rotation;

@@ -4,6 +4,7 @@ use linli_core::assessment::Attention;
 use linli_core::calendar::DayKind;
 use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
 use linli_core::event::CareEvent;
+use linli_core::fund::{BudgetLine, Fund, FundReport, LedgerEntry, Spending};
 use linli_core::id::{AreaId, DwellingId, EventId, PostId, RecordId, ResidentId, SiteId, Subject};
 use linli_core::membership::Membership;
 use linli_core::pause::Pause;
@@ -63,6 +64,11 @@ pub(crate) enum Change {
     RequireLatestPlan(SiteId, ResidentId, Revision),
     CareEvent(CareEvent),
     RequireCareEvent(SiteId, Subject, linli_core::time::Instant, EventId),
+    Fund(Box<Fund>),
+    BudgetLine(Box<BudgetLine>),
+    LedgerEntry(Box<LedgerEntry>),
+    Spending(Box<Spending>),
+    FundReport(Box<FundReport>),
     History(Box<HistoryDraft>),
     KeyRotation(KeyRotation),
     Reseal(Vec<OldCell>),
@@ -137,7 +143,12 @@ impl Change {
             | Self::KeyRotation(_)
             | Self::Erase(_)
             | Self::Erasure(_)
-            | Self::Remains(_) => {}
+            | Self::Remains(_)
+            | Self::Fund(_)
+            | Self::BudgetLine(_)
+            | Self::LedgerEntry(_)
+            | Self::Spending(_)
+            | Self::FundReport(_) => {}
         }
     }
 
@@ -215,6 +226,11 @@ impl Change {
             Self::RequireCareEvent(site, subject, occurred_at, id) => {
                 crate::event::require(site, subject, *occurred_at, id, rows);
             }
+            Self::Fund(fund) => crate::fund::fund_rows(fund, rows),
+            Self::BudgetLine(line) => crate::fund::line_rows(line, rows),
+            Self::LedgerEntry(entry) => crate::fund::entry_rows(entry, rows),
+            Self::Spending(spending) => crate::fund::spending_rows(spending, rows),
+            Self::FundReport(report) => crate::fund::report_rows(report, rows),
             Self::History(draft) => return crate::history::rows(draft, sealer, rows),
             Self::KeyRotation(rotation) => crate::key_rotation::rotation_rows(rotation, rows),
             Self::Erase(head) => crate::erasure::tombstone_rows(head, index, rows),

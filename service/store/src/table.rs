@@ -306,6 +306,30 @@ tables! {
         (site: String, subject_kind: String, subject: String, occurred_at: i64, id: String) {
         kind: String, recorded_at: i64, aspect: Option<String>, note: Option<Vec<u8>>,
     }
+    /// Fund years.
+    fund Fund = "fund" versioned (site: String, year: i64) {
+        version: i64, opened_by: String, opened_at: i64, reports: i64,
+    }
+    /// Budget lines with the balances of their accounts.
+    fund_line FundLine = "fund_line" versioned (site: String, year: i64, id: String) {
+        version: i64, title: String, purpose: String, available: i64, committed: i64, spent: i64, entries: i64,
+    }
+    /// The ledger of the fund, by line.
+    fund_entry FundEntry = "fund_entry" plain (site: String, year: i64, line: String, number: i64) {
+        movement: String, amount: i64, spending: Option<String>, resident: Option<String>, people: i64,
+        note: Option<String>, booked_by: String, booked_at: i64,
+    }
+    /// Spendings.
+    fund_spending FundSpending = "fund_spending" versioned (site: String, year: i64, id: String) {
+        version: i64, line: String, title: String, amount: i64, cause_kind: Option<String>, cause: Option<String>,
+        people: i64, requested_by: String, requested_at: i64, state: String, decided_by: Option<String>,
+        decided_at: Option<i64>, reason: Option<String>, paid: Option<i64>, voucher: Option<String>,
+        paid_on: Option<i64>, paid_by: Option<String>, paid_at: Option<i64>,
+    }
+    /// Publications of fund years, with what they show as one value.
+    fund_report FundReport = "fund_report" plain (site: String, year: i64, number: i64) {
+        published_by: String, published_at: i64, record: String, detail: Vec<u8>,
+    }
     /// Who changed which field of a file, with the sealed old and new values.
     history History = "history" plain (site: String, resident: String, id: String) {
         field: String, class: String, author: String, recorded_at: i64, old_cell: Option<Vec<u8>>,

@@ -5,6 +5,7 @@ mod chain;
 mod commit;
 mod erasure;
 mod files;
+mod fund;
 mod group;
 mod key_rotation;
 mod operation;

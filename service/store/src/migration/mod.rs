@@ -9,6 +9,7 @@ mod m0003_audit;
 mod m0004_keys;
 mod m0005_end;
 mod m0010_promises;
+mod m0012_fund;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_keys::Keys),
             Box::new(m0005_end::End),
             Box::new(m0010_promises::Promises),
+            Box::new(m0012_fund::Fund),
         ]
     }
 }
