@@ -58,6 +58,12 @@ pub enum Thing {
     Plan,
     /// A waiver.
     Waiver,
+    /// A fund year.
+    Fund,
+    /// A line of a fund year's budget.
+    BudgetLine,
+    /// A spending of the special fund.
+    Spending,
 }
 
 /// Why a use case refused or failed.
@@ -177,6 +183,14 @@ pub enum StateConflict {
     WaiverOver,
     /// Nobody approves what they asked for.
     OwnProposal,
+    /// The budget line does not hold as much.
+    LineOverdrawn,
+    /// The spending was decided upon already.
+    SpendingDecided,
+    /// The spending is not approved, or was paid already.
+    SpendingNotApproved,
+    /// Whoever approves a spending may neither have asked for it nor pay it.
+    SameHands,
 }
 
 /// What a use case returns.

@@ -1,9 +1,11 @@
 //! Resource names, `sites/{site}/residents/{resident}`: parsed here and written here.
 
 use linli_core::care_plan::Revision;
+use linli_core::fund::{Cause, FundYear};
 use linli_core::id::{
-    AreaId, DwellingId, EventId, FacilityId, GroupCode, MembershipId, OverrideId, PauseId, PluginId, PostId,
-    RecordId, RequestId, ResidentId, SiteId, StaffId, StandardCode, Subject, WaiverId,
+    ActivityId, AreaId, DwellingId, EventId, FacilityId, GroupCode, MembershipId, OverrideId, PauseId,
+    PluginId, PostId, RecordId, RequestId, ResidentId, SiteId, SpendingId, StaffId, StandardCode, Subject,
+    WaiverId,
 };
 use linli_core::invalid::Invalid;
 
@@ -24,6 +26,17 @@ pub struct InResident<T> {
     /// The resident.
     pub resident: ResidentId,
     /// The id within the file.
+    pub id: T,
+}
+
+/// A resource of a fund year.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InFund<T> {
+    /// The site.
+    pub site: SiteId,
+    /// The fund year.
+    pub year: FundYear,
+    /// The id within the year.
     pub id: T,
 }
 
@@ -110,6 +123,8 @@ in_site! {
     parse_post post PostId "posts" "sites/{site}/posts/{post}";
     parse_resident resident ResidentId "residents" "sites/{site}/residents/{resident}";
     parse_record record RecordId "records" "sites/{site}/records/{record}";
+    parse_activity activity ActivityId "activities" "sites/{site}/activities/{activity}";
+    parse_fund fund FundYear "funds" "sites/{site}/funds/{year}";
     parse_event event EventId "events" "sites/{site}/events/{event}";
     parse_override standard_override OverrideId "overrides" "sites/{site}/overrides/{override}";
     parse_plugin_parameters plugin_parameters PluginId "pluginParameters" "sites/{site}/pluginParameters/{plugin}";
@@ -120,6 +135,53 @@ in_resident! {
     parse_pause pause PauseId "pauses" "sites/{site}/residents/{resident}/pauses/{pause}";
     parse_plan plan Revision "plans" "sites/{site}/residents/{resident}/plans/{revision}";
     parse_waiver waiver WaiverId "waivers" "sites/{site}/residents/{resident}/waivers/{waiver}";
+}
+
+/// Parses `sites/{site}/funds/{year}/spendings/{spending}`.
+///
+/// # Errors
+/// [`Invalid::Missing`] or [`Invalid::Name`].
+pub fn parse_spending(name: &str) -> Result<InFund<SpendingId>, Invalid> {
+    const SHAPE: &str = "sites/{site}/funds/{year}/spendings/{spending}";
+    let [site, year, id] = parts(name, ["sites", "funds", "spendings"], SHAPE)?;
+    Ok(InFund {
+        site: shaped(SiteId::new(site), SHAPE)?,
+        year: shaped(FundYear::new(year), SHAPE)?,
+        id: shaped(SpendingId::new(id), SHAPE)?,
+    })
+}
+
+/// Writes `sites/{site}/funds/{year}/spendings/{spending}`.
+pub fn spending(site: &SiteId, year: FundYear, id: &SpendingId) -> String {
+    format!("sites/{site}/funds/{year}/spendings/{id}")
+}
+
+/// Writes `sites/{site}/funds/{year}/reports/{report}`.
+pub fn fund_report(site: &SiteId, year: FundYear, number: u64) -> String {
+    format!("sites/{site}/funds/{year}/reports/{number}")
+}
+
+/// Parses the name of what a spending may be for: a resident, an activity or a request.
+///
+/// # Errors
+/// [`Invalid::Missing`] or [`Invalid::Name`].
+pub fn parse_cause(name: &str) -> Result<InSite<Cause>, Invalid> {
+    match name.split('/').nth(2) {
+        Some("activities") => {
+            parse_activity(name).map(|at| InSite { site: at.site, id: Cause::Activity(at.id) })
+        }
+        Some("requests") => parse_request(name).map(|at| InSite { site: at.site, id: Cause::Request(at.id) }),
+        _ => parse_resident(name).map(|at| InSite { site: at.site, id: Cause::Resident(at.id) }),
+    }
+}
+
+/// Writes the name of what a spending is for.
+pub fn cause(site: &SiteId, cause: &Cause) -> String {
+    match cause {
+        Cause::Resident(id) => resident(site, id),
+        Cause::Activity(id) => activity(site, id),
+        Cause::Request(id) => request(site, id),
+    }
 }
 
 /// Parses `sites/{site}` or `sites/-`.
@@ -218,6 +280,17 @@ mod tests {
         for name in ["sites/a/areas/b", "sites/a", "sites/a/facilities/f", "sites/a/residents/b"] {
             let parsed = parse_subject(name).unwrap();
             assert_eq!(subject(&parsed.site, &parsed.id), name);
+        }
+        for name in ["sites/a/residents/b", "sites/a/activities/b", "sites/a/requests/b"] {
+            let parsed = parse_cause(name).unwrap();
+            assert_eq!(cause(&parsed.site, &parsed.id), name);
+        }
+        assert!(parse_cause("sites/a/dwellings/b").is_err());
+        let spending_name = "sites/a/funds/2026/spendings/b";
+        let parsed = parse_spending(spending_name).unwrap();
+        assert_eq!(spending(&parsed.site, parsed.year, &parsed.id), spending_name);
+        for bad in ["sites/a/funds/26", "sites/a/funds/2200", "sites/a/funds/-"] {
+            assert!(parse_fund(bad).is_err(), "{bad}");
         }
         for bad in [
             "sites/a/residents/",

@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use crate::harness::client::Client;
 use crate::harness::estate::{elder, identity_number, mask, request_id};
+use crate::harness::issuer::{Issuer, grant};
 use crate::harness::server::{Child, Data, Server};
 use crate::harness::{Refusal, refused, until};
 use crate::plugin_upgrade::Build;
@@ -212,6 +213,7 @@ async fn every_reason_is_produced() {
     server.app.store.close().await;
     produced.note("STORE_UNAVAILABLE", Code::Unavailable, true, both!(client, again.clone()));
 
+    money(&mut produced).await;
     clocks_queues_and_deadlines(&mut produced).await;
     a_plugin_that_is_not_there(&mut produced).await;
 
@@ -220,6 +222,39 @@ async fn every_reason_is_produced() {
     let reasons = (1..).map_while(|number| v1::ErrorReason::try_from(number).ok());
     let all: BTreeSet<String> = reasons.map(|reason| status::reason_name(reason).to_owned()).collect();
     assert_eq!(produced.0, all, "reasons without a call that produces them");
+}
+
+async fn money(produced: &mut Produced) {
+    let issuer = Issuer::new();
+    let server = issuer.server().await;
+    let leader = server.client();
+    let site = leader.site("s1").await;
+    let steward = issuer.enter(&server, "steward", vec![grant(v1::StaffRole::Member, &["s1"])]).await;
+    let line = v1::BudgetLine {
+        line: "gifts".to_owned(),
+        display_name: "节日慰问".to_owned(),
+        purpose: v1::FundPurpose::Festival.into(),
+        budget_fen: 99,
+        ..Default::default()
+    };
+    let open = v1::OpenFundYearRequest { parent: site, year: 2026, lines: vec![line], ..Default::default() };
+    let fund = leader.ask(open).await.unwrap().name;
+    let request = v1::RequestSpendingRequest {
+        parent: fund,
+        spending: Some(v1::Spending {
+            line: "gifts".to_owned(),
+            display_name: "慰问品".to_owned(),
+            amount_fen: 100,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let approve = |name: &str| v1::ApproveSpendingRequest { name: name.to_owned(), ..Default::default() };
+    let other = steward.ask(request).await.unwrap().name;
+    produced.note("BUDGET_EXCEEDED", Code::FailedPrecondition, false, both!(leader, approve(&other)));
+    let pay = v1::RecordDisbursementRequest { name: other, voucher: "1".to_owned(), ..Default::default() };
+    produced.note("SPENDING_STATE", Code::FailedPrecondition, false, both!(leader, pay.clone()));
+    server.stop().await;
 }
 
 async fn clocks_queues_and_deadlines(produced: &mut Produced) {

@@ -134,6 +134,11 @@ impl Numbers {
         Self(seed)
     }
 
+    /// From a number that another generator gave.
+    pub fn from(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// The next number (splitmix64).
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -31,6 +31,7 @@ mod downtime;
 mod durability;
 mod erasure;
 mod errors;
+mod fund;
 mod harness;
 mod import;
 mod interop;

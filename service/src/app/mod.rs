@@ -18,6 +18,7 @@ pub mod compliance;
 pub mod entry;
 pub mod erasure;
 pub mod file;
+pub mod fund;
 pub mod history;
 pub mod import;
 pub mod key_rotation;

@@ -17,8 +17,7 @@ use linli_core::text::{Line, Paragraph};
 use linli_core::time::Instant;
 use linli_store::{Opener, Plain, SealError, Sealed, StoredRecord};
 
-use self::check::exists;
-pub(super) use self::check::outside_tenure;
+pub(super) use self::check::{exists, outside_tenure};
 pub use self::list::RecordFilter;
 use super::site::{fresh, invalid, next_version};
 use super::work::{Touches, Work};

@@ -2,6 +2,7 @@
 
 use linli_core::applied::WaiverCause;
 use linli_core::care_plan::PlanState;
+use linli_core::fund::{Account, FundPurpose, Movement, SpendingState};
 use linli_core::id::SubjectKind;
 use linli_core::invalid::Invalid;
 use linli_core::kind::{Confidence, Department, EventKind, ServiceKind, Tier};
@@ -102,6 +103,12 @@ listed! {
     WaiverCause = WaiverCause { Refused Plan }
     WaiverState = WaiverState { Requested Planned InForce Expired Ended }
     ExitCause = ExitCause { FactChanged CertificateExpired RuleChanged }
+    FundPurpose = FundPurpose {
+        Festival Relief HomeSafety Accessibility Activity Health Volunteers Training Other
+    }
+    SpendingState = SpendingState { Requested Approved Rejected Disbursed }
+    Movement = LedgerMovement { Budgeted Cut Committed Released Paid }
+    Account = LedgerAccount { Appropriation Available Committed Spent }
 }
 
 /// A label on the wire.

@@ -18,6 +18,7 @@ mod catalog;
 mod compliance;
 mod erasure;
 mod event;
+mod fund;
 mod import;
 mod membership;
 mod numbers;
@@ -100,6 +101,10 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::audit_service_server::AuditServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::fund_service_server::FundServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.routes()
@@ -212,16 +217,18 @@ macro_rules! repeatable {
 }
 
 repeatable! {
-    AddPostHolderRequest AdvanceClockRequest ApplyChangeRequest ApproveOverrideRequest ApprovePlanRequest
-    ApproveWaiverRequest AssessResidentRequest ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest
-    CorrectRecordRequest CreateAreaRequest CreateDwellingRequest CreatePostRequest CreateResidentRequest
-    CreateSiteRequest CreateStaffRequest DeactivateStaffRequest DeclareMembershipRequest DrainPluginRequest
-    EndPauseRequest EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest HoldFileRequest
-    LoadPluginRequest OverrideStandardRequest PauseRequest ReactivateStaffRequest RecordDeathRequest
-    RecordMoveInRequest RecordMoveOutRequest RecordRoundRequest RecordServiceRequest RejectPlanRequest
-    ReportChangeRequest ReportWeatherRequest RetireOverrideRequest RotateKeysRequest SealFileRequest
-    SetPluginParametersRequest SubmitPlanRequest UnsealFileRequest UpdateAreaRequest UpdateDwellingRequest
-    UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest
+    AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest ApproveOverrideRequest
+    ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest AssessResidentRequest ConfirmExitRequest
+    ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
+    CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
+    DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EndWaiverRequest EraseFileRequest
+    EvaluateRecordRequest HoldFileRequest LoadPluginRequest OpenFundYearRequest OverrideStandardRequest PauseRequest
+    PublishReportRequest ReactivateStaffRequest RecordDeathRequest RecordDisbursementRequest RecordMoveInRequest
+    RecordMoveOutRequest RecordRoundRequest RecordServiceRequest RejectPlanRequest RejectSpendingRequest
+    ReportChangeRequest ReportWeatherRequest RequestSpendingRequest RetireOverrideRequest RotateKeysRequest
+    SealFileRequest SetPluginParametersRequest SubmitPlanRequest UnsealFileRequest UpdateAreaRequest
+    UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest
+    WaiveStandardRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

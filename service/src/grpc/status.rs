@@ -303,6 +303,27 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
             R::FourEyes,
             label("不能批准自己提出的事项", "nobody approves what they asked for: ask another leader"),
         ),
+        StateConflict::LineOverdrawn => (
+            R::BudgetExceeded,
+            label(
+                "预算额度不足,请先调整预算",
+                "the budget line does not hold as much: have its budget raised first",
+            ),
+        ),
+        StateConflict::SpendingDecided => {
+            (R::SpendingState, label("该支出已有审批结果", "the spending was decided upon already"))
+        }
+        StateConflict::SpendingNotApproved => (
+            R::SpendingState,
+            label("该支出未获批准或已支付", "the spending is not approved, or was paid already"),
+        ),
+        StateConflict::SameHands => (
+            R::FourEyes,
+            label(
+                "审批人不得是申请人或付款人,请由他人办理",
+                "whoever approves may neither have asked nor pay: somebody else must do this",
+            ),
+        ),
         StateConflict::HolderOverlaps => {
             (R::PostHolderState, label("该时段已有他人任职", "somebody else holds the post in that time"))
         }
@@ -331,6 +352,9 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Override => label("标准调整", "override"),
         Thing::Plan => label("关怀方案", "care plan"),
         Thing::Waiver => label("豁免", "waiver"),
+        Thing::Fund => label("经费年度", "fund year"),
+        Thing::BudgetLine => label("预算科目", "budget line"),
+        Thing::Spending => label("支出申请", "spending"),
     }
 }
 

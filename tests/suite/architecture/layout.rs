@@ -14,6 +14,7 @@ const RESOURCES: &[&str] = &[
     "care_plan",
     "catalog",
     "compliance",
+    "fund",
     "obligation",
     "plugin",
     "record",

@@ -79,6 +79,20 @@ rpcs! {
     ComplianceService {
         GetComplianceReport GetComplianceReportRequest => ComplianceReport,
     }
+    FundService {
+        AmendBudget AmendBudgetRequest => Fund,
+        ApproveSpending ApproveSpendingRequest => Spending,
+        GetFund GetFundRequest => Fund,
+        GetLedger GetLedgerRequest => GetLedgerResponse,
+        GetSpending GetSpendingRequest => Spending,
+        ListReports ListReportsRequest => ListReportsResponse,
+        ListSpending ListSpendingRequest => ListSpendingResponse,
+        OpenFundYear OpenFundYearRequest => Fund,
+        PublishReport PublishReportRequest => FundReport,
+        RecordDisbursement RecordDisbursementRequest => Spending,
+        RejectSpending RejectSpendingRequest => Spending,
+        RequestSpending RequestSpendingRequest => Spending,
+    }
     ObligationService {
         GetStanding GetStandingRequest => Standing,
         ListObligations ListObligationsRequest => ListObligationsResponse,

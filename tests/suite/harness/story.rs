@@ -200,6 +200,8 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     plans(&mut t, &resident, words).await;
     waivers(&mut t, &resident, words).await;
 
+    fund(&mut t, &site).await;
+
     // What follows from it.
     t.ask(v1::ListObligationsRequest { parent: site.clone(), ..Default::default() }).await;
     t.ask(v1::GetStandingRequest { name: resident.clone() }).await;
@@ -627,6 +629,56 @@ async fn pauses(t: &mut Teller<'_>, resident: &str, words: &Words) {
     let late = late.await.name;
     t.ask(v1::ConfirmPauseRequest { name: late, ..Default::default() }).await;
     t.ask(v1::ListPausesRequest { parent: resident.to_owned(), ..Default::default() }).await;
+}
+
+/// A fund year: a spending that is paid, and one that is rejected.
+async fn fund(t: &mut Teller<'_>, site: &str) {
+    let line = |budget_fen| v1::BudgetLine {
+        line: "gifts".to_owned(),
+        display_name: "节日慰问".to_owned(),
+        purpose: v1::FundPurpose::Festival.into(),
+        budget_fen,
+        ..Default::default()
+    };
+    let opened = t.ask(v1::OpenFundYearRequest {
+        parent: site.to_owned(),
+        year: 2026,
+        lines: vec![line(500_000)],
+        ..Default::default()
+    });
+    let fund = opened.await.name;
+    t.ask(v1::AmendBudgetRequest {
+        name: fund.clone(),
+        lines: vec![line(600_000)],
+        reason: "追加预算".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::GetFundRequest { name: fund.clone() }).await;
+    let spending = v1::Spending {
+        line: "gifts".to_owned(),
+        display_name: "中秋慰问品 20 份".to_owned(),
+        amount_fen: 120_000,
+        people_count: 20,
+        ..Default::default()
+    };
+    let request =
+        v1::RequestSpendingRequest { parent: fund.clone(), spending: Some(spending), ..Default::default() };
+    let (spending, other) = (t.ask(request.clone()).await.name, t.ask(request).await.name);
+    t.countersign(v1::ApproveSpendingRequest { name: spending.clone(), ..Default::default() }).await;
+    t.ask(v1::RecordDisbursementRequest {
+        name: spending.clone(),
+        voucher: "2026-031".to_owned(),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::RejectSpendingRequest { name: other, reason: "数量有误".to_owned(), ..Default::default() })
+        .await;
+    t.ask(v1::GetSpendingRequest { name: spending }).await;
+    t.ask(v1::ListSpendingRequest { parent: fund.clone(), ..Default::default() }).await;
+    t.ask(v1::GetLedgerRequest { name: fund.clone(), ..Default::default() }).await;
+    t.ask(v1::PublishReportRequest { name: fund.clone(), ..Default::default() }).await;
+    t.ask(v1::ListReportsRequest { parent: fund, ..Default::default() }).await;
 }
 
 /// A roster of one.

@@ -184,7 +184,7 @@ fn check_record(
 }
 
 /// Whether anything but a tombstone remains of a file.
-pub(super) fn exists(head: &ResidentHead) -> bool {
+pub(in crate::app) fn exists(head: &ResidentHead) -> bool {
     match head.state {
         FileState::Active | FileState::Left | FileState::Sealed => true,
         FileState::Erased => false,

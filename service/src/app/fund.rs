@@ -1,0 +1,704 @@
+//! The special fund: budget, spending, ledger, publication.
+//!
+//! Whoever moves the money of a line guards on the line as they read it. Who loses against somebody else on the same line
+//! decides again on what is left, up to [`TRIES_MAX`] times: two approvals at the same time never take the same money, and
+//! neither is refused while there is enough for both.
+//!
+//! Nothing here is personal: reads need a permit but leave no audit entry of their own.
+
+use std::future::Future;
+
+use futures_util::FutureExt;
+use linli_core::fund::{
+    BudgetLine, Cause, Fen, Fund, FundConflict, FundPurpose, FundReport, FundYear, Hand, LINES_MAX,
+    LedgerEntry, LineTakings, Payment, Progress, Published, Spending, SpendingState, publish,
+};
+use linli_core::id::{LineId, RecordId, ResidentId, SpendingId, Subject};
+use linli_core::invalid::Invalid;
+use linli_core::kind::{Department, ServiceKind};
+use linli_core::record::{Outcome, ServiceRecord, SubjectOutcome};
+use linli_core::text::Line;
+use linli_core::time::CivilDate;
+use linli_store::{ChangeSet, PAGE_MAX, Sites};
+
+use super::record::exists;
+use super::site::{filtered, fresh, invalid, next_version};
+use super::work::{Touches, Work};
+use super::{Answer, App, Page, PageRequest, Repeat};
+use crate::auth::Call;
+use crate::error::{Error, Result, StateConflict, Thing, Violation};
+use crate::name::{self, InFund, InSite};
+
+/// How often a call is tried that loses against others who move money of the same line: each time one of them wins, so that
+/// this many people would have to act on one line within milliseconds.
+const TRIES_MAX: u32 = 32;
+
+/// A fund year as answers show it.
+#[derive(Debug, Clone)]
+pub struct FundView {
+    /// The fund year.
+    pub fund: Fund,
+    /// Its budget lines, by id.
+    pub lines: Vec<BudgetLine>,
+}
+
+/// A budget line to be opened, or another budget for one that is there.
+#[derive(Debug, Clone)]
+pub struct NewLine {
+    /// The id.
+    pub id: LineId,
+    /// What people call it: for a new line only.
+    pub title: Option<Line>,
+    /// What it is earmarked for: for a new line only.
+    pub purpose: Option<FundPurpose>,
+    /// The budget.
+    pub budget: Fen,
+}
+
+/// A spending to be asked for.
+#[derive(Debug, Clone)]
+pub struct NewSpending {
+    /// The budget line.
+    pub line: LineId,
+    /// What is to be paid.
+    pub title: Line,
+    /// How much at most.
+    pub amount: Fen,
+    /// What it is for.
+    pub cause: Option<Cause>,
+    /// How many people it is for.
+    pub people: u32,
+}
+
+/// A payment to be recorded.
+#[derive(Debug, Clone)]
+pub struct NewPayment {
+    /// How much; `None`: what was approved.
+    pub amount: Option<Fen>,
+    /// The number of the voucher.
+    pub voucher: Line,
+    /// The day of the payment; `None`: today.
+    pub paid_on: Option<CivilDate>,
+}
+
+/// A spending as answers show it.
+#[derive(Debug, Clone)]
+pub struct SpendingView {
+    /// The spending.
+    pub spending: Spending,
+    /// What its line is earmarked for.
+    pub purpose: FundPurpose,
+}
+
+/// Which spendings a list holds; all given conditions hold.
+#[derive(Debug, Clone, Default)]
+pub struct SpendingFilter {
+    /// In this state.
+    pub state: Option<SpendingState>,
+    /// Of this budget line.
+    pub line: Option<LineId>,
+}
+
+/// A spending that was read before, to be moved on.
+#[derive(Debug, Clone)]
+pub struct SpendingTarget {
+    /// Which one.
+    pub at: InFund<SpendingId>,
+    /// The version that the caller read; `None`: whatever it is now.
+    pub version: Option<u64>,
+}
+
+impl App {
+    /// A fund year with its budget lines.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn fund(&self, call: &Call, at: &InSite<FundYear>) -> Result<FundView> {
+        self.begin(call, Some(&at.site)).await?;
+        let fund = self.load_fund(at).await?;
+        Ok(FundView { fund, lines: self.store.budget_lines(&at.site, at.id).await? })
+    }
+
+    /// Opens a fund year with its budget.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::Invalid`], [`Error::Denied`].
+    pub async fn open_fund_year(
+        &self,
+        call: &Call,
+        repeat: Repeat<FundView>,
+        at: InSite<FundYear>,
+        new: Vec<NewLine>,
+    ) -> Result<Answer<FundView>> {
+        let work = self.begin(call, Some(&at.site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        let next_year = work.today().year() + 1;
+        if at.id.number() > next_year {
+            return Err(invalid("year", Invalid::TooLarge { max: i64::from(next_year) }));
+        }
+        let hand = hand(&work);
+        let fund = Fund {
+            site: at.site.clone(),
+            year: at.id,
+            opened_by: hand.by.clone(),
+            opened_at: hand.at,
+            reports: 0,
+            version: 1,
+        };
+        let resource = name::fund(&at.site, &at.id);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_fund(fund.clone()).event("fund.opened", resource);
+        let lines = set_budgets(&fund, Vec::new(), new, None, &hand, &mut changes)?;
+        work.commit("fund.open", changes, &repeat, FundView { fund, lines }).await
+    }
+
+    /// Changes budgets, and opens further lines. No budget falls below what its line has committed and spent.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Invalid`], [`Error::Denied`].
+    pub async fn amend_budget(
+        &self,
+        call: &Call,
+        repeat: Repeat<FundView>,
+        at: InSite<FundYear>,
+        version: Option<u64>,
+        new: Vec<NewLine>,
+        reason: Line,
+    ) -> Result<Answer<FundView>> {
+        contended(|| self.try_amend(call, &repeat, &at, version, &new, &reason)).await
+    }
+
+    async fn try_amend(
+        &self,
+        call: &Call,
+        repeat: &Repeat<FundView>,
+        at: &InSite<FundYear>,
+        version: Option<u64>,
+        new: &[NewLine],
+        reason: &Line,
+    ) -> Result<Option<Answer<FundView>>> {
+        let work = self.begin(call, Some(&at.site)).await?;
+        if let Some(answer) = work.repeated(repeat).await? {
+            return Ok(Some(Answer::Repeated(answer)));
+        }
+        let mut fund = self.load_fund(at).await?;
+        fund.version = next_version(fund.version, version)?;
+        let lines = self.store.budget_lines(&at.site, at.id).await?;
+        let resource = name::fund(&at.site, &at.id);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.put_fund(fund.clone()).event("fund.amended", resource);
+        let lines = set_budgets(&fund, lines, new.to_vec(), Some(reason), &hand(&work), &mut changes)?;
+        won(work.commit("fund.amend", changes, repeat, FundView { fund, lines }).await)
+    }
+
+    /// Asks for money of a line. Nothing is committed before the leader approves it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the fund year, [`Error::Invalid`], [`Error::Denied`].
+    pub async fn request_spending(
+        &self,
+        call: &Call,
+        repeat: Repeat<SpendingView>,
+        at: InSite<FundYear>,
+        new: NewSpending,
+    ) -> Result<Answer<SpendingView>> {
+        let work = self.begin(call, Some(&at.site)).await?;
+        if let Some(answer) = work.repeated(&repeat).await? {
+            return Ok(Answer::Repeated(answer));
+        }
+        self.load_fund(&at).await?;
+        let line = self.store.budget_line(&at.site, at.id, &new.line).await?;
+        let resident = resident_of(new.cause.as_ref());
+        let mut violations = Vec::new();
+        if line.is_none() {
+            violations.push(Violation { field: "spending.line".into(), why: Invalid::Unknown });
+        }
+        if let Some(resident) = resident {
+            let head = self.store.resident_heads(&at.site, std::slice::from_ref(resident)).await?.pop();
+            if !head.as_ref().is_some_and(exists) {
+                violations.push(Violation { field: "spending.about".into(), why: Invalid::Unknown });
+            }
+        }
+        let (Some(line), true) = (line, violations.is_empty()) else {
+            return Err(Error::Invalid(violations));
+        };
+        let spending = Spending {
+            id: fresh(SpendingId::new(&work.new_id()))?,
+            line: new.line,
+            title: new.title,
+            amount: new.amount,
+            cause: new.cause,
+            people: new.people,
+            requested: hand(&work),
+            progress: Progress::Requested,
+            version: 1,
+            site: at.site,
+            year: at.id,
+        };
+        let mut changes = work.changes(&touches(&spending));
+        if let Some(resident) = resident_of(spending.cause.as_ref()) {
+            changes.require_resident(&spending.site, resident, None);
+        }
+        changes.put_spending(spending.clone()).event("spending.requested", name_of(&spending));
+        let view = SpendingView { spending, purpose: line.purpose };
+        work.commit("spending.request", changes, &repeat, view).await
+    }
+
+    /// Approves a spending and commits its amount.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::State`] where the line does not hold as much, where it does not wait
+    /// for approval, and for who asked for it; [`Error::Denied`].
+    pub async fn approve_spending(
+        &self,
+        call: &Call,
+        repeat: Repeat<SpendingView>,
+        target: SpendingTarget,
+    ) -> Result<Answer<SpendingView>> {
+        contended(|| {
+            self.try_move(call, &repeat, &target, "spending.approve", |work, spending, line| {
+                let entry = spending.approve(line, hand(work)).map_err(refusal)?;
+                Ok(Moved { event: "spending.approved", entries: vec![entry] })
+            })
+        })
+        .await
+    }
+
+    /// Refuses a spending, or takes an approval back before anything was paid.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::State`], [`Error::Denied`].
+    pub async fn reject_spending(
+        &self,
+        call: &Call,
+        repeat: Repeat<SpendingView>,
+        target: SpendingTarget,
+        reason: Line,
+    ) -> Result<Answer<SpendingView>> {
+        contended(|| {
+            self.try_move(call, &repeat, &target, "spending.reject", |work, spending, line| {
+                let entry = spending.reject(line, reason.clone(), hand(work)).map_err(refusal)?;
+                Ok(Moved { event: "spending.rejected", entries: entry.into_iter().collect() })
+            })
+        })
+        .await
+    }
+
+    /// Records the payment of an approved spending.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Invalid`] for more than was approved and for a day before the
+    /// approval or in the future, [`Error::State`] where it is not approved and for who approved it; [`Error::Denied`].
+    pub async fn record_disbursement(
+        &self,
+        call: &Call,
+        repeat: Repeat<SpendingView>,
+        target: SpendingTarget,
+        new: NewPayment,
+    ) -> Result<Answer<SpendingView>> {
+        contended(|| {
+            self.try_move(call, &repeat, &target, "spending.disburse", |work, spending, line| {
+                let payment = payment(work, spending, &new)?;
+                let entries = spending.disburse(line, payment).map_err(refusal)?;
+                Ok(Moved { event: "spending.disbursed", entries })
+            })
+        })
+        .await
+    }
+
+    /// Moves a spending on, and the money of its line with it; `None` where somebody else moved either meanwhile.
+    async fn try_move(
+        &self,
+        call: &Call,
+        repeat: &Repeat<SpendingView>,
+        target: &SpendingTarget,
+        action: &'static str,
+        act: impl FnOnce(&Work<'_>, &mut Spending, &mut BudgetLine) -> Result<Moved> + Send,
+    ) -> Result<Option<Answer<SpendingView>>> {
+        let InFund { site, year, id } = &target.at;
+        let work = self.begin(call, Some(site)).await?;
+        if let Some(answer) = work.repeated(repeat).await? {
+            return Ok(Some(Answer::Repeated(answer)));
+        }
+        let found = self.store.spending(site, *year, id).await?;
+        let mut spending = found.ok_or(Error::NotFound(Thing::Spending))?;
+        let line = self.store.budget_line(site, *year, &spending.line).await?;
+        let mut line = line.ok_or_else(|| Error::Internal("a spending without its budget line".into()))?;
+        spending.version = next_version(spending.version, target.version)?;
+        let Moved { event, entries } = act(&work, &mut spending, &mut line)?;
+        let mut changes = work.changes(&touches(&spending));
+        changes.put_spending(spending.clone()).event(event, name_of(&spending));
+        let purpose = line.purpose;
+        if !entries.is_empty() {
+            line.version = next_version(line.version, None)?;
+            changes.put_budget_line(line);
+        }
+        for entry in entries {
+            changes.add_ledger_entry(entry);
+        }
+        won(work.commit(action, changes, repeat, SpendingView { spending, purpose }).await)
+    }
+
+    /// One spending.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Denied`].
+    pub async fn spending(&self, call: &Call, at: &InFund<SpendingId>) -> Result<SpendingView> {
+        self.begin(call, Some(&at.site)).await?;
+        let found = self.store.spending(&at.site, at.year, &at.id).await?;
+        let spending = found.ok_or(Error::NotFound(Thing::Spending))?;
+        let line = self.store.budget_line(&at.site, at.year, &spending.line).await?;
+        let line = line.ok_or_else(|| Error::Internal("a spending without its budget line".into()))?;
+        Ok(SpendingView { spending, purpose: line.purpose })
+    }
+
+    /// The spendings of a fund year, in the order in which they were asked for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PageToken`], [`Error::Denied`].
+    pub async fn spendings(
+        &self,
+        call: &Call,
+        at: &InSite<FundYear>,
+        filter: &SpendingFilter,
+        page: PageRequest,
+    ) -> Result<Page<SpendingView>> {
+        self.begin(call, Some(&at.site)).await?;
+        self.load_fund(at).await?;
+        let fits = |spending: &Spending| {
+            filter.state.is_none_or(|state| spending.state() == state)
+                && filter.line.as_ref().is_none_or(|line| spending.line == *line)
+        };
+        let id = |spending: &Spending| (spending.site.clone(), spending.id.as_str().to_owned());
+        let found = filtered(Sites::from(&at.site), &page, fits, id, |_, next| {
+            async move {
+                let after = next.after.as_ref().map(|after| after.id.as_str());
+                Ok(self.store.spendings(&at.site, at.id, after, next.limit).await?)
+            }
+            .boxed()
+        })
+        .await?;
+        // After the spendings: a line that one of them names is there.
+        let lines = self.store.budget_lines(&at.site, at.id).await?;
+        let view = |spending: Spending| -> Result<SpendingView> {
+            let line = lines.iter().find(|line| line.id == spending.line);
+            let line = line.ok_or_else(|| Error::Internal("a spending without its budget line".into()))?;
+            Ok(SpendingView { spending, purpose: line.purpose })
+        };
+        let items = found.items.into_iter().map(view).collect::<Result<_>>()?;
+        Ok(Page { items, next: found.next })
+    }
+
+    /// The ledger of a fund year, by line and number.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PageToken`], [`Error::Denied`].
+    pub async fn ledger(
+        &self,
+        call: &Call,
+        at: &InSite<FundYear>,
+        line: Option<&LineId>,
+        page: PageRequest,
+    ) -> Result<Page<LedgerEntry>> {
+        self.begin(call, Some(&at.site)).await?;
+        self.load_fund(at).await?;
+        let place = |cursor: &str| -> Result<(LineId, u64)> {
+            let (line, number) = cursor.split_once('/').ok_or(Error::PageToken)?;
+            let line = LineId::new(line).map_err(|_| Error::PageToken)?;
+            Ok((line, number.parse().map_err(|_| Error::PageToken)?))
+        };
+        let after = page.after.as_deref().map(place).transpose()?;
+        let after = after.as_ref().map(|(line, number)| (line, *number));
+        let limit = u64::from(page.size) + 1;
+        let found = self.store.ledger_entries(&at.site, at.id, line, after, limit).await?;
+        Ok(Page::cut(found, page.size, |entry| format!("{}/{}", entry.line, entry.number)))
+    }
+
+    /// Publishes what was paid, as far as it can be shown, and records that it was published: that is what the standard
+    /// `fund.publish` asks for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`].
+    pub async fn publish_report(
+        &self,
+        call: &Call,
+        repeat: Repeat<FundReport>,
+        at: InSite<FundYear>,
+    ) -> Result<Answer<FundReport>> {
+        contended(|| self.try_publish(call, &repeat, &at)).await
+    }
+
+    async fn try_publish(
+        &self,
+        call: &Call,
+        repeat: &Repeat<FundReport>,
+        at: &InSite<FundYear>,
+    ) -> Result<Option<Answer<FundReport>>> {
+        let work = self.begin(call, Some(&at.site)).await?;
+        if let Some(answer) = work.repeated(repeat).await? {
+            return Ok(Some(Answer::Repeated(answer)));
+        }
+        let mut fund = self.load_fund(at).await?;
+        let before = match fund.reports {
+            0 => None,
+            last => self.store.fund_reports(&at.site, at.id, last.saturating_sub(1), 1).await?.pop(),
+        };
+        let before = before.map(|report| report.shown);
+        let shown = self.shown(at, before.as_ref()).await?;
+        let published = hand(&work);
+        let record = ServiceRecord {
+            site: at.site.clone(),
+            id: fresh(RecordId::new(&work.new_id()))?,
+            version: 1,
+            kind: ServiceKind::Publication,
+            occurred_at: work.now,
+            recorded_at: work.now,
+            performer: published.by.clone(),
+            department: Department::Finance,
+            subjects: vec![SubjectOutcome {
+                subject: Subject::Site,
+                outcome: Outcome::Done,
+                answers: Vec::new(),
+                content: None,
+            }],
+            voided: false,
+            correction_reason: None,
+        };
+        fund.version = next_version(fund.version, None)?;
+        fund.reports = fund.reports.saturating_add(1);
+        let report = FundReport {
+            site: at.site.clone(),
+            year: at.id,
+            number: fund.reports,
+            published,
+            record: record.id.clone(),
+            shown,
+        };
+        let resource = name::fund_report(&at.site, at.id, report.number);
+        let mut changes = work.changes(&Touches::resource(&resource));
+        changes.event("fund.published", resource);
+        changes.event("record.created", name::record(&at.site, &record.id));
+        changes.put_fund(fund).add_fund_report(report.clone()).add_record(record);
+        won(work.commit("fund.publish", changes, repeat, report).await)
+    }
+
+    /// What can be shown now of everything that was paid, after what was shown `before`.
+    async fn shown(&self, at: &InSite<FundYear>, before: Option<&Published>) -> Result<Published> {
+        let mut takings = Vec::new();
+        for line in self.store.budget_lines(&at.site, at.id).await? {
+            let mut taking = LineTakings::new(&line, before);
+            let (mut after, to) = taking.wanted();
+            while after < to {
+                let place = Some((&line.id, after));
+                let entries =
+                    self.store.ledger_entries(&at.site, at.id, Some(&line.id), place, PAGE_MAX).await?;
+                let Some(last) = entries.last() else { break };
+                after = last.number;
+                entries.iter().for_each(|entry| taking.add(entry));
+            }
+            takings.push(taking);
+        }
+        Ok(publish(before, takings))
+    }
+
+    /// The publications of a fund year, the first one first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::PageToken`], [`Error::Denied`].
+    pub async fn fund_reports(
+        &self,
+        call: &Call,
+        at: &InSite<FundYear>,
+        page: PageRequest,
+    ) -> Result<Page<FundReport>> {
+        self.begin(call, Some(&at.site)).await?;
+        self.load_fund(at).await?;
+        let after = page.after.as_deref().map(str::parse::<u64>).transpose().map_err(|_| Error::PageToken)?;
+        let limit = u64::from(page.size) + 1;
+        let found = self.store.fund_reports(&at.site, at.id, after.unwrap_or_default(), limit).await?;
+        Ok(Page::cut(found, page.size, |report| report.number.to_string()))
+    }
+
+    async fn load_fund(&self, at: &InSite<FundYear>) -> Result<Fund> {
+        self.store.fund(&at.site, at.id).await?.ok_or(Error::NotFound(Thing::Fund))
+    }
+}
+
+/// What moving a spending on comes to.
+struct Moved {
+    event: &'static str,
+    entries: Vec<LedgerEntry>,
+}
+
+/// Tries until the answer was not lost to somebody else.
+async fn contended<T, F>(attempt: impl Fn() -> F) -> Result<Answer<T>>
+where
+    F: Future<Output = Result<Option<Answer<T>>>>,
+{
+    for _ in 0..TRIES_MAX {
+        if let Some(answer) = attempt().await? {
+            return Ok(answer);
+        }
+    }
+    Err(Error::EtagMismatch)
+}
+
+/// `None` for a commit that somebody else was ahead of.
+fn won<T>(committed: Result<Answer<T>>) -> Result<Option<Answer<T>>> {
+    match committed {
+        Err(Error::EtagMismatch) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Who calls, and when.
+fn hand(work: &Work<'_>) -> Hand {
+    Hand { by: work.permit().principal().staff.clone(), at: work.now }
+}
+
+/// Sets the budget of each line; those that are not there are opened. Returns all lines, by id.
+fn set_budgets(
+    fund: &Fund,
+    mut lines: Vec<BudgetLine>,
+    new: Vec<NewLine>,
+    reason: Option<&Line>,
+    hand: &Hand,
+    changes: &mut ChangeSet,
+) -> Result<Vec<BudgetLine>> {
+    let mut violations = Vec::new();
+    let mut refuse = |place: usize, field: &str, why: Invalid| {
+        violations.push(Violation { field: format!("lines[{place}].{field}"), why });
+    };
+    for (place, new) in new.into_iter().enumerate() {
+        let line = match lines.iter_mut().find(|line| line.id == new.id) {
+            Some(line) => {
+                // What a line is for stays: what was paid from it was paid for that.
+                if new.title.is_some_and(|title| title != line.title) {
+                    refuse(place, "display_name", Invalid::NotAllowed);
+                }
+                if new.purpose.is_some_and(|purpose| purpose != line.purpose) {
+                    refuse(place, "purpose", Invalid::NotAllowed);
+                }
+                line.version = next_version(line.version, None)?;
+                line
+            }
+            None => {
+                let (Some(title), Some(purpose)) = (&new.title, new.purpose) else {
+                    if new.title.is_none() {
+                        refuse(place, "display_name", Invalid::Missing);
+                    }
+                    if new.purpose.is_none() {
+                        refuse(place, "purpose", Invalid::Missing);
+                    }
+                    continue;
+                };
+                lines.push(BudgetLine {
+                    site: fund.site.clone(),
+                    year: fund.year,
+                    id: new.id,
+                    title: title.clone(),
+                    purpose,
+                    available: Fen::ZERO,
+                    committed: Fen::ZERO,
+                    spent: Fen::ZERO,
+                    entries: 0,
+                    version: 1,
+                });
+                let Some(line) = lines.last_mut() else { continue };
+                line
+            }
+        };
+        match line.set_budget(new.budget, reason, hand) {
+            Ok(Some(entry)) => {
+                changes.put_budget_line(line.clone()).add_ledger_entry(entry);
+            }
+            Ok(None) => line.version = line.version.saturating_sub(1),
+            Err(_) => {
+                let min = line.committed.plus(line.spent).get();
+                refuse(place, "budget_fen", Invalid::TooSmall { min });
+            }
+        }
+    }
+    if lines.len() > LINES_MAX {
+        violations.push(Violation { field: "lines".into(), why: Invalid::TooMany { max: LINES_MAX } });
+    }
+    if !violations.is_empty() {
+        return Err(Error::Invalid(violations));
+    }
+    lines.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(lines)
+}
+
+/// The payment as it is booked.
+fn payment(work: &Work<'_>, spending: &Spending, new: &NewPayment) -> Result<Payment> {
+    let today = work.today();
+    let paid_on = new.paid_on.unwrap_or(today);
+    if paid_on > today {
+        return Err(invalid("pay_date", Invalid::Future));
+    }
+    if let Progress::Approved(approved) = &spending.progress
+        && paid_on < work.zone().date_of(approved.at)
+    {
+        return Err(invalid("pay_date", Invalid::EndsBeforeStart));
+    }
+    let amount = new.amount.unwrap_or(spending.amount);
+    if amount > spending.amount {
+        return Err(invalid("amount_fen", Invalid::TooLarge { max: spending.amount.get() }));
+    }
+    Ok(Payment { amount, voucher: new.voucher.clone(), paid_on, booked: hand(work) })
+}
+
+fn refusal(conflict: FundConflict) -> Error {
+    match conflict {
+        FundConflict::Overdrawn => Error::State(StateConflict::LineOverdrawn),
+        FundConflict::NotRequested => Error::State(StateConflict::SpendingDecided),
+        FundConflict::NotApproved => Error::State(StateConflict::SpendingNotApproved),
+        FundConflict::SameHands => Error::State(StateConflict::SameHands),
+        // Both are found by their fields before.
+        FundConflict::BelowUse | FundConflict::OverApproved => {
+            Error::Internal(format!("{conflict:?} was not found by its field"))
+        }
+    }
+}
+
+fn resident_of(cause: Option<&Cause>) -> Option<&ResidentId> {
+    match cause {
+        Some(Cause::Resident(id)) => Some(id),
+        Some(Cause::Activity(_) | Cause::Request(_)) | None => None,
+    }
+}
+
+fn name_of(spending: &Spending) -> String {
+    name::spending(&spending.site, spending.year, &spending.id)
+}
+
+fn touches<'a>(spending: &Spending) -> Touches<'a> {
+    let resident = resident_of(spending.cause.as_ref()).map(|id| id.as_str().to_owned());
+    Touches::files(name_of(spending), resident.into_iter().collect(), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_always_loses_is_told_so_and_who_fails_is_not_asked_again() {
+        let tries = std::cell::Cell::new(0);
+        let lost = || {
+            tries.set(tries.get() + 1);
+            async { Ok(None::<Answer<()>>) }
+        };
+        let answer = contended(lost).await;
+        assert!(matches!(answer, Err(Error::EtagMismatch)), "{answer:?}");
+        assert_eq!(tries.get(), TRIES_MAX);
+        let failing = || {
+            tries.set(tries.get() + 1);
+            async { Err::<Option<Answer<()>>, _>(Error::State(StateConflict::LineOverdrawn)) }
+        };
+        let answer = contended(failing).await;
+        assert!(matches!(answer, Err(Error::State(StateConflict::LineOverdrawn))), "{answer:?}");
+        assert_eq!(tries.get(), TRIES_MAX + 1);
+    }
+}
