@@ -180,6 +180,7 @@ CatalogService/ListOverrides              u - - - y y y y y y y y
 CatalogService/ListStandards              u - y y y y y y y y y y
 CatalogService/OverrideStandard           u - - - - - y y y - - -
 CatalogService/RetireOverride             u - - - - - y y y - - -
+CatalogService/SimulateStandards          u - - - - - y y y - - -
 ComplianceService/GetComplianceReport     u - - - y y y y y y y y
 FundService/AmendBudget                   u - - - - - - y y - - -
 FundService/ApproveSpending               u - - - - - - y y - - -
@@ -196,6 +197,7 @@ FundService/RequestSpending               u - - - y y y y y - - -
 ObligationService/GetStanding             u - - - y - y y y - - -
 ObligationService/ListObligations         u - - - y y y y y y y y
 ObligationService/ListWorklist            u - - - y y y y y - - -
+ObligationService/WatchWorklist           u - - - y y y y y - - -
 PluginService/DrainPlugin                 u - - - - - - - y - - -
 PluginService/GetPlugin                   u - y y y y y y y y y y
 PluginService/ListPluginDifferences       u - - - - - - y y - - -

@@ -52,6 +52,7 @@ mod resident;
 mod reveal;
 mod roster;
 mod sealed;
+mod simulation;
 mod site;
 mod staff;
 mod standard_override;

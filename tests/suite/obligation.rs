@@ -5,6 +5,7 @@ use tonic::Code;
 
 use crate::harness::client::Client;
 use crate::harness::estate::{at, contact, elder, flag, line, shown};
+use crate::harness::issuer::{Issuer, grant};
 use crate::harness::server::{Data, Server};
 use crate::harness::{invalid, refused};
 
@@ -554,4 +555,157 @@ async fn extreme_weather_asks_for_a_check_on_everybody_it_concerns() {
         client.ask(v1::ReportWeatherRequest { name: "sites/none".to_owned(), ..Default::default() }).await,
         "NOT_FOUND",
     );
+}
+
+/// Second try, emergency contact, door, authorities: each step is owed by whom it concerns, with its clock, until somebody knows.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_reached_is_looked_for_step_by_step() {
+    let server = Server::start().await;
+    let client = server.client();
+    let (site, _, elder) = client.estate("a").await;
+    let mut posts = Vec::new();
+    for (id, department) in
+        [("steward", v1::Department::CustomerService), ("guard", v1::Department::Security)]
+    {
+        let post = v1::Post {
+            display_name: id.to_owned(),
+            department: department.into(),
+            buildings: vec!["3".to_owned()],
+            ..Default::default()
+        };
+        let request = v1::CreatePostRequest {
+            parent: site.clone(),
+            post: Some(post),
+            post_id: id.to_owned(),
+            ..Default::default()
+        };
+        posts.push(client.ask(request).await.unwrap().name);
+    }
+    // The steps with their status, and which posts are asked to do something about them.
+    let ladder = async || {
+        let mut steps: Vec<String> = client
+            .owed(&elder)
+            .await
+            .iter()
+            .filter_map(|line| line.strip_prefix("contact.ladder."))
+            .map(|line| line.replace(".high", ""))
+            .collect();
+        steps.sort();
+        steps
+    };
+    let asked = async |post: &str| {
+        let list = v1::ListWorklistRequest { parent: post.to_owned(), ..Default::default() };
+        let items = client.ask(list).await.unwrap().items;
+        let of_ladder = |item: &&v1::WorklistItem| {
+            item.obligations.iter().any(|owed| owed.standard.starts_with("standards/contact.ladder"))
+        };
+        items.iter().filter(of_ladder).map(|item| item.kind()).collect::<Vec<_>>()
+    };
+    let not_reached = async |kind: ServiceKind, time: &str| {
+        client.record(contact(&elder, kind, time, Outcome::NotReached)).await;
+    };
+    not_reached(ServiceKind::PhoneCall, "2026-03-16T08:55:00+08:00").await;
+    // Due today: its day has begun.
+    assert_eq!(ladder().await, ["retry at_risk 0/1"]);
+    assert!(asked(&posts[1]).await.is_empty());
+    client.advance("2026-03-16T09:10:00+08:00").await;
+    not_reached(ServiceKind::HomeVisit, "2026-03-16T09:05:00+08:00").await;
+    let steps = ladder().await;
+    assert_eq!(steps[1], "retry met 1/1", "a second try was made");
+    assert!(steps[0].starts_with("emergency_contact "), "{steps:?}");
+    not_reached(ServiceKind::EmergencyContactCall, "2026-03-16T09:08:00+08:00").await;
+    assert_eq!(asked(&posts[1]).await, [ServiceKind::DoorCheck], "the guards are asked to look");
+    client.advance("2026-03-16T09:20:00+08:00").await;
+    not_reached(ServiceKind::DoorCheck, "2026-03-16T09:15:00+08:00").await;
+    // Five minutes for the report, whoever it is.
+    client.advance("2026-03-16T09:21:00+08:00").await;
+    let steps = ladder().await;
+    assert_eq!(steps, ["authority missed 0/1", "door met 1/1", "emergency_contact met 1/1", "retry met 1/1"]);
+    assert_eq!(asked(&posts[0]).await, [ServiceKind::AuthorityReport]);
+    client.advance("2026-03-16T09:40:00+08:00").await;
+    client.done(&elder, ServiceKind::AuthorityReport, "2026-03-16T09:25:00+08:00").await;
+    assert_eq!(ladder().await[0], "authority met_late 1/1");
+    // A neighbour knows: she is at her daughter's. That is no visit.
+    let word = v1::ConfirmSafetyRequest {
+        name: elder.clone(),
+        source: v1::SafetySource::Neighbour.into(),
+        ..Default::default()
+    };
+    client.ask(word).await.unwrap();
+    assert_eq!((asked(&posts[0]).await, asked(&posts[1]).await), (vec![], vec![]));
+    assert_eq!(client.calls_and_visits(&elder).await, ["elder.call open 0/2", "elder.visit open 0/1"]);
+    // The next try that fails begins again at the bottom.
+    client.advance("2026-03-17T10:00:00+08:00").await;
+    not_reached(ServiceKind::PhoneCall, "2026-03-17T09:55:00+08:00").await;
+    assert!(ladder().await.contains(&"retry at_risk 0/1".to_owned()));
+    assert!(asked(&posts[1]).await.is_empty());
+}
+
+/// A stream that wakes when something is recorded and when time changes something, and says nothing meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worklist_is_watched() {
+    for data in [Some(Data::sqlite()), Data::postgres().await].into_iter().flatten() {
+        let server = Server::on(data).await;
+        let client = server.client();
+        let (site, _, elder) = client.estate("a").await;
+        let watch = |update_limit: i32| v1::WatchWorklistRequest {
+            parent: format!("{site}/posts/-"),
+            update_limit,
+            ..Default::default()
+        };
+        let kinds = |list: &v1::WatchWorklistResponse| -> Vec<ServiceKind> {
+            list.items.iter().filter(|item| item.subject == elder).map(v1::WorklistItem::kind).collect()
+        };
+        let mut stream = client.watch(watch(0)).await.unwrap();
+        let first = stream.message().await.unwrap().unwrap();
+        let listed = client
+            .ask(v1::ListWorklistRequest { parent: format!("{site}/posts/-"), ..Default::default() })
+            .await
+            .unwrap();
+        assert_eq!((first.items.clone(), first.more), (listed.items, false));
+        assert_eq!(shown(first.as_of_time.as_ref()), "2026-03-16T09:00");
+        assert!(kinds(&first).contains(&ServiceKind::HomeVisit) && first.next_change_time.is_some());
+        // A visit: the list is shorter at once.
+        client.done(&elder, ServiceKind::HomeVisit, "2026-03-16T08:00:00+08:00").await;
+        let second = stream.message().await.unwrap().unwrap();
+        assert!(!kinds(&second).contains(&ServiceKind::HomeVisit), "{second:?}");
+        // Time alone: on Monday the visit is owed again.
+        client.advance("2026-03-23T09:00:00+08:00").await;
+        let third = stream.message().await.unwrap().unwrap();
+        assert!(kinds(&third).contains(&ServiceKind::HomeVisit), "{third:?}");
+        assert_eq!(shown(third.as_of_time.as_ref()), "2026-03-23T09:00");
+        drop(stream);
+        // As many answers as were asked for, then the end.
+        let mut once = client.watch(watch(1)).await.unwrap();
+        assert_eq!(once.message().await.unwrap().unwrap(), third);
+        assert!(once.message().await.unwrap().is_none());
+        invalid(client.watch(watch(-1)).await.map(drop), &["update_limit"]);
+        let nowhere = v1::WatchWorklistRequest { parent: "sites/b/posts/-".to_owned(), ..Default::default() };
+        refused(client.watch(nowhere).await.map(drop), "NOT_FOUND");
+        refused(server.outsider().watch(watch(0)).await.map(drop), "PERMISSION_DENIED");
+        // A server that ends takes nobody's time: who watches is told to call again.
+        let mut open = client.watch(watch(0)).await.unwrap();
+        open.message().await.unwrap().unwrap();
+        let stopped = tokio::spawn(server.stop());
+        assert!(open.message().await.unwrap().is_none());
+        stopped.await.unwrap();
+    }
+}
+
+/// Rights that end meanwhile end the stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_no_longer_see_a_worklist_is_no_longer_told() {
+    let issuer = Issuer::new();
+    let server = issuer.server().await;
+    let client = server.client();
+    let (site, _, _) = client.estate("a").await;
+    let guard = issuer.enter(&server, "zhao", vec![grant(v1::StaffRole::Member, &["a"])]).await;
+    let request = v1::WatchWorklistRequest { parent: format!("{site}/posts/-"), ..Default::default() };
+    let mut stream = guard.watch(request).await.unwrap();
+    stream.message().await.unwrap().unwrap();
+    let gone = v1::DeactivateStaffRequest { name: "staff/zhao".to_owned(), ..Default::default() };
+    client.ask(gone).await.unwrap();
+    let end = stream.message().await.map(drop);
+    refused(end, "PERMISSION_DENIED");
+    server.stop().await;
 }

@@ -30,7 +30,7 @@ use crate::error::Result;
 use crate::name;
 
 /// A code of a plugin's tables with its words.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coded {
     /// The code.
     pub code: String,

@@ -130,6 +130,17 @@ impl Walk {
 impl<'a> Estate<'a> {
     /// A site, asked for the obligations that touch `range`.
     pub(super) async fn open(app: &'a App, site: Site, now: Instant, range: DateRange) -> Result<Estate<'a>> {
+        Self::supposing(app, site, now, range, None).await
+    }
+
+    /// As [`Estate::open`], as if this override held too.
+    pub(super) async fn supposing(
+        app: &'a App,
+        site: Site,
+        now: Instant,
+        range: DateRange,
+        draft: Option<StandardOverride>,
+    ) -> Result<Estate<'a>> {
         let mut calendar = SiteCalendar::new(site.zone);
         for year in &app.public_years {
             calendar = calendar.with_public_year(year.clone());
@@ -138,7 +149,8 @@ impl<'a> Estate<'a> {
             calendar = calendar.with_day(day, kind);
         }
         let today = site.zone.date_of(now);
-        let overrides = app.store.overrides(&site.id).await?;
+        let mut overrides = app.store.overrides(&site.id).await?;
+        overrides.extend(draft);
         let mut versions = app.declared();
         versions.extend(overridden(&versions, &overrides, site.zone, now));
         let timelines = Timeline::of_site(&versions, &site.id);

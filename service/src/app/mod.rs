@@ -31,6 +31,7 @@ pub mod record;
 pub mod resident;
 pub mod reveal;
 pub mod sealed;
+pub mod simulation;
 pub mod site;
 pub mod staff;
 pub mod standard_override;
@@ -74,6 +75,10 @@ pub struct App {
     pub erasures: crate::audit::erasures::ErasureFile,
     /// The imports that run now.
     pub imports: import::Imports,
+    /// The worklists that are watched now.
+    pub watches: obligation::Watches,
+    /// Tells those who answer again and again that the server ends.
+    pub ending: Ending,
     /// Who saw personal values in clear lately.
     pub reveals: reveal::Reveals,
     /// What makes changes of the audit log evident.
@@ -82,6 +87,29 @@ pub struct App {
     pub policy: Policy,
     /// How the audit entries of reads become durable.
     pub entries: Arc<dyn entry::Entries>,
+}
+
+/// Tells those who answer again and again that the server ends, so that nobody waits for them.
+#[derive(Debug, Clone)]
+pub struct Ending(Arc<tokio::sync::watch::Sender<bool>>);
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self(Arc::new(tokio::sync::watch::Sender::new(false)))
+    }
+}
+
+impl Ending {
+    /// The end has begun.
+    pub fn begin(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Waits until it has.
+    pub(crate) async fn begun(&self) {
+        // The sender lives as long as this: there is no error.
+        let _ = self.0.subscribe().wait_for(|ending| *ending).await;
+    }
 }
 
 /// What makes a command repeatable.

@@ -3,6 +3,7 @@
 mod list;
 mod standing;
 mod task;
+mod watch;
 mod worklist;
 
 use linli_core::assessment::Attention;
@@ -22,6 +23,7 @@ use crate::error::Result;
 pub use list::ObligationFilter;
 pub(super) use standing::span_on;
 pub use standing::{StandardStanding, StandingView};
+pub use watch::{WATCH_UPDATES_MAX, Watched, Watches, WorklistWatch};
 pub use worklist::{WorklistItem, WorklistRequest};
 
 /// Most days that a list of obligations covers.
@@ -30,7 +32,7 @@ pub const LIST_DAYS_MAX: i32 = 366;
 pub const WORKLIST_DAYS_MAX: i32 = 31;
 
 /// An obligation as answers show it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ObligationView {
     /// The site.
     pub site: SiteId,

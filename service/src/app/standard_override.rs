@@ -171,19 +171,7 @@ impl App {
     fn check_override(&self, work: &Work<'_>, new: &NewOverride) -> Result<bool> {
         let today = work.today();
         let from = new.from.unwrap_or(today);
-        let site = work.site()?;
-        let declared = self.declared().into_iter().filter(|standard| {
-            standard.code == new.standard
-                && standard.effective.contains(from)
-                && standard.applies_to.site.as_ref().is_none_or(|only| *only == site.id)
-        });
-        let Some(base) = declared.max_by_key(|standard| standard.version) else {
-            return Err(invalid("standard_override.standard", Invalid::Unknown));
-        };
-        if let Err((field, why)) = new.numbers.check(&base) {
-            return Err(invalid(&format!("standard_override.numbers.{field}"), why));
-        }
-        let looser = strictness(&new.numbers.instead(&base), &base) == Strictness::Looser;
+        let looser = self.is_looser(work, (&new.standard, &new.numbers), from, "standard_override.")?;
         let mut violations = Vec::new();
         if from < today {
             violations.push(violation("standard_override.start_date", Invalid::Past));
@@ -199,6 +187,30 @@ impl App {
             Some(_) => {}
         }
         if violations.is_empty() { Ok(looser) } else { Err(Error::Invalid(violations)) }
+    }
+
+    /// Whether numbers ask for less than the standard as it is declared for the site on a day. `path` leads to the fields
+    /// `standard` and `numbers`.
+    pub(super) fn is_looser(
+        &self,
+        work: &Work<'_>,
+        (code, numbers): (&StandardCode, &Numbers),
+        day: CivilDate,
+        path: &str,
+    ) -> Result<bool> {
+        let site = work.site()?;
+        let declared = self.declared().into_iter().filter(|standard| {
+            standard.code == *code
+                && standard.effective.contains(day)
+                && standard.applies_to.site.as_ref().is_none_or(|only| *only == site.id)
+        });
+        let Some(base) = declared.max_by_key(|standard| standard.version) else {
+            return Err(invalid(&format!("{path}standard"), Invalid::Unknown));
+        };
+        if let Err((field, why)) = numbers.check(&base) {
+            return Err(invalid(&format!("{path}numbers.{field}"), why));
+        }
+        Ok(strictness(&numbers.instead(&base), &base) == Strictness::Looser)
     }
 
     async fn change_override(

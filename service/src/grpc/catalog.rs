@@ -137,6 +137,29 @@ impl v1::catalog_service_server::CatalogService for Face {
         })
         .await
     }
+
+    async fn simulate_standards(
+        &self,
+        request: Request<v1::SimulateStandardsRequest>,
+    ) -> Answer<v1::SimulateStandardsResponse> {
+        self.read(request, |app, call, message| async move {
+            let supposed = super::simulation::supposition(&message)?;
+            let numbers = message.numbers.as_ref().map(prost::Message::encode_to_vec).unwrap_or_default();
+            let query: [&[u8]; 5] = [
+                message.parent.as_bytes(),
+                message.standard.as_bytes(),
+                &numbers,
+                message.start_date.as_bytes(),
+                message.end_date.as_bytes(),
+            ];
+            let binding = Binding::new(&call, &query);
+            let wanted = wanted(&binding, message.page_size, &message.page_token)?;
+            let simulation = app.simulate_standards(&call, &supposed, wanted).await?;
+            let token = next(&binding, simulation.subjects.next.clone());
+            Ok(super::simulation::response(&simulation, token))
+        })
+        .await
+    }
 }
 
 impl Shows<CareGroup> for v1::CareGroup {

@@ -28,14 +28,18 @@ mod plugin;
 mod record;
 mod resident;
 mod sealed;
+mod simulation;
 mod site;
 mod staff;
 mod standard_override;
 mod waiver;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::Stream;
+use futures_util::stream;
 use linli_core::text::Language;
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -132,6 +136,38 @@ impl Face {
         }
     }
 
+    /// Runs a use case that answers again and again, until it has no more to say. A refusal ends it; one before the first answer is
+    /// the answer.
+    async fn stream<Q, M, F>(
+        &self,
+        request: Request<Q>,
+        open: impl FnOnce(Arc<App>, Call, Q) -> Result<F>,
+    ) -> std::result::Result<Response<Answers<M>>, Status>
+    where
+        M: Send + 'static,
+        F: Tells<M> + Send + 'static,
+    {
+        let (call, message) = take(request)?;
+        let (language, request_id) = (call.language, call.request_id.clone());
+        let refuse = move |error: Error| status::status(&error, language, &request_id);
+        let mut source = open(Arc::clone(&self.app), call, message).map_err(&refuse)?;
+        let first = source.tell().await.map_err(&refuse)?;
+        let answers = stream::unfold((source, Some(first)), move |(mut source, first)| {
+            let refuse = refuse.clone();
+            async move {
+                let told = match first {
+                    Some(first) => Ok(first),
+                    None => source.tell().await,
+                };
+                match told {
+                    Ok(told) => told.map(|message| (Ok(message), (source, None))),
+                    Err(error) => Some((Err(refuse(error)), (source, Some(None)))),
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
     /// Runs a command that answers with a message of its own making.
     async fn carry_out<Q, M, F, W>(
         &self,
@@ -179,6 +215,15 @@ impl Face {
         });
         answer(task.await, language, &request_id)
     }
+}
+
+/// The answers of a stream.
+type Answers<M> = Pin<Box<dyn Stream<Item = std::result::Result<M, Status>> + Send>>;
+
+/// What a stream tells from.
+trait Tells<M> {
+    /// The next message; `None` after the last.
+    fn tell(&mut self) -> impl Future<Output = Result<Option<M>>> + Send;
 }
 
 /// A request that may be sent again under its request id.

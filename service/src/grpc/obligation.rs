@@ -7,13 +7,14 @@ use linli_core::worklist::Urgency;
 use linli_proto::v1;
 use tonic::{Request, Response, Status};
 
-use super::Face;
 use super::check::{Check, timestamp};
 use super::convert::{Listed, Shows, ToWire, label};
 use super::page::Binding;
 use super::request::{next, one, wanted};
+use super::{Answers, Face, Tells, page};
 use crate::app::obligation::{
-    ObligationFilter, ObligationView, StandardStanding, StandingView, WorklistItem, WorklistRequest,
+    ObligationFilter, ObligationView, StandardStanding, StandingView, WATCH_UPDATES_MAX, Watched,
+    WorklistItem, WorklistRequest, WorklistWatch,
 };
 use crate::error::Result;
 use crate::name::{self, Sites};
@@ -59,6 +60,24 @@ impl v1::obligation_service_server::ObligationService for Face {
         .await
     }
 
+    type WatchWorklistStream = Answers<v1::WatchWorklistResponse>;
+
+    async fn watch_worklist(
+        &self,
+        request: Request<v1::WatchWorklistRequest>,
+    ) -> Answer<Self::WatchWorklistStream> {
+        self.stream(request, |app, call, message| {
+            let mut check = Check::new();
+            let at = check.take("parent", site_and_post(&message.parent));
+            let until = check.date("until_date", &message.until_date);
+            let updates = check.take("update_limit", updates(message.update_limit));
+            let size = page::size(message.page_size);
+            let ((site, post), (until, updates)) = check.finish(at.zip(until.zip(updates)))?;
+            app.watch_worklist(call, WorklistRequest { site, post, until }, size?, updates)
+        })
+        .await
+    }
+
     async fn list_worklist(
         &self,
         request: Request<v1::ListWorklistRequest>,
@@ -77,6 +96,33 @@ impl v1::obligation_service_server::ObligationService for Face {
             })
         })
         .await
+    }
+}
+
+impl Tells<v1::WatchWorklistResponse> for WorklistWatch {
+    async fn tell(&mut self) -> Result<Option<v1::WatchWorklistResponse>> {
+        Ok(self.next().await?.map(|watched| watched.to_wire()))
+    }
+}
+
+impl Shows<Watched> for v1::WatchWorklistResponse {
+    fn shows(watched: &Watched) -> Self {
+        Self {
+            items: watched.items.iter().map(ToWire::to_wire).collect(),
+            more: watched.more,
+            as_of_time: Some(timestamp(watched.as_of)),
+            next_change_time: Some(timestamp(watched.next_change_at)),
+        }
+    }
+}
+
+/// After how many answers a stream ends; `None`: by time alone.
+fn updates(number: i32) -> std::result::Result<Option<u32>, Invalid> {
+    match u32::try_from(number) {
+        Ok(0) => Ok(None),
+        Ok(number) if number <= WATCH_UPDATES_MAX => Ok(Some(number)),
+        Ok(_) => Err(Invalid::TooLarge { max: WATCH_UPDATES_MAX.into() }),
+        Err(_) => Err(Invalid::TooSmall { min: 0 }),
     }
 }
 

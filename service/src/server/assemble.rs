@@ -15,10 +15,10 @@ use linli_store::{
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Gauge, Gauges, Parts, Probe};
-use crate::app::App;
 use crate::app::entry::{Durable, Entries};
 use crate::app::plugin::Live;
 use crate::app::sealed::Sealed;
+use crate::app::{App, Ending};
 use crate::audit::erasures::ErasureFile;
 use crate::audit::keeper::Keeper;
 use crate::audit::{AuditError, key};
@@ -216,6 +216,8 @@ pub async fn assemble_by(
         erasures,
         rotation: crate::app::key_rotation::Rotation::new(config.server.timeouts.request),
         imports: crate::app::import::Imports::default(),
+        watches: crate::app::obligation::Watches::default(),
+        ending: Ending::default(),
         reveals: crate::app::reveal::Reveals::default(),
         audit: Arc::clone(&audit),
         policy: credentials.policy.clone(),
@@ -254,6 +256,7 @@ pub fn sealed_parts(config: &Config, credentials: &Credentials) -> Parts {
         clock: system_clock,
         gauges: Arc::new(|| vec![sealed_gauge(true)]),
         store: None,
+        ending: Ending::default(),
     }
 }
 
@@ -288,6 +291,7 @@ impl Assembled {
             clock: Arc::clone(&self.app.system_clock),
             gauges: gauges(&self.app),
             store: Some(probe(&self.app)),
+            ending: self.app.ending.clone(),
         }
     }
 

@@ -37,6 +37,7 @@ use tonic_health::server::HealthReporter;
 pub use admin::Probe;
 pub use metrics::{Gauge, Gauges};
 
+use crate::app::Ending;
 use crate::auth::gate::Gate;
 use crate::auth::keys::KeyFile;
 use crate::config::{self, Address};
@@ -69,6 +70,8 @@ pub struct Parts {
     /// Whether the store answers; `None`: the root key is not there, no store is open, and every call that needs one
     /// is refused.
     pub store: Option<Probe>,
+    /// Told when the server ends, so that streams do.
+    pub ending: Ending,
 }
 
 /// Why a server does not start.
@@ -174,7 +177,8 @@ impl Bound {
         let mut beside = JoinSet::new();
         beside.spawn(rounds(parts.keys, tls.clone(), strangers));
         let task = tokio::spawn(accept(listener, Arc::new(serving), places, phases));
-        Ok(Running { address, status, phase, task, _beside: beside, tls, settings })
+        let ending = parts.ending;
+        Ok(Running { address, status, phase, ending, task, _beside: beside, tls, settings })
     }
 }
 
@@ -183,6 +187,7 @@ pub struct Running {
     address: Address,
     status: Readiness,
     phase: watch::Sender<Phase>,
+    ending: Ending,
     task: JoinHandle<(usize, Listener)>,
     _beside: JoinSet<()>,
     tls: Option<Arc<Tls>>,
@@ -228,6 +233,7 @@ impl Running {
     /// Enters a phase that ends connections, and waits for the last of them.
     async fn drain(mut self, phase: Phase) -> (Option<(usize, Listener)>, Self) {
         self.phase.send_replace(phase);
+        self.ending.begin();
         let drained = match timeout(self.settings.timeouts.drain, &mut self.task).await {
             Ok(ended) => ended,
             Err(_) => {

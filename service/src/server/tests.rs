@@ -116,6 +116,7 @@ async fn serve(toml: &str) -> Running {
         clock: Arc::new(SystemClock),
         gauges: Arc::new(|| vec![Gauge { name: "linli_store_queue", help: "Writes that wait.", value: 0.0 }]),
         store: Some(Arc::new(|| Box::pin(async { true }))),
+        ending: crate::app::Ending::default(),
     };
     bind(&config.server).await.unwrap().start(parts).await.unwrap()
 }

@@ -482,6 +482,16 @@ impl Store {
         Ok((head.audit_seq, head.event_seq))
     }
 
+    /// The number of the newest event and the epoch of rights of a scope: where neither moved, nothing that was told has
+    /// changed but by the time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn pulse(&self, scope: &Scope) -> Result<(i64, i64), StoreError> {
+        let head = self.site_head(scope).await?;
+        Ok((head.event_seq, head.authz_epoch))
+    }
+
     pub(crate) async fn site_head(&self, scope: &Scope) -> Result<site_head::Model, StoreError> {
         Ok(self.stored_head(scope).await?.unwrap_or_else(|| site_head::Model {
             site: scope.text().to_owned(),

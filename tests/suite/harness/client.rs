@@ -7,7 +7,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 /// A request that knows its RPC and the type of the answer.
 pub trait Rpc: Message + Clone + Default + 'static {
@@ -75,6 +75,7 @@ rpcs! {
         ListStandards ListStandardsRequest => ListStandardsResponse,
         OverrideStandard OverrideStandardRequest => StandardOverride,
         RetireOverride RetireOverrideRequest => StandardOverride,
+        SimulateStandards SimulateStandardsRequest => SimulateStandardsResponse,
     }
     ComplianceService {
         GetComplianceReport GetComplianceReportRequest => ComplianceReport,
@@ -97,6 +98,7 @@ rpcs! {
         GetStanding GetStandingRequest => Standing,
         ListObligations ListObligationsRequest => ListObligationsResponse,
         ListWorklist ListWorklistRequest => ListWorklistResponse,
+        WatchWorklist WatchWorklistRequest => WatchWorklistResponse,
     }
     PluginService {
         DrainPlugin DrainPluginRequest => Plugin,
@@ -213,6 +215,16 @@ impl Client {
     /// As [`Client::ask`], with the answer's metadata.
     pub async fn response<Q: Rpc>(&self, request: Q) -> Result<Response<Q::Answer>, Status> {
         self.path(Q::PATH, request).await
+    }
+
+    /// A worklist, told again and again.
+    pub async fn watch(
+        &self,
+        request: v1::WatchWorklistRequest,
+    ) -> Result<Streaming<v1::WatchWorklistResponse>, Status> {
+        let mut grpc = self.grpc().await?;
+        let path = path_of(v1::WatchWorklistRequest::PATH);
+        grpc.server_streaming(self.request(request), path, Prost::default()).await.map(Response::into_inner)
     }
 
     /// Any message to any path.

@@ -206,6 +206,12 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     t.ask(v1::ListObligationsRequest { parent: site.clone(), ..Default::default() }).await;
     t.ask(v1::GetStandingRequest { name: resident.clone() }).await;
     t.ask(v1::ListWorklistRequest { parent: format!("{site}/posts/p1"), ..Default::default() }).await;
+    t.ask(v1::WatchWorklistRequest {
+        parent: format!("{site}/posts/p1"),
+        update_limit: 1,
+        ..Default::default()
+    })
+    .await;
     t.ask(v1::GetComplianceReportRequest {
         parent: site.clone(),
         period: v1::PeriodUnit::Week.into(),
@@ -439,6 +445,16 @@ async fn overrides(t: &mut Teller<'_>, site: &str) {
         standard_override: Some(asked),
         ..Default::default()
     };
+    let asked = request.standard_override.clone().unwrap();
+    t.ask(v1::SimulateStandardsRequest {
+        parent: site.to_owned(),
+        standard: asked.standard,
+        numbers: asked.numbers,
+        start_date: "2026-03-02".to_owned(),
+        end_date: "2026-03-15".to_owned(),
+        ..Default::default()
+    })
+    .await;
     let name = t.ask(request).await.name;
     t.countersign(v1::ApproveOverrideRequest { name: name.clone(), ..Default::default() }).await;
     t.ask(v1::RetireOverrideRequest { name, ..Default::default() }).await;

@@ -36,7 +36,7 @@ pub struct WorklistRequest {
 }
 
 /// One thing to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorklistItem {
     /// The site.
     pub site: SiteId,
@@ -78,6 +78,16 @@ impl App {
         wanted: &WorklistRequest,
         page: PageRequest,
     ) -> Result<Page<WorklistItem>> {
+        self.worklist_now(call, wanted, page).await.map(|list| list.page)
+    }
+
+    /// As [`App::worklist`], with the instant for which it holds and the next one at which the time may change it.
+    pub(super) async fn worklist_now(
+        &self,
+        call: &Call,
+        wanted: &WorklistRequest,
+        page: PageRequest,
+    ) -> Result<WorklistNow> {
         let work = self.begin_at_post(call, &wanted.site, wanted.post.as_ref()).await?;
         let site = work.site()?;
         let post = match &wanted.post {
@@ -93,7 +103,7 @@ impl App {
             post.iter().flat_map(|post| &post.buildings).map(|building| building.as_str()).collect();
         let Cursor { stretch, place: after } =
             page.after.as_deref().map(Cursor::parse).transpose()?.unwrap_or_default();
-        let (mut drafts, next_stretch) =
+        let Stretch { mut drafts, next: next_stretch, next_change_at } =
             self.drafts(&estate, department, &buildings, until, stretch.as_ref()).await?;
         drafts.sort_by(|a, b| a.place.cmp(&b.place));
         let rest = drafts.into_iter().filter(|draft| after.as_ref().is_none_or(|after| draft.place > *after));
@@ -111,11 +121,11 @@ impl App {
         if work.permit().is_task_only() {
             items = items.into_iter().map(WorklistItem::task).collect();
         }
-        Ok(Page { items, next: shown.next })
+        Ok(WorklistNow { page: Page { items, next: shown.next }, as_of: estate.now, next_change_at })
     }
 
     /// What is to be done for a post, of one stretch of its subjects: those after `stretch`, as many as one call computes.
-    /// Returns the last of them where others follow. What is kept of each subject is its contacts.
+    /// What is kept of each subject is its contacts.
     async fn drafts(
         &self,
         estate: &Estate<'_>,
@@ -123,11 +133,15 @@ impl App {
         buildings: &[&str],
         until: CivilDate,
         stretch: Option<&Subject>,
-    ) -> Result<(Vec<Draft>, Option<Subject>)> {
+    ) -> Result<Stretch> {
         let wanted = Wanted { department, standard: None };
         let mut drafts = Vec::new();
+        // Days decide about memberships, pauses and plans.
+        let mut next_change_at = estate.site.zone.start_of(estate.today.plus_days(1));
         let mut add = |batch: Vec<Owed>| {
             for owed in batch {
+                let changes = owed.obligations.iter().filter_map(|obligation| obligation.next_change_at);
+                next_change_at = changes.fold(next_change_at, Instant::min);
                 drafts.extend(contacts_of(estate, owed, &wanted, until));
             }
         };
@@ -140,7 +154,7 @@ impl App {
                 let Some(batch) = estate.next(&mut walk).await? else { break };
                 add(batch);
                 if let Some(last) = walk.last().filter(|_| batches == BATCHES_MAX) {
-                    return Ok((drafts, Some(last)));
+                    return Ok(Stretch { drafts, next: Some(last), next_change_at });
                 }
             }
         } else {
@@ -160,13 +174,14 @@ impl App {
                 add(batch);
                 let Some(last) = last else { break };
                 if batches == BATCHES_MAX {
-                    return Ok((drafts, Some(Subject::Dwelling(last))));
+                    let next = Some(Subject::Dwelling(last));
+                    return Ok(Stretch { drafts, next, next_change_at });
                 }
                 after = Some(last);
             }
             add(estate.areas_of_buildings(buildings).await?);
         }
-        Ok((drafts, None))
+        Ok(Stretch { drafts, next: None, next_change_at })
     }
 
     /// The items of one page, with names, doors and cautions.
@@ -254,6 +269,23 @@ impl App {
             obligations,
         })
     }
+}
+
+/// A page of a worklist, and how long it holds.
+pub(super) struct WorklistNow {
+    pub(super) page: Page<WorklistItem>,
+    /// The instant for which it holds.
+    pub(super) as_of: Instant,
+    /// The next instant at which the time alone may change it.
+    pub(super) next_change_at: Instant,
+}
+
+/// What is to be done for the subjects of one stretch.
+struct Stretch {
+    drafts: Vec<Draft>,
+    /// The last of them, where others follow.
+    next: Option<Subject>,
+    next_change_at: Instant,
 }
 
 /// What is shown of a resident beside their duties.
