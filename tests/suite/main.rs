@@ -47,6 +47,7 @@ mod plugin_upgrade;
 mod policy;
 mod privacy;
 mod record;
+mod regulation;
 mod repetition;
 mod resident;
 mod reveal;
