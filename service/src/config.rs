@@ -46,6 +46,8 @@ pub struct Config {
     pub audit: Audit,
     /// How long files are kept.
     pub retention: Retention,
+    /// Where backups are made.
+    pub backup_folder: PathBuf,
     /// Plugins.
     pub plugins: Plugins,
     /// Who may call.
@@ -351,6 +353,7 @@ impl Flags {
             layers.flag("--data", "audit.anchor_file", inside("audit.anchors"));
             layers.flag("--data", "audit.anchor_key_file", inside("anchor.key"));
             layers.flag("--data", "audit.erasure_file", inside("erasures.log"));
+            layers.flag("--data", "backup.folder", inside("backups"));
         }
         let texts = [
             ("--listen", "server.listen", &self.listen),

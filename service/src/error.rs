@@ -167,6 +167,8 @@ pub enum StateConflict {
     StaffInactive,
     /// The member of staff is active.
     StaffActive,
+    /// The database makes its own backups.
+    BackupElsewhere,
     /// Keys are being replaced.
     RotationUnderWay,
     /// There is no root key to follow the one in use, or it cannot be read.

@@ -149,6 +149,7 @@ const MATRIX: &str = "
                                           | | | | | | | | | | auditor
                                           | | | | | | | | | | | integration
 AdminService/AdvanceClock                 u - - - - - - - y - - -
+AdminService/Backup                       u - - - - - - - y - - -
 AdminService/GetKeyRotation               u - - - - - - - y - - -
 AdminService/GetServerInfo                u - y y y y y y y y y y
 AdminService/RotateKeys                   u - - - - - - - y - - -

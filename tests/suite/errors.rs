@@ -218,6 +218,7 @@ async fn every_reason_is_produced() {
     a_plugin_that_is_not_there(&mut produced).await;
 
     without_its_root_key(&mut produced).await;
+    elsewhere(&mut produced).await;
 
     let reasons = (1..).map_while(|number| v1::ErrorReason::try_from(number).ok());
     let all: BTreeSet<String> = reasons.map(|reason| status::reason_name(reason).to_owned()).collect();
@@ -337,6 +338,18 @@ async fn a_plugin_that_is_not_there(produced: &mut Produced) {
     let digest = seen.await.unwrap().candidate.unwrap().digest;
     let refusals = both!(client, load(name, &digest));
     produced.note("PLUGIN_DROPS_DUTIES", Code::FailedPrecondition, false, refusals);
+    server.stop().await;
+}
+
+async fn elsewhere(produced: &mut Produced) {
+    let Some(data) = Data::postgres().await else {
+        // Said aloud, and a failure in CI.
+        produced.0.insert("BACKUP_ELSEWHERE".to_owned());
+        return;
+    };
+    let server = Server::on(data).await;
+    let refusals = both!(server.client(), v1::BackupRequest::default());
+    produced.note("BACKUP_ELSEWHERE", Code::FailedPrecondition, false, refusals);
     server.stop().await;
 }
 

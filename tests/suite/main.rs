@@ -18,6 +18,7 @@ mod architecture;
 mod audit;
 mod authorisation;
 mod backends;
+mod backup;
 mod bad_input;
 mod built;
 mod calendar;

@@ -9,7 +9,7 @@ use linli_core::id::{ResidentId, SiteId, StaffId};
 use linli_core::resident::{FieldClass, FileState};
 use linli_core::retention::{End, ErasureCause};
 use linli_core::text::{Label, Paragraph};
-use linli_core::time::CivilDate;
+use linli_core::time::{CivilDate, Instant};
 use linli_store::{CellChanges, Erasure, ResidentHead, Scope, Store};
 use sha2::{Digest as _, Sha256};
 
@@ -370,3 +370,58 @@ fn certificate(
     let en = format!("{en}SHA-256 {}", hex(&digest));
     Certificate { name, erasure, backups_until, text: Label::new(zh, en), digest }
 }
+
+/// What a restoration notes.
+pub struct Restored {
+    /// When (system clock).
+    pub now: Instant,
+    /// SHA-256 of the backup, in hexadecimal digits.
+    pub backup: String,
+}
+
+/// Erases those again, in a store that was restored, who were erased after its backup was made, and notes the restoration; how
+/// many there were.
+///
+/// # Errors
+/// As the store fails.
+pub async fn erase_again(store: &Store, erased: &[Erased], restored: &Restored) -> Result<usize> {
+    let times = (restored.now, restored.now);
+    let mut done = 0;
+    for Erased { site, resident, at, cause, by } in erased {
+        let head = store.resident_heads(site, std::slice::from_ref(resident)).await?.pop();
+        let Some(mut head) = head.filter(|head| head.state != FileState::Erased) else { continue };
+        head.version += 1;
+        head.updated_at = restored.now;
+        let erasure = Erasure {
+            site: site.clone(),
+            resident: resident.clone(),
+            by: by.clone(),
+            cause: *cause,
+            erased_at: *at,
+            key_deleted_at: None,
+            finished_at: None,
+            version: 1,
+        };
+        commit_own(store, &of(&erasure), times, |changes| {
+            changes.erase_resident(head.clone()).put_erasure(erasure.clone());
+            changes.event("resident.erased", name::resident(site, resident));
+        })
+        .await?;
+        wipe(store, &erasure, times).await?;
+        done += 1;
+    }
+    let note = Own {
+        scope: Scope::System,
+        method: RESTORE,
+        resource: format!("backups?sha256={}", restored.backup),
+        subjects: Vec::new(),
+    };
+    commit_own(store, &note, times, |changes| {
+        changes.event("backup.restored", "backups");
+    })
+    .await?;
+    Ok(done)
+}
+
+/// What a restoration is noted as: no RPC does it.
+const RESTORE: &str = "linli restore";

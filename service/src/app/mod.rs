@@ -11,6 +11,7 @@ mod work;
 pub mod admin;
 pub mod assessment;
 pub mod audit;
+pub mod backup;
 pub mod care_plan;
 pub mod catalog;
 pub mod change;
@@ -71,6 +72,8 @@ pub struct App {
     pub rotation: key_rotation::Rotation,
     /// How long files are kept.
     pub retention: Retention,
+    /// Where backups are made.
+    pub backups: backup::Backups,
     /// Who was erased, outside the database.
     pub erasures: crate::audit::erasures::ErasureFile,
     /// The imports that run now.

@@ -85,6 +85,7 @@ impl App {
     /// As the store fails.
     pub async fn upkeep_round(&self) -> Result<u64> {
         self.finish_erasures().await?;
+        self.remove_old_backups();
         let marked = self.upkeep.take();
         let mut assessed = 0;
         let mut after: Option<String> = None;

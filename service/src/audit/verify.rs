@@ -78,6 +78,11 @@ impl Anchors {
         &self.anchors
     }
 
+    /// The first `count` of them.
+    pub fn first(&self, count: usize) -> Self {
+        Self { anchors: self.anchors.iter().take(count).cloned().collect() }
+    }
+
     /// As their owner.
     pub fn into_vec(self) -> Vec<Anchor> {
         self.anchors

@@ -66,6 +66,7 @@ const WORK: &[FieldClass] = &[Contact, Care];
 /// Every RPC of `linli.v1`, sorted by path.
 pub const METHODS: &[Method] = &[
     method("linli.v1.AdminService/AdvanceClock", Server, Write, NOTHING),
+    method("linli.v1.AdminService/Backup", Server, Write, NOTHING),
     method("linli.v1.AdminService/GetKeyRotation", Server, Read, NOTHING),
     method(SERVER_INFO, Server, Read, NOTHING),
     method(ROTATE_KEYS, Server, Write, NOTHING),

@@ -4,6 +4,7 @@
 //! line or the configuration is wrong, 70 the store failed.
 
 pub mod audit;
+pub mod backup;
 pub mod config_check;
 pub mod connect;
 pub mod demo;
@@ -13,6 +14,7 @@ pub mod migrate;
 mod output;
 pub mod plugin;
 pub mod policy;
+pub mod restore;
 pub mod serve;
 
 use std::fmt;
@@ -57,6 +59,10 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config_check::ConfigCommand),
+    /// Have a server make a backup of its database and keys while it serves.
+    Backup(backup::Backup),
+    /// Put a backup in the place of a lost store.
+    Restore(restore::Restore),
     /// Care for the keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -98,6 +104,8 @@ impl Cli {
             Command::Import(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
+            Command::Backup(command) => command.run().await,
+            Command::Restore(command) => command.run().await,
             Command::Keys(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Policy(command) => command.run().await,

@@ -42,6 +42,7 @@ impl Reader {
                 anchor_key_file: self.path("audit.anchor_key_file"),
             },
             retention: self.retention(),
+            backup_folder: self.path("backup.folder"),
             plugins: Plugins {
                 folders: self.list("plugins.folders").into_iter().map(PathBuf::from).collect(),
                 required: self.list("plugins.required"),

@@ -11,8 +11,10 @@ use super::check::{instant, timestamp};
 use super::convert::{Shows, ToWire};
 use super::request::one;
 use crate::app::admin::{Advance, ClockReading, ServerInfo};
+use crate::app::backup::BackupView;
 use crate::app::key_rotation::RotationView;
 use crate::error::Result;
+use crate::hex::hex;
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
 
@@ -40,6 +42,10 @@ impl v1::admin_service_server::AdminService for Face {
         .await
     }
 
+    async fn backup(&self, request: Request<v1::BackupRequest>) -> Answer<v1::Backup> {
+        self.write(request, |app, call, repeat, _| async move { app.backup(&call, repeat).await }).await
+    }
+
     async fn rotate_keys(&self, request: Request<v1::RotateKeysRequest>) -> Answer<v1::KeyRotation> {
         self.write(request, |app, call, repeat, message| async move {
             app.rotate_keys(&call, repeat, message.replace_root_key).await
@@ -52,6 +58,17 @@ impl v1::admin_service_server::AdminService for Face {
             app.newest_rotation(&call).await.map(|view| view.to_wire())
         })
         .await
+    }
+}
+
+impl Shows<BackupView> for v1::Backup {
+    fn shows(view: &BackupView) -> Self {
+        Self {
+            path: view.path.clone(),
+            byte_count: i64::try_from(view.length).unwrap_or(i64::MAX),
+            sha256: hex(&view.sha256),
+            make_time: Some(timestamp(view.made_at)),
+        }
     }
 }
 

@@ -263,17 +263,17 @@ macro_rules! repeatable {
 
 repeatable! {
     AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest ApproveOverrideRequest
-    ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest AssessResidentRequest ConfirmExitRequest
-    ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
-    CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
-    DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EndWaiverRequest EraseFileRequest
-    EvaluateRecordRequest HoldFileRequest LoadPluginRequest OpenFundYearRequest OverrideStandardRequest PauseRequest
-    PublishReportRequest ReactivateStaffRequest RecordDeathRequest RecordDisbursementRequest RecordMoveInRequest
-    RecordMoveOutRequest RecordRoundRequest RecordServiceRequest RejectPlanRequest RejectSpendingRequest
-    ReportChangeRequest ReportWeatherRequest RequestSpendingRequest RetireOverrideRequest RotateKeysRequest
-    SealFileRequest SetPluginParametersRequest SubmitPlanRequest UnsealFileRequest UpdateAreaRequest
-    UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest
-    WaiveStandardRequest
+    ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest AssessResidentRequest BackupRequest
+    ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest
+    CreateDwellingRequest CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest
+    DeactivateStaffRequest DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest
+    EndWaiverRequest EraseFileRequest EvaluateRecordRequest HoldFileRequest LoadPluginRequest OpenFundYearRequest
+    OverrideStandardRequest PauseRequest PublishReportRequest ReactivateStaffRequest RecordDeathRequest
+    RecordDisbursementRequest RecordMoveInRequest RecordMoveOutRequest RecordRoundRequest RecordServiceRequest
+    RejectPlanRequest RejectSpendingRequest ReportChangeRequest ReportWeatherRequest RequestSpendingRequest
+    RetireOverrideRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest SubmitPlanRequest
+    UnsealFileRequest UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest
+    UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

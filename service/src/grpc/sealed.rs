@@ -28,6 +28,11 @@ impl v1::admin_service_server::AdminService for Face {
         Err(status::status(&Error::Sealed, call.language, &call.request_id))
     }
 
+    async fn backup(&self, request: Request<v1::BackupRequest>) -> Result<Response<v1::Backup>, Status> {
+        let (call, _) = take(request)?;
+        Err(status::status(&Error::Sealed, call.language, &call.request_id))
+    }
+
     async fn rotate_keys(
         &self,
         request: Request<v1::RotateKeysRequest>,

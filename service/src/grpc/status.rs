@@ -271,6 +271,13 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
         StateConflict::StaffActive => {
             (R::StaffState, label("该人员未停用", "this member of staff is active"))
         }
+        StateConflict::BackupElsewhere => (
+            R::BackupElsewhere,
+            label(
+                "数据在 PostgreSQL 上:请用 `pg_basebackup` 分别备份数据库和密钥库",
+                "the data lie on PostgreSQL: back up the database and that of the keys with `pg_basebackup`, apart from each other",
+            ),
+        ),
         StateConflict::RotationUnderWay => (
             R::KeyRotationState,
             label("密钥正在轮换", "keys are being replaced already: `GetKeyRotation` says how far it is"),

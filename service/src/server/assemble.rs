@@ -213,6 +213,7 @@ pub async fn assemble_by(
         ids,
         upkeep: crate::app::upkeep::Upkeep::default(),
         retention: config.retention,
+        backups: crate::app::backup::Backups::new(config.backup_folder.clone()),
         erasures,
         rotation: crate::app::key_rotation::Rotation::new(config.server.timeouts.request),
         imports: crate::app::import::Imports::default(),
@@ -372,7 +373,7 @@ fn after_flaw(error: &AuditError) -> &'static str {
 }
 
 /// The root key. In the development profile a missing file is made, unless there are data that it would not open.
-fn root_key(config: &Config) -> Result<RootKey, AssembleError> {
+pub(crate) fn root_key(config: &Config) -> Result<RootKey, AssembleError> {
     match (&config.keys, config.server.profile) {
         (SecretRef::Environment(_), _) => {
             let text = config.keys.read().map_err(AssembleError::Sealed)?;

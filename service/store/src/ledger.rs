@@ -153,6 +153,13 @@ impl Ledger {
         Ok(())
     }
 
+    /// Closes what it was opened for.
+    pub async fn close(self) {
+        if let Err(err) = self.reader.close().await {
+            tracing::warn!(fault = %Fault::of(&err), "a connection did not close");
+        }
+    }
+
     fn backend(&self) -> DbBackend {
         self.reader.get_database_backend()
     }

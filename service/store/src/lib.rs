@@ -16,6 +16,7 @@
 mod assessment;
 mod audit;
 mod backend;
+mod backup;
 mod care_file;
 mod care_plan;
 mod change;
@@ -63,6 +64,7 @@ pub use audit::{
     AUDIT_PAGE_MAX, AuditDraft, AuditEntry, ChainError, ChainHead, Decision, FieldClasses, GENESIS,
     entry_hash, entry_place,
 };
+pub use backup::{Backup, BackupError, UNFINISHED, unpack};
 pub use care_file::StoredFile;
 pub use care_plan::StoredPlan;
 pub use change::{ChangeSet, EventDraft, IDEMPOTENCY_DAYS, RequestDraft, Scope};

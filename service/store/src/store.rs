@@ -554,7 +554,7 @@ impl Store {
         &self.inner.keys
     }
 
-    #[cfg(any(test, feature = "testing"))]
+    /// The key store's database, and what its tables' names begin with.
     pub(crate) fn keys_connection(&self) -> (&DatabaseConnection, &'static str) {
         (&self.inner.backend.keys, self.inner.backend.keys_prefix)
     }

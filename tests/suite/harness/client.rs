@@ -36,6 +36,7 @@ macro_rules! rpcs {
 rpcs! {
     AdminService {
         AdvanceClock AdvanceClockRequest => AdvanceClockResponse,
+        Backup BackupRequest => Backup,
         GetKeyRotation GetKeyRotationRequest => KeyRotation,
         GetServerInfo GetServerInfoRequest => GetServerInfoResponse,
         RotateKeys RotateKeysRequest => KeyRotation,

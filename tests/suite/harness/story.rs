@@ -366,7 +366,10 @@ async fn server(t: &mut Teller<'_>) {
     t.ask(v1::GetPluginRequest { name: "plugins/cn.linli.elderly".to_owned() }).await;
     t.ask(v1::ListPluginsRequest::default()).await;
     plugins(t).await;
-    t.ask(v1::GetServerInfoRequest::default()).await;
+    let info = t.ask(v1::GetServerInfoRequest::default()).await;
+    if info.store_backend == "sqlite" {
+        t.ask(v1::BackupRequest::default()).await;
+    }
     t.ask(v1::RotateKeysRequest::default()).await;
     t.ask(v1::GetKeyRotationRequest::default()).await;
     let minute = prost_types::Duration { seconds: 60, nanos: 0 };

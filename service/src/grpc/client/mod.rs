@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `roster` | `ResidentService.ImportResidents`, the fields that plugins declare |
 //! | `estate` | sites, dwellings, posts, the simulated clock |
+//! | `backup` | backups |
 //! | `keys` | the replacement of keys |
 //! | `care` | residents, service records, pauses, safety |
 //! | `report` | worklists, obligations, compliance |
 
+mod backup;
 mod care;
 mod estate;
 mod keys;
@@ -25,6 +27,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
+pub use backup::MadeBackup;
 pub use care::{Care, Person, Stay};
 pub use keys::KeyProgress;
 pub use report::{Figure, Owed, Seen, Task};

@@ -68,10 +68,21 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+/// A connection to the database of another one that may copy it.
+pub(crate) async fn to_copy(connection: &DatabaseConnection) -> Result<DatabaseConnection, Fault> {
+    let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+    let found = query(connection, sql).await.map_err(|_| Fault::Internal)?;
+    let path = found.first().ok_or(Fault::Internal)?;
+    connect(Path::new(path), 1, false).await.map_err(|err| match err {
+        OpenError::Database(fault) => fault,
+        _ => Fault::Unavailable, // the file could not be opened once more
+    })
 }
 
 async fn connect(path: &Path, connections: u32, read_only: bool) -> Result<DatabaseConnection, OpenError> {

@@ -106,6 +106,12 @@ impl KeyStore {
         *self.root.write().unwrap_or_else(PoisonError::into_inner) = root;
     }
 
+    /// Seals a key by the root key.
+    pub(crate) fn seal_by_root(&self, place: &Place<'_>, bytes: &[u8]) -> Result<Vec<u8>, SealError> {
+        let root = self.root();
+        cell::seal(self.provider(), self.random(), root.key.key(), root.version, place, bytes)
+    }
+
     /// In a new key store, notes by which root key it is opened.
     async fn begin_with_root(&self) -> Result<(), OpenError> {
         let cell = self.root_cell(&self.root()).map_err(|_| OpenError::NoRandomness)?;
