@@ -4,7 +4,7 @@ use linli_core::id::{ResidentId, SiteId};
 use linli_proto::v1;
 
 use crate::harness::client::Client;
-use crate::harness::estate::{elder, identity_number};
+use crate::harness::estate::{contact, elder, identity_number};
 use crate::harness::server::{Child, Data, Server};
 use crate::harness::{PATIENCE, invalid, refused};
 
@@ -80,6 +80,15 @@ async fn a_sealed_file_shows_nothing_until_it_is_taken_out() {
     let client = server.client();
     let name = file(&client).await;
     refused(client.ask(seal(&name)).await, "FILE_STATE");
+    let time = "2026-03-16T08:00:00+08:00";
+    let mut visit = contact(&name, v1::ServiceKind::HomeVisit, time, v1::Outcome::Done);
+    visit.subjects[0].note = "谈到女儿".to_owned();
+    let visit = client.record(visit).await.name;
+    let note = async || {
+        let request = v1::GetRecordRequest { name: visit.clone(), view: v1::View::Full.into() };
+        client.purposeful().ask(request).await.unwrap().subjects[0].note.clone()
+    };
+    assert_eq!(note().await, "谈到女儿");
     leave(&client, &name).await;
     let stale = v1::SealFileRequest { etag: "v1".to_owned(), ..seal(&name) };
     refused(client.ask(stale).await, "ETAG_MISMATCH");
@@ -97,6 +106,9 @@ async fn a_sealed_file_shows_nothing_until_it_is_taken_out() {
     let classes = vec![v1::FieldClass::Contact.into()];
     let reveal = v1::RevealResidentRequest { name: name.clone(), classes };
     refused(client.purposeful().ask(reveal).await, "FILE_STATE");
+    assert_eq!(note().await, "", "nor what records say");
+    let memberships = v1::ListMembershipsRequest { parent: name.clone(), ..Default::default() };
+    refused(client.ask(memberships).await, "FILE_STATE");
     let listed = client.ask(v1::ListResidentsRequest {
         parent: "sites/s1".to_owned(),
         state: v1::FileState::Sealed.into(),
@@ -122,6 +134,7 @@ async fn a_sealed_file_shows_nothing_until_it_is_taken_out() {
     assert_eq!(taken.state(), v1::FileState::Left);
     refused(client.ask(out).await, "FILE_STATE");
     assert_eq!(client.full(&name).await.health_note, "左膝旧伤", "nothing was lost");
+    assert_eq!(note().await, "谈到女儿");
 }
 
 #[tokio::test(flavor = "multi_thread")]

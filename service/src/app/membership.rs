@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use linli_core::id::{GroupCode, MembershipId, ResidentId, SiteId};
 use linli_core::invalid::Invalid;
 use linli_core::membership::{Basis, Membership};
-use linli_core::resident::FieldClass;
+use linli_core::resident::{FieldClass, FileState};
 use linli_core::text::{Line, Paragraph};
 use linli_core::time::CivilDate;
 
@@ -280,7 +280,10 @@ impl App {
         };
         match resident {
             Some(id) => {
-                self.load_head(site, id).await?;
+                let head = self.load_head(site, id).await?;
+                if head.state == FileState::Sealed {
+                    return Err(Error::State(StateConflict::FileSealed));
+                }
                 found = skip(load(vec![id.clone()]).await?);
             }
             None => {

@@ -378,10 +378,12 @@ impl App {
         let residents = residents_of(std::slice::from_ref(&stored.record));
         let receipt = work.disclose(&Touches::files(name::record(&at.site, &at.id), residents, CARE)).await?;
         let opener = self.store.opener(&receipt).await?;
-        let record = words(&opener, &stored)?;
+        let put_away = self.put_away(&stored.record).await?;
+        let record = words(&opener, &stored, &put_away)?;
         let mut opened = Vec::with_capacity(evaluations.len());
         for known in evaluations {
-            let comment = word(&opener, known.comment.as_ref())?;
+            let comment = known.comment.as_ref().filter(|_| !put_away.contains(&known.evaluation.subject));
+            let comment = word(&opener, comment)?;
             opened.push(Evaluation { comment, ..known.evaluation });
         }
         in_order(&mut opened);
@@ -400,7 +402,19 @@ impl App {
         let residents = residents_of(std::slice::from_ref(&stored.record));
         let resource = name::record(&stored.record.site, &stored.record.id);
         let receipt = work.disclose(&Touches::files(resource, residents, CARE)).await?;
-        words(&self.store.opener(&receipt).await?, stored)
+        words(&self.store.opener(&receipt).await?, stored, &[])
+    }
+
+    /// The subjects of a record whose files are sealed: nothing that was said of them is shown.
+    async fn put_away(&self, record: &ServiceRecord) -> Result<Vec<Subject>> {
+        let ids = residents_of(std::slice::from_ref(record));
+        let ids: Vec<ResidentId> = ids.iter().filter_map(|id| ResidentId::new(id).ok()).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let heads = self.store.resident_heads(&record.site, &ids).await?;
+        let sealed = heads.into_iter().filter(|head| head.state == FileState::Sealed);
+        Ok(sealed.map(|head| Subject::Resident(head.id)).collect())
     }
 
     fn fresh_records(
@@ -462,13 +476,16 @@ pub fn department_of(kind: ServiceKind) -> Department {
     }
 }
 
-/// A record with what can still be read of its words: those of an erased person are gone.
-fn words(opener: &Opener<'_>, stored: &StoredRecord) -> Result<ServiceRecord> {
+/// A record with what can still be read of its words: those of an erased person are gone, those of whose file is put away are
+/// not shown, and a correction may speak of any of them.
+fn words(opener: &Opener<'_>, stored: &StoredRecord, put_away: &[Subject]) -> Result<ServiceRecord> {
     let mut record = stored.record.clone();
     for (subject, content) in record.subjects.iter_mut().zip(&stored.content) {
-        subject.content = word(opener, content.as_ref())?;
+        let content = content.as_ref().filter(|_| !put_away.contains(&subject.subject));
+        subject.content = word(opener, content)?;
     }
-    record.correction_reason = word(opener, stored.correction_reason.as_ref())?;
+    let reason = stored.correction_reason.as_ref().filter(|_| put_away.is_empty());
+    record.correction_reason = word(opener, reason)?;
     Ok(record)
 }
 

@@ -255,7 +255,9 @@ macro_rules! repeatable {
             }
 
             fn without_id(&self) -> Self {
-                Self { request_id: String::new(), ..self.clone() }
+                let mut message = self.clone();
+                message.request_id.clear();
+                message
             }
         }
     )*};
