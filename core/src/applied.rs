@@ -11,6 +11,7 @@ use crate::calendar::calendar_window;
 use crate::id::{SiteId, StandardCode, SubjectKind, TagCode};
 use crate::kind::{KindSet, Tier, closed_list};
 use crate::membership::Membership;
+use crate::request::RequestTraits;
 use crate::resident::Resident;
 use crate::site::AreaKind;
 use crate::standard::{Duty, Origin, Period, Standard};
@@ -327,10 +328,12 @@ pub struct Place<'a> {
     pub kind: SubjectKind,
     /// For areas: which kind.
     pub area: Option<AreaKind>,
+    /// For requests: of what sort.
+    pub request: Option<RequestTraits>,
     /// The days on which it exists: from its registration.
     pub exists: DateRange,
     /// Who lives or lived in it (dwelling) or in the buildings it serves (area), each with the days in care *there*
-    /// ([`crate::resident::days_lived`]): they may flag it.
+    /// ([`crate::resident::days_lived`]), or whom it is about (request): they may flag it.
     pub residents: &'a [Standing<'a>],
 }
 
@@ -342,8 +345,9 @@ pub fn applied_to_place(timelines: &[Timeline], place: &Place<'_>, now: Instant)
         let spans = spans_of(timeline, |span| {
             let selector = &span.standard.applies_to;
             let kind_fits = span.standard.subject == place.kind
-                && (selector.area_kinds.is_empty()
-                    || place.area.is_some_and(|area| selector.area_kinds.contains(&area)));
+                && among(&selector.area_kinds, place.area)
+                && among(&selector.request_kinds, place.request.map(|request| request.kind))
+                && among(&selector.request_urgencies, place.request.map(|request| request.urgency));
             let days = span.days.intersect(place.exists);
             if !kind_fits || days.is_empty() {
                 Vec::new()
@@ -363,6 +367,11 @@ pub fn applied_to_place(timelines: &[Timeline], place: &Place<'_>, now: Instant)
         applied.code().is_some().then_some(applied)
     });
     applied.collect()
+}
+
+/// Whether something is one of those that are meant, where any are named.
+fn among<T: PartialEq>(meant: &[T], found: Option<T>) -> bool {
+    meant.is_empty() || found.is_some_and(|found| meant.contains(&found))
 }
 
 /// Cuts a timeline to the days that `select` finds for each version; overlapping and adjacent days are joined.
@@ -595,7 +604,7 @@ mod tests {
                 spans.map(|span| (span.standard.code.as_str(), span.days)).collect();
             assert_eq!(shown, expect, "{:?}", place.kind);
         };
-        let place = |kind, area, residents| Place { kind, area, exists, residents };
+        let place = |kind, area, residents| Place { kind, area, request: None, exists, residents };
         check(
             place(SubjectKind::Dwelling, None, &residents),
             &[("home.safety.high", days("2026-02-01", "2026-05-01")), ("survey.full", exists)],
@@ -607,5 +616,51 @@ mod tests {
             &[("patrol.night", days("2026-01-01", "2026-06-01"))],
         );
         check(place(SubjectKind::Area, Some(AreaKind::Passage), &[]), &[("passage.check", exists)]);
+    }
+
+    #[test]
+    fn a_request_has_the_clocks_of_its_kind_and_urgency() {
+        use crate::request::{RequestKind, RequestUrgency};
+        let standards: Vec<Arc<Standard>> = crate::catalogue::standards().into_iter().map(Arc::new).collect();
+        let timelines = Timeline::of_site(&standards, &SiteId::new("s").unwrap());
+        let exists = DateRange::from(day("2026-03-16"));
+        let check = |kind, urgency, about: &[Standing<'_>], expect: &str| {
+            let request = Some(RequestTraits { kind, urgency });
+            let place = Place { kind: SubjectKind::Request, area: None, request, exists, residents: about };
+            let applied = applied_to_place(&timelines, &place, Instant::MAX);
+            let codes: Vec<&str> =
+                applied.iter().filter_map(Applied::code).map(StandardCode::as_str).collect();
+            assert_eq!(codes.join(" "), expect, "{kind:?} {urgency:?}");
+        };
+        check(
+            RequestKind::Repair,
+            RequestUrgency::Routine,
+            &[],
+            "request.accept request.arrive.repair request.finish.repair request.follow_up request.review",
+        );
+        check(
+            RequestKind::ErrandMedicine,
+            RequestUrgency::Priority,
+            &[],
+            "request.accept.priority request.arrive.errand.priority request.finish.errand.priority \
+             request.follow_up.priority request.review",
+        );
+        let emergency = "request.accept.emergency request.arrive.emergency request.finish.emergency \
+                         request.follow_up.emergency request.review request.told.authority";
+        check(
+            RequestKind::Emergency,
+            RequestUrgency::Emergency,
+            &[],
+            &format!("{emergency} request.told.supervisor"),
+        );
+        // There is family to be told where it is about somebody.
+        let tenure = [DateRange::from(day("2020-01-01"))];
+        let about = Standing { memberships: &[], attention: &[], waivers: &[], tenure: &tenure };
+        check(
+            RequestKind::Emergency,
+            RequestUrgency::Emergency,
+            &[about],
+            &format!("{emergency} request.told.family request.told.supervisor"),
+        );
     }
 }

@@ -107,6 +107,10 @@ closed_list! {
         Publication = "publication", "公示", "publication";
         /// A referral handed to a community body.
         Referral = "referral", "转介", "referral";
+        /// A report to leader or deputy.
+        SupervisorReport = "supervisor_report", "上报项目负责人", "report to the supervisor";
+        /// A deputy's review of a request.
+        RequestReviewed = "request_reviewed", "工单复核", "request reviewed";
     }
 }
 
@@ -145,7 +149,9 @@ impl ServiceKind {
             | Self::RequestArrived
             | Self::RequestFinished
             | Self::Publication
-            | Self::Referral => false,
+            | Self::Referral
+            | Self::SupervisorReport
+            | Self::RequestReviewed => false,
         }
     }
 }
@@ -221,6 +227,8 @@ closed_list! {
         RequestDispatched = "request_dispatched", "工单派出", "request dispatched";
         /// A request's work was done.
         RequestDone = "request_done", "工单完成", "request done";
+        /// What became of a request is due for a deputy's review.
+        RequestReviewDue = "request_review_due", "工单待复核", "request due for review";
         /// A service was done; its record is due. Derived from records; events of this kind are not read.
         ServiceDone = "service_done", "服务完成", "service done";
     }

@@ -6,6 +6,7 @@
 use crate::group::Citation;
 use crate::id::{FieldCode, GroupCode, PluginId, SiteId, StandardCode, SubjectKind, TagCode};
 use crate::kind::{Department, EventKind, KindSet, Occasion, Tier};
+use crate::request::{RequestKind, RequestUrgency};
 use crate::site::AreaKind;
 use crate::text::Label;
 use crate::time::DateRange;
@@ -71,11 +72,16 @@ pub struct Selector {
     pub tags: Vec<TagCode>,
     /// Only in this site.
     pub site: Option<SiteId>,
-    /// For dwellings and areas: only while *flagged*, that is while a resident in it matches the conditions above;
-    /// otherwise those conditions are not asked and every such place is meant.
+    /// For dwellings and areas: only while *flagged*, that is while a resident in it matches the conditions above; for
+    /// requests: while the resident whom it is about does. Otherwise those conditions are not asked and every such place
+    /// is meant.
     pub flagged: bool,
     /// For areas: only these kinds; empty: every kind.
     pub area_kinds: Vec<AreaKind>,
+    /// For requests: only these kinds; empty: every kind.
+    pub request_kinds: Vec<RequestKind>,
+    /// For requests: only these urgencies; empty: every urgency.
+    pub request_urgencies: Vec<RequestUrgency>,
 }
 
 /// What is owed.

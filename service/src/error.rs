@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use linli_core::invalid::Invalid;
+use linli_core::request::{RequestState, RequestUrgency};
 use linli_core::text::Label;
 
 /// One field of a request that was refused.
@@ -38,6 +39,10 @@ pub enum Thing {
     Record,
     /// An event.
     Event,
+    /// A request.
+    Request,
+    /// A facility.
+    Facility,
     /// A care group.
     CareGroup,
     /// A service standard.
@@ -157,6 +162,15 @@ pub enum StateConflict {
     PauseOverlaps,
     /// The record was voided.
     RecordVoided,
+    /// The facility is no longer there.
+    FacilityRetired,
+    /// The request cannot take this step now.
+    RequestStep {
+        /// Where it stands.
+        state: RequestState,
+        /// How pressing it is.
+        urgency: RequestUrgency,
+    },
     /// The holder's time has ended, or there is no such holder.
     HolderEnded,
     /// Somebody else holds the post in that time.

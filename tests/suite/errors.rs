@@ -145,6 +145,33 @@ async fn every_reason_is_produced() {
     };
     client.ask(withdraw.clone()).await.unwrap();
     produced.note("RECORD_STATE", Code::FailedPrecondition, false, both!(client, withdraw.clone()));
+    let asked = v1::Request {
+        kind: v1::RequestKind::Repair.into(),
+        subject: resident.clone(),
+        description: "水管漏水".to_owned(),
+        ..Default::default()
+    };
+    let asked = v1::SubmitRequestRequest { parent: site.clone(), request: Some(asked), ..Default::default() };
+    let early =
+        v1::CompleteRequestRequest { name: client.ask(asked).await.unwrap().name, ..Default::default() };
+    produced.note("REQUEST_STATE", Code::FailedPrecondition, false, both!(client, early.clone()));
+    let ramp = v1::Facility {
+        kind: v1::FacilityKind::Ramp.into(),
+        display_name: "坡道".to_owned(),
+        ..Default::default()
+    };
+    let ramp = v1::CreateFacilityRequest { parent: site.clone(), facility: Some(ramp), ..Default::default() };
+    let mut ramp = client.ask(ramp).await.unwrap();
+    ramp.retire_date = "2026-03-16".to_owned();
+    let name = ramp.name.clone();
+    let retire = v1::UpdateFacilityRequest {
+        facility: Some(ramp),
+        update_mask: mask(&["retire_date"]),
+        ..Default::default()
+    };
+    client.ask(retire).await.unwrap();
+    let defect = v1::ReportDefectRequest { name, description: "开裂".to_owned(), ..Default::default() };
+    produced.note("FACILITY_STATE", Code::FailedPrecondition, false, both!(client, defect.clone()));
     let post = v1::Post {
         display_name: "管家".to_owned(),
         department: v1::Department::CustomerService.into(),

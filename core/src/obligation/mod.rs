@@ -22,7 +22,7 @@ use crate::kind::{KindSet, closed_list};
 use crate::pause::Pause;
 use crate::record::SubjectRecord;
 use crate::standard::Standard;
-use crate::time::{CivilDate, DateRange, Instant};
+use crate::time::{CivilDate, DateRange, Instant, SiteZone};
 
 use view::View;
 
@@ -247,6 +247,33 @@ pub fn obligations_into(
         }
     }
     Ok(())
+}
+
+/// The obligations of a subject that came to its end at an instant rather than with a day: a request that was closed or
+/// cancelled. What nobody had answered by then is missed for good where its time was over, and excused where it was not; what
+/// was settled before `range` is left out, as [`obligations`] does.
+pub fn ended_at(found: Vec<Obligation>, end: Instant, zone: SiteZone, range: DateRange) -> Vec<Obligation> {
+    let ended = found.into_iter().map(|obligation| {
+        let is_settled = obligation.credited > 0 || obligation.excuse.is_some();
+        if is_settled {
+            return (None, obligation);
+        }
+        if obligation.due < end {
+            let flags = Flags { care_ended: true, ..obligation.flags };
+            let settled = obligation.last_day().max(zone.date_of(end));
+            let status = ObligationStatus::Missed;
+            return (Some(settled), Obligation { status, flags, next_change_at: None, ..obligation });
+        }
+        let excused = Obligation {
+            status: ObligationStatus::Excused,
+            excuse: Some(Excuse::Ended),
+            required: 0,
+            next_change_at: None,
+            ..obligation
+        };
+        (Some(excused.last_day()), excused)
+    });
+    ended.filter(|(settled, _)| settled.is_none_or(|day| day >= range.start())).map(|(_, o)| o).collect()
 }
 
 fn of_standard(

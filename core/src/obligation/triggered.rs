@@ -82,7 +82,8 @@ fn triggers<'a>(view: &View<'a>, span: &AppliedSpan, on: EventKind, any_match: b
         | EventKind::RequestSubmitted
         | EventKind::RequestAccepted
         | EventKind::RequestDispatched
-        | EventKind::RequestDone => {
+        | EventKind::RequestDone
+        | EventKind::RequestReviewDue => {
             let events = view.case.events.iter().filter(|event| {
                 event.kind == on && event.recorded_at <= view.now && event.subject == *view.case.subject
             });

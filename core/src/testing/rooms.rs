@@ -46,7 +46,13 @@ fn a_resident_flags_every_dwelling_on_the_days_there_and_no_other() {
             assert!(in_order && lived.iter().all(|days| !days.is_empty()), "{seed}: {lived:?}");
             let days: Vec<DateRange> = lived.iter().map(|days| days.intersect(tenure[0])).collect();
             let resident = Standing { memberships: &[], attention: &attention, waivers: &[], tenure: &days };
-            let place = Place { kind: SubjectKind::Dwelling, area: None, exists, residents: &[resident] };
+            let place = Place {
+                kind: SubjectKind::Dwelling,
+                area: None,
+                request: None,
+                exists,
+                residents: &[resident],
+            };
             let applied = applied_to_place(&timelines, &place, Instant::MAX);
             for offset in 0..70 {
                 let day = start.plus_days(offset);

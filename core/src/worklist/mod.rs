@@ -394,7 +394,9 @@ fn effort(kind: ServiceKind) -> u8 {
         | ServiceKind::RequestArrived
         | ServiceKind::RequestFinished
         | ServiceKind::Publication
-        | ServiceKind::Referral => 3,
+        | ServiceKind::Referral
+        | ServiceKind::SupervisorReport
+        | ServiceKind::RequestReviewed => 3,
     }
 }
 

@@ -4,7 +4,9 @@
 //! lets core compute what is owed to them.
 
 mod events;
+mod facility;
 mod flag;
+mod request;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,12 +17,15 @@ use linli_core::applied::{
 use linli_core::calendar::{CalendarError, SiteCalendar};
 use linli_core::care_plan::plan_days;
 use linli_core::event::CareEvent;
-use linli_core::id::{AreaId, DwellingId, ResidentId, StandardCode, Subject, SubjectKind};
+use linli_core::id::{
+    AreaId, DwellingId, FacilityId, RequestId, ResidentId, StandardCode, Subject, SubjectKind,
+};
 use linli_core::kind::Department;
 use linli_core::obligation::{self, Case, Obligation};
 use linli_core::record::SubjectRecord;
+use linli_core::request::RequestTraits;
 use linli_core::resident::FileState;
-use linli_core::site::{Area, Dwelling, Site};
+use linli_core::site::{Area, AreaKind, Dwelling, Site};
 use linli_core::standard::{Duty, OccasionRef, Standard};
 use linli_core::standard_override::{StandardOverride, overridden};
 use linli_core::time::{CivilDate, DateRange, Instant, SiteZone};
@@ -85,30 +90,38 @@ pub(super) enum Stage {
     Dwellings,
     /// Areas, by id.
     Areas,
+    /// Facilities, by id.
+    Facilities,
+    /// Requests, by id: those that are open, or were lately.
+    Requests,
     /// The site itself.
     Site,
 }
 
 impl Stage {
-    const ALL: [Self; 4] = [Self::Residents, Self::Dwellings, Self::Areas, Self::Site];
+    const ALL: [Self; 6] =
+        [Self::Residents, Self::Dwellings, Self::Areas, Self::Facilities, Self::Requests, Self::Site];
 
     fn kind(self) -> SubjectKind {
         match self {
             Self::Residents => SubjectKind::Resident,
             Self::Dwellings => SubjectKind::Dwelling,
             Self::Areas => SubjectKind::Area,
+            Self::Facilities => SubjectKind::Facility,
+            Self::Requests => SubjectKind::Request,
             Self::Site => SubjectKind::Site,
         }
     }
 
-    /// The stage in which a subject is met; `None` for kinds that are not registered yet.
-    fn of(subject: &Subject) -> Option<Self> {
+    /// The stage in which a subject is met.
+    fn of(subject: &Subject) -> Self {
         match subject {
-            Subject::Resident(_) => Some(Self::Residents),
-            Subject::Dwelling(_) => Some(Self::Dwellings),
-            Subject::Area(_) => Some(Self::Areas),
-            Subject::Site => Some(Self::Site),
-            Subject::Facility(_) | Subject::Request(_) => None,
+            Subject::Resident(_) => Self::Residents,
+            Subject::Dwelling(_) => Self::Dwellings,
+            Subject::Area(_) => Self::Areas,
+            Subject::Facility(_) => Self::Facilities,
+            Subject::Request(_) => Self::Requests,
+            Subject::Site => Self::Site,
         }
     }
 }
@@ -196,6 +209,8 @@ impl<'a> Estate<'a> {
                 Stage::Residents => self.residents_after(resident_id(after)).await?,
                 Stage::Dwellings => self.dwellings_after(dwelling_id(after)).await?,
                 Stage::Areas => self.areas_after(area_id(after)).await?,
+                Stage::Facilities => self.facilities_after(facility_id(after)).await?,
+                Stage::Requests => self.requests_after(request_id(after)).await?,
                 Stage::Site if after.is_none() => (vec![self.of_site().await?], Some(Subject::Site)),
                 Stage::Site => (Vec::new(), None),
             };
@@ -215,13 +230,9 @@ impl<'a> Estate<'a> {
 
     /// Moves a walk to behind `subject`.
     pub(super) fn skip_to(walk: &mut Walk, subject: Subject) {
-        match Stage::of(&subject) {
-            Some(stage) => {
-                walk.stages.retain(|left| *left >= stage);
-                walk.after = (walk.stages.first() == Some(&stage)).then_some(subject);
-            }
-            None => walk.stages.clear(),
-        }
+        let stage = Stage::of(&subject);
+        walk.stages.retain(|left| *left >= stage);
+        walk.after = (walk.stages.first() == Some(&stage)).then_some(subject);
     }
 
     /// One subject; `None` where it does not exist or its file is closed.
@@ -237,8 +248,15 @@ impl<'a> Estate<'a> {
                 let area = self.app.store.area(&self.site.id, id).await?;
                 self.of_areas(area.into_iter().collect()).await?
             }
+            Subject::Request(id) => {
+                let request = self.app.store.request(&self.site.id, id).await?;
+                self.of_requests(&request.into_iter().collect::<Vec<_>>()).await?
+            }
+            Subject::Facility(id) => {
+                let facility = self.app.store.facility(&self.site.id, id).await?;
+                self.of_facilities(&facility.into_iter().collect::<Vec<_>>()).await?
+            }
             Subject::Site => vec![self.of_site().await?],
-            Subject::Facility(_) | Subject::Request(_) => Vec::new(),
         };
         Ok(found.into_iter().next())
     }
@@ -415,14 +433,8 @@ impl<'a> Estate<'a> {
         for (dwelling, subject) in dwellings.iter().zip(subjects) {
             let residents = flagging.get(&dwelling.id).map(Vec::as_slice).unwrap_or_default();
             let care = care.remove(&subject).unwrap_or_default();
-            found.push(self.of_place(
-                subject,
-                dwelling.display_name(),
-                None,
-                dwelling.created_at,
-                residents.iter(),
-                care,
-            )?);
+            let place = Registered::new(subject, dwelling.display_name(), dwelling.created_at);
+            found.push(self.of_place(place, residents.iter(), care)?);
         }
         Ok(found)
     }
@@ -442,8 +454,9 @@ impl<'a> Estate<'a> {
         for (area, subject) in areas.iter().zip(subjects) {
             let serves = roster.into_iter().flat_map(|roster| roster.of(area));
             let care = care.remove(&subject).unwrap_or_default();
-            let title = area.title.as_str().to_owned();
-            found.push(self.of_place(subject, title, Some(area), area.created_at, serves, care)?);
+            let place = Registered::new(subject, area.title.as_str().to_owned(), area.created_at);
+            let place = Registered { area: Some(area.kind), ..place };
+            found.push(self.of_place(place, serves, care)?);
         }
         Ok(found)
     }
@@ -453,31 +466,26 @@ impl<'a> Estate<'a> {
         let mut care = self.care_of_places(&subjects).await?;
         let care = care.remove(&Subject::Site).unwrap_or_default();
         let title = self.site.title.as_str().to_owned();
-        self.of_place(Subject::Site, title, None, self.site.created_at, std::iter::empty(), care)
+        let place = Registered::new(Subject::Site, title, self.site.created_at);
+        self.of_place(place, std::iter::empty(), care)
     }
 
     fn of_place<'b>(
         &self,
-        subject: Subject,
-        title: String,
-        area: Option<&Area>,
-        created_at: Instant,
+        place: Registered,
         residents: impl Iterator<Item = &'b Flagging>,
         care: SubjectCare,
     ) -> Result<Owed> {
+        let Registered { subject, title, created_at, until, area, request } = place;
         let registered = self.site.zone.date_of(created_at);
         // What happened before a place was registered starts its clock all the same: a household moves in, and the
         // door is entered a day later. What recurs is owed from the registration on.
         let first = care.events.iter().map(|event| self.site.zone.date_of(event.occurred_at)).min();
-        let exists = DateRange::from(first.map_or(registered, |first| first.min(registered)));
+        let exists = DateRange::new(first.map_or(registered, |first| first.min(registered)), until);
         let residents: Vec<Standing<'_>> = residents.map(Flagging::standing).collect();
-        let place = |exists| Place {
-            kind: subject.kind(),
-            area: area.map(|area| area.kind),
-            exists,
-            residents: &residents,
-        };
-        let mut applied = applied_to_place(&self.timelines, &place(DateRange::from(registered)), self.now);
+        let place = |exists| Place { kind: subject.kind(), area, request, exists, residents: &residents };
+        let mut applied =
+            applied_to_place(&self.timelines, &place(DateRange::new(registered, until)), self.now);
         if exists.start() < registered {
             applied.retain(|applied| !is_triggered(applied));
             let early = applied_to_place(&self.timelines, &place(exists), self.now);
@@ -515,6 +523,24 @@ impl App {
     }
 }
 
+/// A place, or something else that is no person, as standards know it.
+struct Registered {
+    subject: Subject,
+    /// What people call it.
+    title: String,
+    created_at: Instant,
+    /// The first day on which it is no longer there.
+    until: CivilDate,
+    area: Option<AreaKind>,
+    request: Option<RequestTraits>,
+}
+
+impl Registered {
+    fn new(subject: Subject, title: String, created_at: Instant) -> Self {
+        Self { subject, title, created_at, until: CivilDate::MAX, area: None, request: None }
+    }
+}
+
 /// The days on which duties towards a resident run: every tenure, the last up to but without the day of death, and
 /// none before the file was opened: nobody gets missed weeks for what nobody knew.
 pub(super) fn days_in_care(head: &ResidentHead, zone: SiteZone) -> Vec<DateRange> {
@@ -548,7 +574,7 @@ pub(super) fn of_department(standard: &Standard, department: Option<Department>)
 }
 
 /// Whether a file is in use: sealed files are storage only, erased ones are gone.
-fn in_use(head: &ResidentHead) -> bool {
+pub(super) fn in_use(head: &ResidentHead) -> bool {
     match head.state {
         FileState::Active | FileState::Left => true,
         FileState::Sealed | FileState::Erased => false,
@@ -570,6 +596,14 @@ fn resident_id(subject: Option<&Subject>) -> Option<&ResidentId> {
 
 fn dwelling_id(subject: Option<&Subject>) -> Option<&DwellingId> {
     if let Some(Subject::Dwelling(id)) = subject { Some(id) } else { None }
+}
+
+fn facility_id(subject: Option<&Subject>) -> Option<&FacilityId> {
+    if let Some(Subject::Facility(id)) = subject { Some(id) } else { None }
+}
+
+fn request_id(subject: Option<&Subject>) -> Option<&RequestId> {
+    if let Some(Subject::Request(id)) = subject { Some(id) } else { None }
 }
 
 fn area_id(subject: Option<&Subject>) -> Option<&AreaId> {

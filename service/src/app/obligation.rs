@@ -7,7 +7,7 @@ mod watch;
 mod worklist;
 
 use linli_core::assessment::Attention;
-use linli_core::id::{PauseId, SiteId, StandardCode, Subject};
+use linli_core::id::{PauseId, SiteId, StandardCode, Subject, SubjectKind};
 use linli_core::kind::{Department, Tier};
 use linli_core::obligation::{Excuse, Obligation, ObligationStatus, Opening};
 use linli_core::standard::{Duty, Standard};
@@ -114,6 +114,9 @@ impl App {
     ) -> Vec<Coded> {
         let selector = &standard.applies_to;
         let Some(care) = care else {
+            if standard.subject == SubjectKind::Request {
+                return vec![own("request", "按工单的类别和紧急程度", "by the request's kind and urgency")];
+            }
             // Staff see that a place is flagged, never by whom or why.
             return vec![if selector.flagged {
                 own("flagged", "有住户需要重点关注", "a resident here needs attention")

@@ -464,6 +464,8 @@ pub fn department_of(kind: ServiceKind) -> Department {
         | ServiceKind::RequestArrived
         | ServiceKind::RequestFinished
         | ServiceKind::AuthorityReport
+        | ServiceKind::SupervisorReport
+        | ServiceKind::RequestReviewed
         | ServiceKind::Referral => Department::CustomerService,
         ServiceKind::DoorCheck
         | ServiceKind::Patrol
@@ -489,7 +491,8 @@ fn words(opener: &Opener<'_>, stored: &StoredRecord, put_away: &[Subject]) -> Re
     Ok(record)
 }
 
-fn word<T: Plain>(opener: &Opener<'_>, sealed: Option<&Sealed<T>>) -> Result<Option<T>> {
+/// What can still be read of a word.
+pub(super) fn word<T: Plain>(opener: &Opener<'_>, sealed: Option<&Sealed<T>>) -> Result<Option<T>> {
     match opener.open_option(sealed) {
         Ok(word) => Ok(word),
         Err(SealError::NoKey) => Ok(None),
@@ -497,7 +500,8 @@ fn word<T: Plain>(opener: &Opener<'_>, sealed: Option<&Sealed<T>>) -> Result<Opt
     }
 }
 
-fn resident(subject: &Subject) -> Option<String> {
+/// The resident whom something is about.
+pub(super) fn resident(subject: &Subject) -> Option<String> {
     match subject {
         Subject::Resident(id) => Some(id.as_str().to_owned()),
         Subject::Dwelling(_)

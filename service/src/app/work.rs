@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use linli_core::id::{PostId, SiteId, StaffId};
+use linli_core::id::{PostId, RequestId, SiteId, StaffId};
+use linli_core::request::Assignee;
 use linli_core::resident::FieldClass;
 use linli_core::site::Site;
 use linli_core::staff::Signed;
@@ -56,10 +57,18 @@ impl<'a> Touches<'a> {
     }
 }
 
+/// What a call is about beside its site, where rights may rest on it.
+#[derive(Clone, Copy)]
+enum About<'a> {
+    Nothing,
+    Post(&'a PostId),
+    Request(&'a RequestId),
+}
+
 impl App {
     /// Decides whether `call` may go on in `site` (`None`: the server, or all sites in scope). A denial is audited.
     pub(super) async fn begin<'a>(&'a self, call: &'a Call, site: Option<&SiteId>) -> Result<Work<'a>> {
-        self.begin_about(call, site, None).await
+        self.begin_about(call, site, About::Nothing).await
     }
 
     /// As [`App::begin`], for a call that is about what a post has to do.
@@ -69,14 +78,24 @@ impl App {
         site: &SiteId,
         post: Option<&PostId>,
     ) -> Result<Work<'a>> {
-        self.begin_about(call, Some(site), post).await
+        self.begin_about(call, Some(site), post.map_or(About::Nothing, About::Post)).await
+    }
+
+    /// As [`App::begin`], for a call that is about a request: to whom it was given may see what it asks for.
+    pub(super) async fn begin_on_request<'a>(
+        &'a self,
+        call: &'a Call,
+        site: &SiteId,
+        request: &RequestId,
+    ) -> Result<Work<'a>> {
+        self.begin_about(call, Some(site), About::Request(request)).await
     }
 
     async fn begin_about<'a>(
         &'a self,
         call: &'a Call,
         site: Option<&SiteId>,
-        post: Option<&PostId>,
+        about: About<'_>,
     ) -> Result<Work<'a>> {
         let known = match site {
             Some(id) => self.store.site(id).await?,
@@ -88,9 +107,10 @@ impl App {
         let principal = self.principal(call).await?;
         let staff = principal.staff.clone();
         let now = self.now();
-        let assigned = match (&known, post) {
-            (Some(site), Some(post)) => self.is_held(site, post, &staff, now).await?,
-            (None, _) | (_, None) => false,
+        let assigned = match (&known, about) {
+            (Some(site), About::Post(post)) => self.is_held(site, post, &staff, now).await?,
+            (Some(site), About::Request(request)) => self.is_given(site, request, &staff, now).await?,
+            (None, _) | (_, About::Nothing) => false,
         };
         let file = FileFacts { assigned, ..FileFacts::default() };
         let facts = Facts { site, epoch: u64::try_from(epoch).unwrap_or_default(), file };
@@ -120,6 +140,21 @@ impl App {
         Ok(post.is_some_and(|post| {
             post.holders.iter().any(|holder| holder.staff == *staff && super::post::holds_on(holder, today))
         }))
+    }
+
+    /// Whether a request was given to somebody, or to a post that they hold or cover today.
+    async fn is_given(
+        &self,
+        site: &Site,
+        request: &RequestId,
+        staff: &StaffId,
+        now: Instant,
+    ) -> Result<bool> {
+        match self.store.request(&site.id, request).await?.and_then(|request| request.assignee) {
+            Some(Assignee::Staff(given)) => Ok(given == *staff),
+            Some(Assignee::Post(post)) => self.is_held(site, &post, staff, now).await,
+            None => Ok(false),
+        }
     }
 
     /// The zone of a site that must exist.
@@ -345,6 +380,8 @@ fn thing(what: &str) -> Thing {
         "pause" => Thing::Pause,
         "record" | "evaluation" => Thing::Record,
         "event" => Thing::Event,
+        "request" => Thing::Request,
+        "facility" => Thing::Facility,
         "plugin parameters" => Thing::Plugin,
         "staff" => Thing::Staff,
         "fund" => Thing::Fund,

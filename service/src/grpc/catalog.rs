@@ -225,6 +225,8 @@ impl Shows<Selector> for v1::Selector {
             site: selector.site.as_ref().map(name::site).unwrap_or_default(),
             flagged: selector.flagged,
             area_kinds: selector.area_kinds.iter().map(|kind| kind.number()).collect(),
+            request_kinds: selector.request_kinds.iter().map(|kind| kind.number()).collect(),
+            request_urgencies: selector.request_urgencies.iter().map(|urgency| urgency.number()).collect(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use linli_core::applied::WaiverCause;
 use linli_core::care_plan::PlanState;
+use linli_core::facility::FacilityKind;
 use linli_core::fund::{Account, FundPurpose, Movement, SpendingState};
 use linli_core::id::SubjectKind;
 use linli_core::invalid::Invalid;
@@ -10,6 +11,7 @@ use linli_core::membership::{Basis, ExitCause};
 use linli_core::obligation::ObligationStatus;
 use linli_core::pause::PauseReason;
 use linli_core::record::Outcome;
+use linli_core::request::{NoticeParty, RequestKind, RequestState, RequestUrgency};
 use linli_core::resident::{FactValue, FieldClass, FileState, Need, Sex};
 use linli_core::retention::ErasureCause;
 use linli_core::site::AreaKind;
@@ -76,11 +78,11 @@ listed! {
         HomeVisit PhoneCall VideoCall AnsweredMessage FestivalVisit Survey Review FileUpdate SafetyCheck DoorCheck
         EmergencyContactCall AuthorityReport Patrol PassageCheck Post Escort Inspection Repair Cleaning Disinfection
         IndoorHelp ErrandShopping ErrandParcel ErrandBill ErrandMedicine Activity FollowUp RequestAccepted
-        RequestArrived RequestFinished Publication Referral
+        RequestArrived RequestFinished Publication Referral SupervisorReport RequestReviewed
     }
     EventKind = EventKind {
         HouseholdMovedIn ChangeReported ContactNotReached SafetyConfirmed PauseOverdue Discharged MajorChange
-        ExtremeWeather RequestSubmitted RequestAccepted RequestDispatched RequestDone ServiceDone
+        ExtremeWeather RequestSubmitted RequestAccepted RequestDispatched RequestDone RequestReviewDue ServiceDone
     }
     Department = Department { CustomerService Security Engineering Cleaning Finance }
     Confidence = Confidence { Verified Secondary Known Uncertain Inferred }
@@ -97,6 +99,16 @@ listed! {
     Role = StaffRole { Leader Deputy Member Finance Volunteer Auditor Integration }
     CredentialKind = StaffCredentialKind { Token Certificate }
     AreaKind = AreaKind { Building Stairwell Passage Gate }
+    FacilityKind = FacilityKind {
+        Ramp Handrail LiftButtons TactilePaving Entrance LiftingPlatform Toilet ParkingPlace CallButton Signage Other
+    }
+    RequestKind = RequestKind {
+        ErrandShopping ErrandParcel ErrandBill ErrandMedicine Repair FacilityDefect DoorHelp Escort IndoorHelp Complaint
+        Emergency Other
+    }
+    RequestUrgency = RequestUrgency { Emergency Priority Routine }
+    RequestState = RequestState { Submitted Accepted Dispatched Arrived Done FollowedUp Closed Cancelled }
+    NoticeParty = NoticeParty { Police FireBrigade Ambulance Committee Family Supervisor }
     Basis = MembershipBasis { Rule Declared Certificate }
     OverrideState = StandardOverrideState { Proposed Planned InForce Ended Retired }
     PlanState = CarePlanState { Submitted Planned InForce Superseded Rejected }

@@ -9,6 +9,7 @@ pub mod client;
 mod convert;
 pub mod page;
 mod request;
+mod request_service;
 pub mod status;
 
 mod admin;
@@ -18,6 +19,7 @@ mod catalog;
 mod compliance;
 mod erasure;
 mod event;
+mod facility;
 mod fund;
 mod import;
 mod membership;
@@ -109,6 +111,14 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::fund_service_server::FundServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::request_service_server::RequestServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::facility_service_server::FacilityServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.routes()
@@ -264,18 +274,21 @@ macro_rules! repeatable {
 }
 
 repeatable! {
-    AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest ApproveOverrideRequest
-    ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest AssessResidentRequest BackupRequest
-    ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest
-    CreateDwellingRequest CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest
-    DeactivateStaffRequest DeclareMembershipRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest
-    EndWaiverRequest EraseFileRequest EvaluateRecordRequest HoldFileRequest LoadPluginRequest OpenFundYearRequest
-    OverrideStandardRequest PauseRequest PublishReportRequest ReactivateStaffRequest RecordDeathRequest
-    RecordDisbursementRequest RecordMoveInRequest RecordMoveOutRequest RecordRoundRequest RecordServiceRequest
-    RejectPlanRequest RejectSpendingRequest ReportChangeRequest ReportWeatherRequest RequestSpendingRequest
-    RetireOverrideRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest SubmitPlanRequest
-    UnsealFileRequest UpdateAreaRequest UpdateDwellingRequest UpdatePostRequest UpdateResidentRequest
-    UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest
+    AcceptRequestRequest AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest
+    ApproveOverrideRequest ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest ArriveRequestRequest
+    AssessResidentRequest BackupRequest CancelRequestRequest CompleteRequestRequest ConfirmExitRequest
+    ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
+    CreateFacilityRequest CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest
+    DeactivateStaffRequest DeclareMembershipRequest DispatchRequestRequest DrainPluginRequest EndPauseRequest
+    EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest FollowUpRequestRequest
+    HoldFileRequest LoadPluginRequest OpenFundYearRequest OverrideStandardRequest PauseRequest PublishReportRequest
+    ReactivateStaffRequest RecordDeathRequest RecordDisbursementRequest RecordInspectionRequest RecordMoveInRequest
+    RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest RecordServiceRequest RejectPlanRequest
+    RejectSpendingRequest ReportChangeRequest ReportDefectRequest ReportEmergencyRequest ReportWeatherRequest
+    RequestSpendingRequest RetireOverrideRequest ReviewRequestRequest RotateKeysRequest SealFileRequest
+    SetPluginParametersRequest SubmitPlanRequest SubmitRequestRequest UnsealFileRequest UpdateAreaRequest
+    UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
+    UpdateStaffRequest WaiveStandardRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

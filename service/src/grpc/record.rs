@@ -404,7 +404,8 @@ fn safety_source(number: i32) -> std::result::Result<EventAspect, Invalid> {
     }
 }
 
-fn satisfaction(number: i32) -> std::result::Result<u8, Invalid> {
+/// How satisfied somebody is.
+pub(super) fn satisfaction(number: i32) -> std::result::Result<u8, Invalid> {
     match u8::try_from(number) {
         Ok(0) => Err(Invalid::Missing),
         Ok(grade @ 1..=5) => Ok(grade),

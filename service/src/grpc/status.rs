@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use linli_core::request::RequestStep;
 use linli_core::text::{Label, Language};
 use linli_proto::v1::ErrorReason;
 use tonic::{Code, Status};
@@ -257,6 +258,22 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
         StateConflict::PauseOverlaps => {
             (R::PauseState, label("与另一次暂停重叠", "the pause overlaps another one"))
         }
+        StateConflict::FacilityRetired => {
+            (R::FacilityState, label("设施已停用", "the facility is no longer there"))
+        }
+        StateConflict::RequestStep { state, urgency } => {
+            let possible = |name: fn(RequestStep) -> &'static str, between: &str, none: &str| {
+                let steps: Vec<&str> = state.possible(urgency).map(name).collect();
+                if steps.is_empty() { none.to_owned() } else { steps.join(between) }
+            };
+            let (zh, en) =
+                (possible(RequestStep::zh, "、", "无"), possible(RequestStep::en, ", ", "nothing"));
+            let text = Label::new(
+                format!("工单状态为“{}”,目前可以:{zh}", state.zh()),
+                format!("the request is {}; what is possible now: {en}", state.en()),
+            );
+            (R::RequestState, text)
+        }
         StateConflict::RecordVoided => (R::RecordState, label("记录已作废", "the record is void")),
         StateConflict::HolderEnded => (
             R::PostHolderState,
@@ -349,6 +366,8 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Pause => label("暂停", "pause"),
         Thing::Record => label("服务记录", "service record"),
         Thing::Event => label("事件", "event"),
+        Thing::Request => label("工单", "request"),
+        Thing::Facility => label("设施", "facility"),
         Thing::CareGroup => label("群体", "care group"),
         Thing::Standard => label("服务标准", "service standard"),
         Thing::Plugin => label("插件", "plugin"),
@@ -371,6 +390,10 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
         Error::CalendarYearMissing(year) => pair("year", year.to_string()),
         Error::PluginUnavailable(plugin) => pair("plugin", plugin.clone()),
         Error::PluginDropsDuties(codes) => pair("codes", codes.join(",")),
+        Error::State(StateConflict::RequestStep { state, urgency }) => {
+            let steps: Vec<&str> = state.possible(*urgency).map(RequestStep::code).collect();
+            pair("possible", steps.join(","))
+        }
         Error::Invalid(_)
         | Error::PageToken
         | Error::NotFound(_)

@@ -78,6 +78,7 @@ const REMAINS: &[(Table, Of)] = &[
     (Table::RecordContent, Of::Subject),
     (Table::Evaluation, Of::Subject),
     (Table::CareEvent, Of::Subject),
+    (Table::RequestWords, Of::Subject),
 ];
 
 /// Where a correction's reason may speak of any of the subjects.

@@ -1,8 +1,10 @@
 //! How values look inside a sealed cell and in the few composite columns: protobuf messages of the store's own, so
 //! that later versions can add fields. Nothing here prints its content.
 
+mod course;
 mod numbers;
 
+pub(crate) use course::{decode_course, encode_course};
 pub(crate) use numbers::{decode_items, decode_numbers, encode_items, encode_numbers};
 
 use linli_core::assessment::{Findings, FoundCaution, FoundMembership, FoundTag, FoundTier};

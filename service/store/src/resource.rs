@@ -4,11 +4,15 @@ use linli_core::assessment::Attention;
 use linli_core::calendar::DayKind;
 use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
 use linli_core::event::CareEvent;
+use linli_core::facility::Facility;
 use linli_core::fund::{BudgetLine, Fund, FundReport, LedgerEntry, Spending};
-use linli_core::id::{AreaId, DwellingId, EventId, PostId, RecordId, ResidentId, SiteId, Subject};
+use linli_core::id::{
+    AreaId, DwellingId, EventId, FacilityId, PostId, RecordId, ResidentId, SiteId, Subject,
+};
 use linli_core::membership::Membership;
 use linli_core::pause::Pause;
 use linli_core::record::{Evaluation, ServiceRecord};
+use linli_core::request::{Request, RequestWords};
 use linli_core::resident::{Fact, FieldClass, Resident};
 use linli_core::site::{Area, Dwelling, Post, Site};
 use linli_core::staff::{Credential, Staff};
@@ -69,6 +73,10 @@ pub(crate) enum Change {
     LedgerEntry(Box<LedgerEntry>),
     Spending(Box<Spending>),
     FundReport(Box<FundReport>),
+    Facility(Facility),
+    RequireFacility(SiteId, FacilityId),
+    Request(Box<Request>),
+    RequestWords(Box<RequestWords>),
     History(Box<HistoryDraft>),
     KeyRotation(KeyRotation),
     Reseal(Vec<OldCell>),
@@ -112,6 +120,11 @@ impl Change {
                     out.push(id);
                 }
             }
+            Self::RequestWords(words) => {
+                if let Subject::Resident(id) = &words.subject {
+                    out.push(id);
+                }
+            }
             Self::History(draft) => out.push(&draft.resident),
             Self::Reseal(cells) => out.extend(cells.iter().filter_map(OldCell::resident)),
             Self::Reindex(file) => out.push(&file.head.id),
@@ -138,6 +151,9 @@ impl Change {
             | Self::PlanDecision(..)
             | Self::RequireLatestPlan(..)
             | Self::StandardOverride(_)
+            | Self::Facility(_)
+            | Self::RequireFacility(..)
+            | Self::Request(_)
             | Self::CalendarDay(..)
             | Self::RequireCareEvent(..)
             | Self::KeyRotation(_)
@@ -231,6 +247,10 @@ impl Change {
             Self::LedgerEntry(entry) => crate::fund::entry_rows(entry, rows),
             Self::Spending(spending) => crate::fund::spending_rows(spending, rows),
             Self::FundReport(report) => crate::fund::report_rows(report, rows),
+            Self::Facility(facility) => crate::facility::rows(facility, rows),
+            Self::RequireFacility(site, id) => crate::facility::require(site, id, rows),
+            Self::Request(request) => crate::request::rows(request, rows),
+            Self::RequestWords(words) => return crate::request::words_rows(words, sealer, rows),
             Self::History(draft) => return crate::history::rows(draft, sealer, rows),
             Self::KeyRotation(rotation) => crate::key_rotation::rotation_rows(rotation, rows),
             Self::Erase(head) => crate::erasure::tombstone_rows(head, index, rows),

@@ -90,6 +90,7 @@ sealed! {
     CarePlan."words" = "care_plan" ["resident"] Named("words"), In("revision"), Resident("resident");
     PlanDecision."reason" = "plan_decision" ["resident"] Named("reason"), In("revision"), Resident("resident");
     CareEvent."note" = "care_event" ["subject_kind", "subject", "id"] Named("note"), One, Subject;
+    RequestWords."cell" = "request_words" ["request"] Of("part"), One, Subject;
     History."old_cell" = "history" ["resident", "id"] Named("old"), One, Resident("resident");
     History."new_cell" = "history" ["resident", "id"] Named("new"), One, Resident("resident");
     Idempotency."answer" = "idempotency" [] Named("answer"), One, Site;

@@ -330,6 +330,19 @@ tables! {
     fund_report FundReport = "fund_report" plain (site: String, year: i64, number: i64) {
         published_by: String, published_at: i64, record: String, detail: Vec<u8>,
     }
+    /// Accessible facilities.
+    facility Facility = "facility" versioned (site: String, id: String) {
+        version: i64, kind: String, title: String, building: Option<String>, retired_on: Option<i64>, created_at: i64,
+    }
+    /// Requests: what is asked for and where it stands, with its course as one value. What is open is settled later than ever.
+    request Request = "request" versioned (site: String, id: String) {
+        version: i64, kind: String, urgency: String, state: String, subject_kind: String, subject: String,
+        department: String, course: Vec<u8>, satisfaction: Option<i64>, created_at: i64, settled_at: i64,
+    }
+    /// What is said of requests in words, sealed.
+    request_words RequestWords = "request_words" plain (site: String, request: String, part: String) {
+        subject_kind: String, subject: String, cell: Vec<u8>,
+    }
     /// Who changed which field of a file, with the sealed old and new values.
     history History = "history" plain (site: String, resident: String, id: String) {
         field: String, class: String, author: String, recorded_at: i64, old_cell: Option<Vec<u8>>,

@@ -81,6 +81,14 @@ rpcs! {
     ComplianceService {
         GetComplianceReport GetComplianceReportRequest => ComplianceReport,
     }
+    FacilityService {
+        CreateFacility CreateFacilityRequest => Facility,
+        GetFacility GetFacilityRequest => Facility,
+        ListFacilities ListFacilitiesRequest => ListFacilitiesResponse,
+        RecordInspection RecordInspectionRequest => Record,
+        ReportDefect ReportDefectRequest => Request,
+        UpdateFacility UpdateFacilityRequest => Facility,
+    }
     FundService {
         AmendBudget AmendBudgetRequest => Fund,
         ApproveSpending ApproveSpendingRequest => Spending,
@@ -108,6 +116,20 @@ rpcs! {
         ListPlugins ListPluginsRequest => ListPluginsResponse,
         LoadPlugin LoadPluginRequest => Plugin,
         PreviewPlugin PreviewPluginRequest => PreviewPluginResponse,
+    }
+    RequestService {
+        AcceptRequest AcceptRequestRequest => Request,
+        ArriveRequest ArriveRequestRequest => Request,
+        CancelRequest CancelRequestRequest => Request,
+        CompleteRequest CompleteRequestRequest => Request,
+        DispatchRequest DispatchRequestRequest => Request,
+        FollowUpRequest FollowUpRequestRequest => Request,
+        GetRequest GetRequestRequest => Request,
+        ListRequests ListRequestsRequest => ListRequestsResponse,
+        RecordNotice RecordNoticeRequest => Request,
+        ReportEmergency ReportEmergencyRequest => Request,
+        ReviewRequest ReviewRequestRequest => Request,
+        SubmitRequest SubmitRequestRequest => Request,
     }
     ResidentService {
         ApplyChange ApplyChangeRequest => ApplyChangeResponse,

@@ -48,6 +48,13 @@ impl Words {
             "canary-plan-Lr9vB3kQe",
             "canary-reject-Az5nT8cWu",
             "canary-waiver-Ou1xG6hPi",
+            "canary-request-Lk4vN8xTa",
+            "canary-done-Wb6hZ1cRq",
+            "canary-opinion-Ej9uF3dMs",
+            "canary-finding-Yo2pG7kVi",
+            "canary-emergency-Ct5wX0nBl",
+            "canary-cancel-Rm8aQ4zHf",
+            "canary-defect-Pq9eU2fKj",
         ];
         Self {
             names: names.map(str::to_owned),
@@ -196,6 +203,8 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     ending(&mut t, &site, words).await;
     care(&mut t, &site, &resident, words).await;
     pauses(&mut t, &resident, words).await;
+    requests(&mut t, &site, &resident, words).await;
+    facilities(&mut t, &site, words).await;
     overrides(&mut t, &site).await;
     plans(&mut t, &resident, words).await;
     waivers(&mut t, &resident, words).await;
@@ -698,6 +707,101 @@ async fn fund(t: &mut Teller<'_>, site: &str) {
     t.ask(v1::GetLedgerRequest { name: fund.clone(), ..Default::default() }).await;
     t.ask(v1::PublishReportRequest { name: fund.clone(), ..Default::default() }).await;
     t.ask(v1::ListReportsRequest { parent: fund, ..Default::default() }).await;
+}
+
+/// A request from its submission to a deputy's review, an emergency, and what is no longer wanted.
+async fn requests(t: &mut Teller<'_>, site: &str, resident: &str, words: &Words) {
+    let said = |what: &str| words.notes.iter().find(|note| note.contains(what)).unwrap().clone();
+    let asked = |kind: v1::RequestKind| v1::SubmitRequestRequest {
+        parent: site.to_owned(),
+        request: Some(v1::Request {
+            kind: kind.into(),
+            subject: resident.to_owned(),
+            description: said("canary-request"),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let name = t.ask(asked(v1::RequestKind::Repair)).await.name;
+    t.ask(v1::AcceptRequestRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::DispatchRequestRequest {
+        name: name.clone(),
+        assignee: format!("{site}/posts/p1"),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ArriveRequestRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::CompleteRequestRequest { name: name.clone(), note: said("canary-done"), ..Default::default() })
+        .await;
+    t.ask(v1::FollowUpRequestRequest {
+        name: name.clone(),
+        satisfaction: 2,
+        comment: said("canary-opinion"),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ReviewRequestRequest {
+        name: name.clone(),
+        finding: said("canary-finding"),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::GetRequestRequest { name, ..Default::default() }).await;
+    let told = |party: v1::NoticeParty| v1::EmergencyNotice { party: party.into(), ..Default::default() };
+    let reported = t.ask(v1::ReportEmergencyRequest {
+        parent: site.to_owned(),
+        subject: resident.to_owned(),
+        description: said("canary-emergency"),
+        notices: vec![told(v1::NoticeParty::Ambulance)],
+        ..Default::default()
+    });
+    let name = reported.await.name;
+    t.ask(v1::RecordNoticeRequest {
+        name,
+        notice: Some(told(v1::NoticeParty::Family)),
+        ..Default::default()
+    })
+    .await;
+    let name = t.ask(asked(v1::RequestKind::ErrandParcel)).await.name;
+    t.ask(v1::CancelRequestRequest { name, reason: said("canary-cancel"), ..Default::default() }).await;
+    t.ask(v1::ListRequestsRequest { parent: site.to_owned(), ..Default::default() }).await;
+}
+
+/// A facility: registered, inspected, found wanting.
+async fn facilities(t: &mut Teller<'_>, site: &str, words: &Words) {
+    let ramp = |title: &str| v1::Facility {
+        kind: v1::FacilityKind::Ramp.into(),
+        display_name: title.to_owned(),
+        ..Default::default()
+    };
+    let made = t.ask(v1::CreateFacilityRequest {
+        parent: site.to_owned(),
+        facility: Some(ramp("东门坡道")),
+        facility_id: "f1".to_owned(),
+        ..Default::default()
+    });
+    let name = made.await.name;
+    t.ask(v1::UpdateFacilityRequest {
+        facility: Some(v1::Facility { name: name.clone(), ..ramp("正门坡道") }),
+        update_mask: mask(&["display_name"]),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::RecordInspectionRequest {
+        parent: site.to_owned(),
+        facilities: vec![name.clone()],
+        occur_time: Some(at("2026-03-17T09:00:30+08:00")),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ReportDefectRequest {
+        name: name.clone(),
+        description: words.notes.iter().find(|note| note.contains("canary-defect")).unwrap().clone(),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::GetFacilityRequest { name }).await;
+    t.ask(v1::ListFacilitiesRequest { parent: site.to_owned(), ..Default::default() }).await;
 }
 
 /// A roster of one.

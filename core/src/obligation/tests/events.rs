@@ -85,6 +85,27 @@ fn survey_after_a_move_in_on_the_first_of_march() {
 }
 
 #[test]
+fn what_ends_at_an_instant_is_missed_or_excused_for_good() {
+    let found = world(built_in(&["file.update"]))
+        .event(EventKind::ChangeReported, "c1", "2026-03-17 10:00")
+        .event(EventKind::ChangeReported, "c2", "2026-03-17 11:00")
+        .event(EventKind::ChangeReported, "c3", "2026-03-17 11:30")
+        .record_at(ServiceKind::FileUpdate, "2026-03-17 15:00", "2026-03-17 15:00", Outcome::Done, &["c3"])
+        .obligations("2026-03-16", "2026-03-23", "2026-03-18 12:00");
+    let end = at("2026-03-18 10:30");
+    let shown = |from: &str| -> Vec<(ObligationStatus, bool, bool)> {
+        let range = DateRange::new(day(from), day("2026-03-23"));
+        let ended = ended_at(found.clone(), end, SiteZone::SHANGHAI, range);
+        ended.iter().map(|o| (o.status, o.is_open(), o.excuse == Some(Excuse::Ended))).collect()
+    };
+    let (missed, excused) =
+        ((ObligationStatus::Missed, false, false), (ObligationStatus::Excused, false, true));
+    assert_eq!(shown("2026-03-16"), [missed, excused, (ObligationStatus::Met, false, false)]);
+    // Later nobody asks for it any more.
+    assert_eq!(shown("2026-03-19"), [(ObligationStatus::Met, false, false)]);
+}
+
+#[test]
 fn two_changes_an_hour_apart_and_an_update_that_answers_one() {
     let changes = world(built_in(&["file.update"]))
         .event(EventKind::ChangeReported, "c1", "2026-03-17 10:00")

@@ -104,7 +104,8 @@ fn clocks(history: &History, standard: &Standard, substitutes: KindSet) -> Vec<C
         | EventKind::RequestSubmitted
         | EventKind::RequestAccepted
         | EventKind::RequestDispatched
-        | EventKind::RequestDone => {
+        | EventKind::RequestDone
+        | EventKind::RequestReviewDue => {
             for event in &history.events {
                 if event.kind == on && event.subject == subject() && event.recorded_at <= history.now {
                     clocks.push(Clock {

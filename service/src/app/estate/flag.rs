@@ -82,14 +82,18 @@ impl Estate<'_> {
     }
 
     /// No records and no events: what flags a place depends on neither.
-    fn no_history(&self) -> CareRange {
+    pub(super) fn no_history(&self) -> CareRange {
         CareRange { from: self.now, to: self.now }
     }
 }
 
 impl Flagging {
     /// A resident as those dwellings know them that count: with the days in care there; `None` where there are none.
-    fn of(care: &ResidentCare, zone: SiteZone, counts: impl Fn(&DwellingId) -> bool) -> Option<Self> {
+    pub(super) fn of(
+        care: &ResidentCare,
+        zone: SiteZone,
+        counts: impl Fn(&DwellingId) -> bool,
+    ) -> Option<Self> {
         let ResidentHead { former_dwellings, dwelling, .. } = &care.head;
         let lived = days_lived(former_dwellings, dwelling, counts);
         let in_care = days_in_care(&care.head, zone);

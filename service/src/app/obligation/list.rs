@@ -1,7 +1,9 @@
 //! Lists of obligations: subject by subject, without computing the whole estate.
 
 use linli_core::calendar::calendar_window;
-use linli_core::id::{AreaId, DwellingId, ResidentId, SiteId, StandardCode, Subject, SubjectKind};
+use linli_core::id::{
+    AreaId, DwellingId, FacilityId, RequestId, ResidentId, SiteId, StandardCode, Subject, SubjectKind,
+};
 use linli_core::invalid::Invalid;
 use linli_core::kind::Department;
 use linli_core::obligation::{Obligation, ObligationStatus};
@@ -250,7 +252,8 @@ impl Cursor {
             SubjectKind::Dwelling => Subject::Dwelling(DwellingId::new(id).ok()?),
             SubjectKind::Area => Subject::Area(AreaId::new(id).ok()?),
             SubjectKind::Site => Subject::Site,
-            SubjectKind::Facility | SubjectKind::Request => return None,
+            SubjectKind::Request => Subject::Request(RequestId::new(id).ok()?),
+            SubjectKind::Facility => Subject::Facility(FacilityId::new(id).ok()?),
         };
         let place = match parts.next() {
             None => None,
@@ -303,6 +306,8 @@ mod tests {
         for subject in [
             Subject::Resident(ResidentId::new("r").unwrap()),
             Subject::Area(AreaId::new("a").unwrap()),
+            Subject::Facility(FacilityId::new("f").unwrap()),
+            Subject::Request(RequestId::new("q").unwrap()),
             Subject::Site,
         ] {
             for place in [None, Some(place.clone())] {
@@ -311,7 +316,7 @@ mod tests {
             }
         }
         for bad in
-            ["", "s", "s resident", "s person r", "s facility f", "s resident r c", "s resident r c x e"]
+            ["", "s", "s resident", "s person r", "s facility F", "s resident r c", "s resident r c x e"]
         {
             assert!(matches!(Cursor::parse(bad), Err(Error::PageToken)), "{bad}");
         }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use linli_core::calendar::calendar_window;
-use linli_core::id::{AreaId, DwellingId, EventId, PostId, ResidentId, SiteId, Subject, SubjectKind};
+use linli_core::id::{
+    AreaId, DwellingId, EventId, FacilityId, PostId, RequestId, ResidentId, SiteId, Subject, SubjectKind,
+};
 use linli_core::invalid::Invalid;
 use linli_core::kind::{Department, ServiceKind, Tier};
 use linli_core::obligation::{Obligation, Opening};
@@ -180,6 +182,8 @@ impl App {
                 after = Some(last);
             }
             add(estate.areas_of_buildings(buildings).await?);
+            add(estate.facilities_of_buildings(buildings).await?);
+            add(estate.requests_of_buildings(buildings).await?);
         }
         Ok(Stretch { drafts, next: None, next_change_at })
     }
@@ -344,8 +348,9 @@ fn subject_of(kind: &str, id: &str) -> Option<Subject> {
         SubjectKind::Resident => Some(Subject::Resident(ResidentId::new(id).ok()?)),
         SubjectKind::Dwelling => Some(Subject::Dwelling(DwellingId::new(id).ok()?)),
         SubjectKind::Area => Some(Subject::Area(AreaId::new(id).ok()?)),
+        SubjectKind::Request => Some(Subject::Request(RequestId::new(id).ok()?)),
         SubjectKind::Site => Some(Subject::Site),
-        SubjectKind::Facility | SubjectKind::Request => None,
+        SubjectKind::Facility => Some(Subject::Facility(FacilityId::new(id).ok()?)),
     }
 }
 
@@ -495,7 +500,12 @@ mod tests {
             place(Urgency::Open, 5, "resident/a"),
         ];
         assert!(places.is_sorted());
-        let stretches = [None, Some(Subject::Dwelling(DwellingId::new("d").unwrap())), Some(Subject::Site)];
+        let stretches = [
+            None,
+            Some(Subject::Dwelling(DwellingId::new("d").unwrap())),
+            Some(Subject::Request(RequestId::new("q").unwrap())),
+            Some(Subject::Site),
+        ];
         for place in places {
             for stretch in stretches.clone() {
                 let cursor = Cursor { stretch, place: Some(place.clone()) };
@@ -510,7 +520,7 @@ mod tests {
             "",
             ";",
             "x",
-            "facility/f",
+            "facility/F",
             ";3 1 1 resident/a home_visit",
             ";0 1 1 resident/a",
             ";0 x 1 resident/a home_visit",

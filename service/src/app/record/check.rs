@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use linli_core::id::{AreaId, DwellingId, EventId, ResidentId, SiteId, Subject};
+use linli_core::id::{AreaId, DwellingId, EventId, FacilityId, ResidentId, SiteId, Subject};
 use linli_core::invalid::Invalid;
 use linli_core::record::RECORD_SUBJECTS_MAX;
 use linli_core::resident::FileState;
@@ -55,18 +55,21 @@ impl App {
                 self.store.dwellings_by_id(site, &dwellings).await
             }
         };
-        let (of_site, heads, dwellings, events, areas) = tokio::join!(
+        let facilities: Vec<FacilityId> = asked.facilities.iter().cloned().collect();
+        let (of_site, heads, dwellings, events, areas, facilities) = tokio::join!(
             self.load_site(site),
             heads,
             dwellings,
             self.store.care_events_by_id(site, &events),
             self.known_areas(site, &asked.areas),
+            self.store.facilities_by_id(site, &facilities),
         );
         Ok(Known {
             zone: of_site?.zone,
             heads: heads?.into_iter().map(|head| (head.id.clone(), head)).collect(),
             dwellings: dwellings?.into_iter().map(|dwelling| dwelling.id).collect(),
             areas: areas?,
+            facilities: facilities?.into_iter().map(|facility| facility.id).collect(),
             events: events?.into_iter().map(|stored| (stored.event.id, stored.event.subject)).collect(),
         })
     }
@@ -91,6 +94,7 @@ struct Asked {
     residents: BTreeSet<ResidentId>,
     dwellings: BTreeSet<DwellingId>,
     areas: BTreeSet<AreaId>,
+    facilities: BTreeSet<FacilityId>,
     events: BTreeSet<EventId>,
 }
 
@@ -102,8 +106,9 @@ impl Asked {
                 Subject::Resident(id) => drop(asked.residents.insert(id.clone())),
                 Subject::Dwelling(id) => drop(asked.dwellings.insert(id.clone())),
                 Subject::Area(id) => drop(asked.areas.insert(id.clone())),
-                // Facilities and requests are not registered yet: none is known.
-                Subject::Facility(_) | Subject::Request(_) | Subject::Site => {}
+                Subject::Facility(id) => drop(asked.facilities.insert(id.clone())),
+                // What happens to a request is recorded by its own steps.
+                Subject::Request(_) | Subject::Site => {}
             }
             asked.events.extend(subject.answers.iter().cloned());
         }
@@ -117,6 +122,7 @@ struct Known {
     heads: HashMap<ResidentId, ResidentHead>,
     dwellings: HashSet<DwellingId>,
     areas: HashSet<AreaId>,
+    facilities: HashSet<FacilityId>,
     events: HashMap<EventId, Subject>,
 }
 
@@ -163,7 +169,8 @@ fn check_record(
             },
             Subject::Dwelling(id) => known.dwellings.contains(id),
             Subject::Area(id) => known.areas.contains(id),
-            Subject::Facility(_) | Subject::Request(_) => false,
+            Subject::Facility(id) => known.facilities.contains(id),
+            Subject::Request(_) => false,
             Subject::Site => true,
         };
         if !is_known {
@@ -259,6 +266,7 @@ mod tests {
             .into(),
             dwellings: [DwellingId::new("d").unwrap()].into(),
             areas: [AreaId::new("a").unwrap()].into(),
+            facilities: [FacilityId::new("f").unwrap()].into(),
             events: [(EventId::new("e").unwrap(), resident("ann"))].into(),
         }
     }
@@ -299,7 +307,7 @@ mod tests {
             Subject::Area(AreaId::new("a").unwrap()),
             Subject::Site,
             Subject::Area(AreaId::new("b").unwrap()),
-            Subject::Facility(FacilityId::new("f").unwrap()),
+            Subject::Facility(FacilityId::new("g").unwrap()),
         ];
         let places = places.into_iter().map(|place| outcome(place, &[])).collect();
         check(

@@ -253,6 +253,7 @@ pub(super) fn reported_kind(number: i32) -> std::result::Result<Reported, Invali
             | Kind::RequestAccepted
             | Kind::RequestDispatched
             | Kind::RequestDone
+            | Kind::RequestReviewDue
             | Kind::ServiceDone,
         ) => Err(Invalid::NotAllowed),
         Err(_) => Err(Invalid::Unknown),

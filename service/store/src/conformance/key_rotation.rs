@@ -465,6 +465,7 @@ async fn every_sealed_column_is_known(env: Env) {
         ("post", "detail"),
         ("record", "subjects"),
         ("record_version", "subjects"),
+        ("request", "course"),
         ("resident_identity", "hash"),
         ("resident_index", "hash"),
         ("site_head", "audit_hash"),

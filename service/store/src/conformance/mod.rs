@@ -4,6 +4,7 @@
 mod chain;
 mod commit;
 mod erasure;
+mod facilities;
 mod files;
 mod fund;
 mod group;
@@ -13,6 +14,7 @@ mod plans;
 mod privacy;
 mod promises;
 mod records;
+mod requests;
 mod sites;
 mod staff;
 

@@ -153,6 +153,12 @@ fn hot_reads_search() {
             "USING INDEX care_event_id (site=? AND id=?",
         )
         .await;
+        // What is open is found among what was ever asked for.
+        check(
+            "SELECT * FROM request WHERE site = ? AND settled_at >= ? ORDER BY id LIMIT ?",
+            "INDEX request_settled (site=? AND settled_at>?",
+        )
+        .await;
         check(
             "SELECT site, principal, method, request_id FROM idempotency WHERE expires_at <= ? \
              ORDER BY expires_at LIMIT 1000",

@@ -10,6 +10,8 @@ mod m0004_keys;
 mod m0005_end;
 mod m0010_promises;
 mod m0012_fund;
+mod m0013_facility;
+mod m0013_request;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -28,6 +30,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_end::End),
             Box::new(m0010_promises::Promises),
             Box::new(m0012_fund::Fund),
+            Box::new(m0013_request::Request),
+            Box::new(m0013_facility::Facility),
         ]
     }
 }
