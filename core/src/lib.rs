@@ -34,6 +34,7 @@ pub mod calendar;
 pub mod care_plan;
 pub mod catalogue;
 pub mod compliance;
+pub mod duplicate;
 pub mod event;
 pub mod facility;
 pub mod fund;

@@ -58,7 +58,7 @@ const SQL: &str = "only the store speaks to a database";
 const TRANSPORT: &str = "only the service speaks gRPC";
 
 /// What core may name.
-const CORE_DIRECT: &[&str] = &["chrono", "chrono-tz", "thiserror"];
+const CORE_DIRECT: &[&str] = &["chrono", "chrono-tz", "pinyin", "thiserror"];
 /// What core may name in its tests and benches besides.
 const CORE_TESTS: &[&str] = &["criterion", "icu_calendar", "proptest"];
 /// What comes along with those.
@@ -70,6 +70,7 @@ const CORE_CLOSURE: &[&str] = &[
     "phf",
     "phf_shared",
     "siphasher",
+    "pinyin",
     "thiserror",
     "thiserror-impl",
     "proc-macro2",
