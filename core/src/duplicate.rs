@@ -226,15 +226,14 @@ mod tests {
                 format!("{} {}", found.score, signs.join(" "))
             })
         };
-        let both = |a: &str, b: &str| {
-            with(a, |a| with(b, |b| shown(likeness(a, b))))
-        };
+        let both = |a: &str, b: &str| with(a, |a| with(b, |b| shown(likeness(a, b))));
         assert_eq!(both(a, b), expect, "{a} / {b}");
         assert_eq!(both(b, a), expect, "{b} / {a}");
     }
 
     fn with<T>(text: &str, then: impl FnOnce(&Person<'_>) -> T) -> T {
-        let parts: Vec<Option<&str>> = text.split('|').map(|p| Some(p.trim()).filter(|p| *p != "-")).collect();
+        let parts: Vec<Option<&str>> =
+            text.split('|').map(|p| Some(p.trim()).filter(|p| *p != "-")).collect();
         let at = |at: usize| parts.get(at).copied().flatten();
         let name = PersonName::new(at(0).unwrap()).unwrap();
         let dwelling = home(at(2).unwrap_or("elsewhere"));
@@ -299,7 +298,8 @@ mod tests {
     /// Whatever the names: never a panic, the same both ways, everybody like themselves.
     #[test]
     fn any_names_at_all() {
-        const PIECES: &[&str] = &["张", "章", "曾", "三", "·", " ", "Li", "Ａ", "1", "é", "𠀀", "㐂", "'", "-", "ß"];
+        const PIECES: &[&str] =
+            &["张", "章", "曾", "三", "·", " ", "Li", "Ａ", "1", "é", "𠀀", "㐂", "'", "-", "ß"];
         let mut random = Random::new(20_260_316);
         println!("seed 20260316");
         let mut name = || -> String {
@@ -311,7 +311,8 @@ mod tests {
             let (a, b) = (name(), name());
             let (Ok(a), Ok(b)) = (PersonName::new(&a), PersonName::new(&b)) else { continue };
             let dwelling = home("d");
-            let person = |name| Person { name, number: None, birth_date: None, phone: None, dwelling: &dwelling };
+            let person =
+                |name| Person { name, number: None, birth_date: None, phone: None, dwelling: &dwelling };
             let found = likeness(&person(&a), &person(&b));
             assert_eq!(found, likeness(&person(&b), &person(&a)), "{} {}", a.reveal(), b.reveal());
             let own = likeness(&person(&a), &person(&a));

@@ -92,6 +92,8 @@ pub enum Error {
     PurposeRequired,
     /// The caller saw personal values in clear too often; the time until the next is free.
     RevealLimit(Duration),
+    /// The site has files that may be of the same person, by name, and nobody confirmed that they are not.
+    PossibleDuplicate(Vec<String>),
     /// The resource changed since the caller read it.
     EtagMismatch,
     /// The request id was used for a different request.

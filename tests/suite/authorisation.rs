@@ -225,6 +225,7 @@ RequestService/ReviewRequest              u - - - - - y y y - - -
 RequestService/SubmitRequest              u - - - y y y y y - - -
 ResidentService/ApplyChange               u - - - y - y y y - - -
 ResidentService/AssessResident            u - - - y - y y y - - -
+ResidentService/BatchGetResidents         u - - - y - y y y - - -
 ResidentService/ConfirmExit               u - - - - - y y y - - -
 ResidentService/ConfirmPause              u - - - - - y y y - - -
 ResidentService/CreateResident            u - - - y - y y y - - -
@@ -232,6 +233,7 @@ ResidentService/DeclareMembership         u - - - y - y y y - - -
 ResidentService/EndPause                  u - - - y - y y y - - -
 ResidentService/EraseFile                 u - - - - - - y y - - -
 ResidentService/GetErasureCertificate     u - - - - - - y y - y -
+ResidentService/FindDuplicates            u - - - y - y y y - - -
 ResidentService/GetResident               u - - - y - y y y - - -
 ResidentService/HoldFile                  u - - - - - y y y - - -
 ResidentService/ImportResidents           u - - - y - y y y - - -

@@ -95,6 +95,10 @@ async fn every_reason_is_produced() {
     client.ask(open.clone()).await.unwrap();
     produced.note("IDENTITY_TAKEN", Code::AlreadyExists, false, both!(client, open.clone()));
 
+    let twin = v1::Resident { full_name: "秦 安然".to_owned(), ..elder(&dwelling, "") };
+    let twin = v1::CreateResidentRequest { parent: site.clone(), resident: Some(twin), ..Default::default() };
+    produced.note("POSSIBLE_DUPLICATE", Code::AlreadyExists, false, both!(client, twin.clone()));
+
     let stale = v1::UpdateSiteRequest {
         site: Some(v1::Site {
             name: site.clone(),

@@ -177,8 +177,14 @@ async fn people_are_known_by_number_or_by_name_and_door() {
     // The number comes later: the same person.
     let numbered = v1::Resident { full_name: "无号".to_owned(), ..person("", 2) };
     assert_eq!(import(vec![row(2, "101", numbered)]).await, ["2 updated"]);
-    // The same name behind another door, or with another birth date, is somebody else.
-    assert_eq!(import(vec![row(2, "103", plain.clone())]).await, ["2 created"]);
+    // The same name and birth date behind another door is asked about; whoever looked says so.
+    assert_eq!(import(vec![row(2, "103", plain.clone())]).await, ["2 failed"]);
+    let mut confirmed = row(2, "103", plain.clone());
+    if let Some(Part::Row(row)) = &mut confirmed.part {
+        row.confirmed_not_duplicate = true;
+    }
+    assert_eq!(import(vec![confirmed]).await, ["2 created"]);
+    // With another birth date it is somebody else.
     let other = v1::Resident { birth_date: "1941-01-01".to_owned(), ..elder("", "无号") };
     assert_eq!(import(vec![row(2, "103", other)]).await, ["2 created"]);
     // A new name under a known number is a correction; another door is a move, which a roster cannot date.

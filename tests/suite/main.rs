@@ -29,6 +29,7 @@ mod credentials;
 mod damage;
 mod demo;
 mod downtime;
+mod duplicate;
 mod durability;
 mod erasure;
 mod errors;

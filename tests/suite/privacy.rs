@@ -81,6 +81,7 @@ async fn misbehave(child: &Child, steps: &[story::Step], words: &Words) -> Vec<u
                 ..elder(value, value)
             }),
             request_id: value.to_owned(),
+            ..Default::default()
         };
         let update = v1::UpdateResidentRequest {
             resident: Some(v1::Resident {

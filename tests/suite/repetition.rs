@@ -92,6 +92,7 @@ async fn a_request_id_gives_the_same_answer_also_after_a_restart() {
         parent: site.clone(),
         resident: Some(elder(&dwelling, "庚辛")),
         request_id: request_id(7),
+        ..Default::default()
     };
     let visit =
         contact(&resident, v1::ServiceKind::HomeVisit, "2026-03-16T08:00:00+08:00", v1::Outcome::Done);

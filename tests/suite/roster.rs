@@ -46,12 +46,12 @@ async fn a_roster_is_imported_once_and_bad_rows_are_named() {
                   ,3-2-503,123,也许,2019/2/30,\n\
                   丁某,9-9-909,,独居,,\n";
     let first = write("roster.csv", roster);
-    // Nothing is sent in a dry run, not even to a server that is not there.
-    let dry = import(&server, "", &first, &["--dry-run", "--endpoint", "http://127.0.0.1:1"]);
-    check(&dry, 2, &["cannot be used multiple times"]);
-    let mut dry = Command::new(built::program("linli"));
-    dry.args(["import", "--lang", "en", "--site", "xingfuli", "--dry-run"]).arg(&first);
-    check(&dry.output().unwrap(), 1, &["4 rows: 3 fit, 1 do not"]);
+    // The file alone: no server is called, not even one that is not there.
+    let alone = import(&server, "", &first, &["--file-only", "--endpoint", "http://127.0.0.1:1"]);
+    check(&alone, 2, &["cannot be used multiple times"]);
+    let mut alone = Command::new(built::program("linli"));
+    alone.args(["import", "--lang", "en", "--site", "xingfuli", "--file-only"]).arg(&first);
+    check(&alone.output().unwrap(), 1, &["4 rows: 3 fit, 1 do not"]);
 
     // The dwellings are not there.
     let refused = import(&server, &token, &first, &[]);
@@ -96,6 +96,53 @@ async fn a_roster_is_imported_once_and_bad_rows_are_named() {
         2,
         &["`nmae` is not a meaning of a column"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_writes_a_report_and_nothing_else() {
+    let server = Child::start(Data::sqlite());
+    let client = server.client();
+    client.site("xingfuli").await;
+    let token = server.token().to_owned();
+    let path = |name: &str| server.data.folder().join(name);
+    let roster = "姓名,住址,出生日期,备注\n\
+                  甲某,3-2-501,1940-05-01,\"=cmd|' /C calc'!A0\"\n\
+                  张三,3-2-502,1941-06-02,\n\
+                  章三,3-2-503,1941-06-02,\n\
+                  ,3-2-504,1942-07-03,\n";
+    std::fs::write(path("roster.csv"), roster).unwrap();
+    let (report, read) = (path("report.csv"), path("report.xlsx"));
+    let options = |report: &std::path::Path| {
+        ["--create-dwellings", "--dry-run", "--report"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([report.display().to_string()])
+            .collect::<Vec<_>>()
+    };
+    let preview = |report: &std::path::Path| {
+        let options = options(report);
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        import(&server, &token, &path("roster.csv"), &options)
+    };
+    let expect =
+        ["4 rows, nothing written: 2 would be created", "line 4: may be the same person as line 3 (70:"];
+    check(&preview(&report), 1, &expect);
+    check(&preview(&read), 1, &expect);
+    let list = v1::ListResidentsRequest { parent: "sites/xingfuli".into(), ..Default::default() };
+    assert_eq!(client.ask(list.clone()).await.unwrap().residents.len(), 0);
+    let text = std::fs::read_to_string(&report).unwrap();
+    let lines: Vec<&str> = text.trim_start_matches('\u{feff}').lines().collect();
+    assert_eq!(lines[..3], ["line,outcome,problems,may be the same person as", "2,created,,", "3,created,,"]);
+    assert!(lines[3].starts_with("4,refused,POSSIBLE_DUPLICATE,\"line 3 (70: "), "{}", lines[3]);
+    assert!(lines[4].starts_with("5,refused,"), "{}", lines[4]);
+    assert!(std::fs::read(&read).unwrap().starts_with(b"PK"));
+
+    // Somebody looked: the fourth line is another person.
+    let confirmed = ["--create-dwellings", "--not-duplicates", "4"];
+    check(&import(&server, &token, &path("roster.csv"), &confirmed), 1, &["3 created", "1 refused"]);
+    assert_eq!(client.ask(list).await.unwrap().residents.len(), 3);
+    let wrong = ["--dry-run", "--report", "report.txt"];
+    check(&import(&server, &token, &path("roster.csv"), &wrong), 2, &["must end in `.xlsx` or `.csv`"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::future::join_all;
+use linli_core::duplicate::Likeness;
 use linli_core::id::{DwellingId, GroupCode, MembershipId, ResidentId, SiteId};
 use linli_core::invalid::Invalid;
 use linli_core::membership::{Basis, Membership};
@@ -11,11 +12,12 @@ use linli_core::resident::FileState as FileStage;
 use linli_core::site::Dwelling;
 use linli_core::text::{Language, Line};
 use linli_core::time::CivilDate;
-use linli_store::{ChangeSet, Committed, FieldClasses, IndexColumn};
+use linli_store::{ChangeSet, Committed, FieldClasses, IndexColumn, ResidentHead};
 
 use super::assessment::FileState;
+use super::duplicate::{Lines, described};
 use super::file::{FileChange, NewFact, NewFile, OpenedFile, current_facts, violation};
-use super::resident::FILE;
+use super::resident::{FILE, not_a_duplicate};
 use super::site::fresh;
 use super::work::{Touches, Work};
 use super::{Answer, App, Repeat};
@@ -59,6 +61,35 @@ pub struct ImportRow {
     pub moved_in_known: bool,
     /// Groups that the roster declares.
     pub groups: Vec<GroupCode>,
+    /// Whether somebody looked at who may be the same person, and knows that they are not.
+    pub confirmed: bool,
+}
+
+/// How a roster is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct ImportOptions {
+    /// Whether to add dwellings that the site does not have.
+    pub create_dwellings: bool,
+    /// Whether to write nothing, and to say what would become of each row.
+    pub validate_only: bool,
+}
+
+/// Who may be the same person as a row.
+#[derive(Debug, Clone)]
+pub struct RowCandidate {
+    /// A file, or an earlier line of the roster.
+    pub who: FileOrLine,
+    /// How much they are alike.
+    pub likeness: Likeness,
+}
+
+/// A file, or a line of a roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileOrLine {
+    /// A file.
+    File(ResidentId),
+    /// A line.
+    Line(i64),
 }
 
 /// How a row says where somebody lives.
@@ -95,6 +126,8 @@ pub struct RowResult {
     pub line: i64,
     /// What became of it.
     pub outcome: Result<RowOutcome>,
+    /// Who may be the same person, where that is why it was refused.
+    pub candidates: Vec<RowCandidate>,
 }
 
 /// What became of a roster, and how it is to be told.
@@ -113,6 +146,22 @@ struct Candidate {
     at: usize,
     row: ImportRow,
     existing: Option<ResidentId>,
+    /// Whether somebody confirmed that it is nobody else's file.
+    confirmed: bool,
+}
+
+/// An import on its way.
+struct Import<'w> {
+    work: &'w Work<'w>,
+    site: &'w SiteId,
+    today: CivilDate,
+    options: ImportOptions,
+    /// The people of the rows so far: by number, and by name and door.
+    seen: HashSet<(String, String)>,
+    /// The rows so far that open files that nobody else can see yet.
+    lines: Lines,
+    /// Doors that would be registered.
+    foreseen: HashMap<Place, DwellingId>,
 }
 
 impl App {
@@ -127,7 +176,7 @@ impl App {
         call: &Call,
         repeat: Repeat<Imported>,
         site: &SiteId,
-        create_dwellings: bool,
+        options: ImportOptions,
         rows: Vec<std::result::Result<ImportRow, (i64, Vec<Violation>)>>,
     ) -> Result<Answer<Imported>> {
         let work = self.begin(call, Some(site)).await?;
@@ -137,16 +186,16 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let today = work.today();
         let mut results: Vec<RowResult> = Vec::with_capacity(rows.len());
-        let mut seen = HashSet::new();
+        let (seen, lines, foreseen) = Default::default();
+        let mut import = Import { work: &work, site, today: work.today(), options, seen, lines, foreseen };
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let chunk: Vec<_> = rows.by_ref().take(CHUNK).collect();
-            results.extend(self.import_chunk(&work, site, today, create_dwellings, chunk, &mut seen).await?);
+            results.extend(self.import_chunk(&mut import, chunk).await?);
         }
         let imported = Imported { site: site.clone(), language: call.language, results };
-        if repeat.id.is_none() {
+        if repeat.id.is_none() || options.validate_only {
             return Ok(Answer::Fresh(imported));
         }
         // Each row is a commit of its own; the answer is kept once all of them are done. A roster that was cut off is
@@ -165,43 +214,41 @@ impl App {
 
     async fn import_chunk(
         &self,
-        work: &Work<'_>,
-        site: &SiteId,
-        today: CivilDate,
-        create_dwellings: bool,
+        import: &mut Import<'_>,
         chunk: Vec<std::result::Result<ImportRow, (i64, Vec<Violation>)>>,
-        seen: &mut HashSet<(String, String)>,
     ) -> Result<Vec<RowResult>> {
-        let lines: Vec<i64> =
-            chunk.iter().map(|row| row.as_ref().map_or_else(|(line, _)| *line, |row| row.line)).collect();
-        let mut outcomes: Vec<Option<Result<RowOutcome>>> = Vec::new();
+        let mut results = Vec::with_capacity(chunk.len());
         let mut accepted = Vec::new();
         for (at, row) in chunk.into_iter().enumerate() {
+            // Until its own outcome is known.
+            let mut outcome = Err(Error::Internal("a row of a roster was lost".into()));
+            let line = row.as_ref().map_or_else(|(line, _)| *line, |row| row.line);
             match row {
-                Err((_, violations)) => outcomes.push(Some(Err(Error::Invalid(violations)))),
+                Err((_, violations)) => outcome = Err(Error::Invalid(violations)),
                 Ok(mut row) => {
                     if !row.moved_in_known {
-                        row.file.moved_in = today;
+                        row.file.moved_in = import.today;
                     }
-                    let violations = self.check_new(&row.file, today);
-                    outcomes.push((!violations.is_empty()).then_some(Err(Error::Invalid(violations))));
-                    if outcomes.last().is_some_and(Option::is_none) {
+                    let violations = self.check_new(&row.file, import.today);
+                    if violations.is_empty() {
                         accepted.push((at, row));
+                    } else {
+                        outcome = Err(Error::Invalid(violations));
                     }
                 }
             }
+            results.push(RowResult { line, outcome, candidates: Vec::new() });
         }
-        let mut refuse = |at: usize, error: Error| {
-            if let Some(outcome) = outcomes.get_mut(at) {
-                *outcome = Some(Err(error));
+        let mut settle = |at: usize, outcome: Result<RowOutcome>, candidates: Vec<RowCandidate>| {
+            if let Some(result) = results.get_mut(at) {
+                (result.outcome, result.candidates) = (outcome, candidates);
             }
         };
-        let dwellings =
-            self.placed(work, site, create_dwellings, accepted.iter().map(|(_, row)| &row.place)).await?;
+        let dwellings = self.placed(import, accepted.iter().map(|(_, row)| &row.place)).await?;
         let mut candidates = Vec::new();
         for (at, mut row) in accepted {
             let Some(dwelling) = dwellings.get(&row.place) else {
-                refuse(at, Error::Invalid(vec![violation("dwelling", Invalid::Unknown)]));
+                settle(at, Err(Error::Invalid(vec![violation("dwelling", Invalid::Unknown)])), Vec::new());
                 continue;
             };
             row.file.dwelling = dwelling.clone();
@@ -209,49 +256,83 @@ impl App {
             let person = row.file.contact.name.reveal().to_owned();
             // One person once: by number, and by name and door, which a row without a number may share with one that
             // has it.
-            let named_twice = !seen.insert((person, dwelling.as_str().to_owned()));
-            let numbered_twice = number.is_some_and(|number| !seen.insert((number, String::new())));
+            let named_twice = !import.seen.insert((person, dwelling.as_str().to_owned()));
+            let numbered_twice = number.is_some_and(|number| !import.seen.insert((number, String::new())));
             if named_twice || numbered_twice {
-                refuse(at, Error::Invalid(vec![violation("resident", Invalid::Duplicate)]));
+                settle(at, Err(Error::Invalid(vec![violation("resident", Invalid::Duplicate)])), Vec::new());
                 continue;
             }
-            candidates.push(Candidate { at, row, existing: None });
+            candidates.push(Candidate { at, existing: None, confirmed: row.confirmed, row });
         }
-        let opened = self.matched(work, site, &mut candidates).await?;
-        let commits = self.chunk_commits(work, site, today, &candidates, opened).await;
+        let opened = self.matched(import.work, import.site, &mut candidates).await?;
+        for (at, suspected) in self.suspected(import, &candidates).await? {
+            let names = suspected.iter().filter_map(|candidate| match &candidate.who {
+                FileOrLine::File(id) => Some(name::resident(import.site, id)),
+                FileOrLine::Line(_) => None,
+            });
+            settle(at, Err(Error::PossibleDuplicate(names.collect())), suspected);
+            candidates.retain(|candidate| candidate.at != at);
+        }
+        let commits = self.chunk_commits(import.work, import.site, import.today, &candidates, opened).await;
+        let validate_only = import.options.validate_only;
         let done = join_all(commits.into_iter().map(|(at, prepared)| async move {
             let outcome = match prepared {
-                Ok((outcome, Some(changes))) => match self.store.commit("resident.import", changes).await {
-                    Ok(Committed::Done(_) | Committed::Repeated(_)) => Ok(outcome),
-                    Err(error) => Err(error.into()),
-                },
-                Ok((outcome, None)) => Ok(outcome),
+                Ok((outcome, Some(changes))) if !validate_only => {
+                    match self.store.commit("resident.import", changes).await {
+                        Ok(Committed::Done(_) | Committed::Repeated(_)) => Ok(outcome),
+                        Err(error) => Err(error.into()),
+                    }
+                }
+                Ok((outcome, _)) => Ok(outcome),
                 Err(error) => Err(error),
             };
             (at, outcome)
         }))
         .await;
         for (at, outcome) in done {
-            if let Some(slot) = outcomes.get_mut(at) {
-                *slot = Some(outcome);
+            settle(at, outcome, Vec::new());
+        }
+        Ok(results)
+    }
+
+    /// The rows that would open a file beside one, or beside an earlier row, that may be of the same person, where
+    /// nobody confirmed that it is not.
+    async fn suspected(
+        &self,
+        import: &mut Import<'_>,
+        candidates: &[Candidate],
+    ) -> Result<Vec<(usize, Vec<RowCandidate>)>> {
+        let new: Vec<&Candidate> =
+            candidates.iter().filter(|candidate| candidate.existing.is_none()).collect();
+        let people: Vec<_> = new.iter().map(|candidate| described(&candidate.row.file)).collect();
+        let suspects = self.suspects(import.work, import.site, &people).await?;
+        if !import.options.validate_only {
+            import.lines = Lines::default(); // rows of chunks before are files by now
+        }
+        let mut suspected = Vec::new();
+        for (candidate, suspects) in new.into_iter().zip(suspects) {
+            let files = suspects.into_iter().map(|suspect| (FileOrLine::File(suspect.id), suspect.likeness));
+            let lines = import.lines.add(candidate.row.line, &candidate.row.file);
+            let lines = lines.into_iter().map(|(line, likeness)| (FileOrLine::Line(line), likeness));
+            let mut found: Vec<RowCandidate> =
+                files.chain(lines).map(|(who, likeness)| RowCandidate { who, likeness }).collect();
+            found.sort_by_key(|candidate| std::cmp::Reverse(candidate.likeness.score));
+            if !found.is_empty() && !candidate.confirmed {
+                suspected.push((candidate.at, found));
             }
         }
-        let missing = || Err(Error::Internal("a row of a roster was lost".into()));
-        let results = lines.into_iter().zip(outcomes);
-        Ok(results
-            .map(|(line, outcome)| RowResult { line, outcome: outcome.unwrap_or_else(missing) })
-            .collect())
+        Ok(suspected)
     }
 
     /// The dwellings of a chunk's places; unknown doors are registered where that is wanted, in one commit.
     async fn placed<'r>(
         &self,
-        work: &Work<'_>,
-        site: &SiteId,
-        create: bool,
+        import: &mut Import<'_>,
         places: impl Iterator<Item = &'r Place>,
     ) -> Result<HashMap<Place, DwellingId>> {
-        let mut found = HashMap::new();
+        let Import { work, site, .. } = *import;
+        let ImportOptions { create_dwellings: create, validate_only } = import.options;
+        let mut found = import.foreseen.clone();
         let mut fresh_dwellings = Vec::new();
         for place in places {
             if found.contains_key(place) {
@@ -286,7 +367,10 @@ impl App {
                 }
             }
         }
-        if !fresh_dwellings.is_empty() {
+        if validate_only {
+            let doors = found.iter().filter(|(_, id)| fresh_dwellings.iter().any(|fresh| fresh.id == **id));
+            import.foreseen.extend(doors.map(|(place, id)| (place.clone(), id.clone())));
+        } else if !fresh_dwellings.is_empty() {
             let mut changes = work.changes(&Touches::resource(format!("sites/{site}/dwellings")));
             for dwelling in fresh_dwellings {
                 changes.event("dwelling.created", name::dwelling(site, &dwelling.id));
@@ -388,6 +472,9 @@ impl App {
             let opened = self.opened(work, (resident, facts), (&answers, at), today).await;
             let outcome = opened.and_then(|(mut changes, state)| {
                 self.declare(work, &mut changes, site, &resident.id, &candidate.row, &state, today)?;
+                if candidate.confirmed {
+                    self.note(work, &mut changes, &ResidentHead::of(resident), &[not_a_duplicate()]);
+                }
                 Ok((RowOutcome::Created(resident.id.clone()), Some(changes)))
             });
             commits.push((candidate.at, outcome));

@@ -16,6 +16,7 @@ pub mod care_plan;
 pub mod catalog;
 pub mod change;
 pub mod compliance;
+pub mod duplicate;
 pub mod entry;
 pub mod erasure;
 pub mod facility;

@@ -3,6 +3,7 @@
 //! What is personal lies sealed in the store and opens only under the receipt of a durable audit entry. A change
 //! of facts assesses the file anew in the same commit, so that no file is ever without the duties its facts ask for.
 
+use linli_core::duplicate::Sign;
 use linli_core::id::{DwellingId, GroupCode, ResidentId, SiteId};
 use linli_core::identity::IdentityNumber;
 use linli_core::invalid::Invalid;
@@ -13,7 +14,9 @@ use linli_core::time::{CivilDate, Instant};
 use linli_store::{FieldClasses, IndexColumn, ResidentFilter, ResidentHead, Status};
 
 use super::assessment::{Coded, FileState as AssessedState};
+use super::duplicate::described;
 use super::file::{FileChange, NewFile, current_facts, violation};
+use super::history::Field;
 use super::site::Update;
 use super::work::{Touches, Work};
 use super::{Answer, App, BATCHES_MAX, Page, PageRequest, Repeat};
@@ -140,16 +143,19 @@ pub struct Filter {
 }
 
 impl App {
-    /// Opens a care file and assesses it.
+    /// Opens a care file and assesses it. Where the site has a file that may be of the same person, somebody must have
+    /// looked and `confirmed` that it is not.
     ///
     /// # Errors
-    /// [`Error::Invalid`], [`Error::IdentityTaken`], [`Error::NotFound`] for the site, [`Error::Denied`].
+    /// [`Error::Invalid`], [`Error::IdentityTaken`], [`Error::PossibleDuplicate`], [`Error::NotFound`] for the site,
+    /// [`Error::Denied`].
     pub async fn create_resident(
         &self,
         call: &Call,
         repeat: Repeat<FileView>,
         site: SiteId,
         new: NewFile,
+        confirmed: bool,
     ) -> Result<Answer<FileView>> {
         let work = self.begin(call, Some(&site)).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
@@ -164,10 +170,21 @@ impl App {
         let Some(dwelling) = dwelling.filter(|_| violations.is_empty()) else {
             return Err(Error::Invalid(violations));
         };
+        let suspects = self.suspects(&work, &site, &[described(&new)]).await?.pop().unwrap_or_default();
+        if suspects.iter().any(|suspect| suspect.likeness.signs.contains(&Sign::SameNumber)) {
+            return Err(Error::IdentityTaken);
+        }
+        if !suspects.is_empty() && !confirmed {
+            let names = suspects.iter().map(|suspect| name::resident(&site, &suspect.id));
+            return Err(Error::PossibleDuplicate(names.collect()));
+        }
         let (resident, facts) = self.drafted(&work, today, site, new)?;
         let row = self.row(&resident, &facts, &work, (today, None));
         let answers = self.ask(&resident.site, today, std::slice::from_ref(&row)).await?;
-        let (changes, state) = self.opened(&work, (&resident, &facts), (&answers, 0), today).await?;
+        let (mut changes, state) = self.opened(&work, (&resident, &facts), (&answers, 0), today).await?;
+        if !suspects.is_empty() {
+            self.note(&work, &mut changes, &ResidentHead::of(&resident), &[not_a_duplicate()]);
+        }
         let view = self.view(resident, Vec::new(), &state, dwelling.display_name(), View::Masked, today);
         work.commit("resident.create", changes, &repeat, view).await
     }
@@ -234,6 +251,31 @@ impl App {
         let facts = current_facts(&opened, today).into_iter().cloned().collect();
         let dwelling_name = dwelling.map(|dwelling| dwelling.display_name()).unwrap_or_default();
         Ok(self.view(resident, facts, &state, dwelling_name, shown, today))
+    }
+
+    /// These care files of a site, in the order of `ids`. Views above masked need what [`App::resident`] needs, and count
+    /// for each file.
+    ///
+    /// # Errors
+    /// As [`App::resident`]; [`Error::NotFound`] where one of them does not exist.
+    pub async fn residents_by_name(
+        &self,
+        call: &Call,
+        site: &SiteId,
+        ids: &[ResidentId],
+        view: View,
+    ) -> Result<Vec<FileView>> {
+        let work = self.begin(call, Some(site)).await?;
+        let mut views = Vec::with_capacity(ids.len());
+        for id in ids {
+            let touches =
+                Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], view.classes());
+            if view > View::Masked {
+                self.may_reveal(&work, &touches).await?;
+            }
+            views.push(self.show(&work, (site, id), view.into(), &touches).await?);
+        }
+        Ok(views)
     }
 
     /// The care files of one or more sites, masked, by name.
@@ -411,7 +453,7 @@ impl App {
     }
 
     /// Opens the names of a page of one site, under one audit entry.
-    async fn disclose_page(
+    pub(super) async fn disclose_page(
         &self,
         work: &Work<'_>,
         site: &SiteId,
@@ -467,6 +509,11 @@ impl App {
             shown: shown.into(),
         }
     }
+}
+
+/// What the history keeps of somebody's word that a file is not a second one of the same person.
+pub(super) fn not_a_duplicate() -> Field {
+    Field::clear("confirmed_not_duplicate", FieldClass::Identity)
 }
 
 /// The clear part of a file as a resident without personal values.

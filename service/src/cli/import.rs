@@ -12,9 +12,10 @@ use linli_core::time::{CivilDate, Clock as _};
 
 use super::connect::{Connect, cannot_read, refused};
 use super::output::{Lang, Progress};
-use super::{ConfigFile, Failure, say};
+use super::{ConfigFile, Failure, report, say};
+use crate::app::import::IMPORT_ROWS_MAX;
 use crate::config::Flags;
-use crate::grpc::client::{Client, ClientError, FactType, RowOutcome};
+use crate::grpc::client::{Candidate, Client, ClientError, FactType, RowOutcome, Taking};
 use crate::roster::column::ColumnMap;
 use crate::roster::problem::{FileProblem, Problem};
 use crate::roster::{self, Options, Roster, RosterRow};
@@ -45,16 +46,26 @@ pub struct Import {
     /// Add dwellings that the site does not have; without it their rows are refused.
     #[arg(long)]
     create_dwellings: bool,
-    /// Read the file, say what is wrong with it, and send nothing.
+    /// Ask the server what would become of each row, and write nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Read the file alone, say what is wrong with it, and call no server.
+    #[arg(long, conflicts_with_all = ["dry_run", "not_duplicates"])]
+    file_only: bool,
+    /// Write what became of each row to a file, `.xlsx` or `.csv`: line, outcome, problems, who may be the same person.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Lines of people who are nobody else, although a file or another line is like them: `5,17`.
+    #[arg(long, value_name = "LINES", value_delimiter = ',')]
+    not_duplicates: Vec<u32>,
     /// Language of messages; without it that of the environment.
     #[arg(long, value_enum)]
     lang: Option<Lang>,
 }
 
 const EXAMPLES: &str = r#"Examples:
-  linli import --site xingfuli --dry-run roster.xlsx
+  linli import --site xingfuli --file-only roster.xlsx
+  LINLI_TOKEN=... linli import --site xingfuli --dry-run --report what-would-become.xlsx roster.xlsx
   LINLI_TOKEN=... linli import --site xingfuli --endpoint http://127.0.0.1:50051 roster.xlsx
   linli import --site xingfuli --token-file token --column-map map.toml roster.csv
 
@@ -81,7 +92,13 @@ impl Import {
             .map_err(|why| Failure::Usage(format!("`--site` {}", why.message(language))))?;
         let (columns, rows_per_call) = self.columns(language)?;
         let bytes = std::fs::read(&self.file).map_err(|err| cannot_read(&self.file, &err))?;
-        let client = if self.dry_run { None } else { Some(self.connect.client(language).await?) };
+        let report = self
+            .report
+            .as_deref()
+            .map(report::Kind::of)
+            .transpose()
+            .map_err(|()| Failure::Usage("`--report` must end in `.xlsx` or `.csv`".into()))?;
+        let client = if self.file_only { None } else { Some(self.connect.client(language).await?) };
         let today = match &client {
             Some(client) => Some(client.site_date(&site).await.map_err(|err| refused(&err, language))?),
             None => None,
@@ -94,15 +111,25 @@ impl Import {
         };
         let roster = roster::read(&bytes, &Options { columns, today })
             .map_err(|problem| unreadable(&self.file, &problem, language))?;
-        let Some(client) = client else {
-            let summary = Summary::of_file(&roster, language);
-            summary.print(language);
-            return summary.verdict(language);
+        let summary = match client {
+            None => Summary::of_file(&roster, language),
+            Some(client) => {
+                let taking = Taking {
+                    create_dwellings: self.create_dwellings,
+                    validate_only: self.dry_run,
+                    not_duplicates: self.not_duplicates.iter().copied().collect(),
+                };
+                import(&client, &site, &roster, rows_per_call, &taking)
+                    .await
+                    .map_err(|err| refused(&err, language))?
+            }
         };
-        let summary = import(&client, &site, &roster, rows_per_call, self.create_dwellings)
-            .await
-            .map_err(|err| refused(&err, language))?;
         summary.print(language);
+        if let (Some(path), Some(kind)) = (&self.report, report) {
+            let bytes = kind.write(&summary, language).map_err(Failure::Failed)?;
+            std::fs::write(path, bytes)
+                .map_err(|err| Failure::Failed(format!("`{}` cannot be written: {err}", path.display())))?;
+        }
         summary.verdict(language)
     }
 
@@ -139,29 +166,35 @@ pub async fn import(
     site: &SiteId,
     roster: &Roster,
     rows_per_call: usize,
-    create_dwellings: bool,
+    taking: &Taking,
 ) -> Result<Summary, ClientError> {
     let language = client.language();
     let mut summary = Summary::of_file(roster, language);
     let types = client.fact_types().await?;
     let rows: Vec<RosterRow> = roster.good().map(|row| summary.fitted(row, &types, language)).collect();
     let ids = RandomIds::new();
-    let label = match language {
-        Language::Zh => "导入",
-        Language::En => "importing",
+    summary.preview = taking.validate_only;
+    let label = match (taking.validate_only, language) {
+        (false, Language::Zh) => "导入",
+        (false, Language::En) => "importing",
+        (true, Language::Zh) => "预览",
+        (true, Language::En) => "looking",
     };
+    // What a preview does not write, the next call would not know: it sees the whole roster, or as much as one call takes.
+    let rows_per_call = if taking.validate_only { IMPORT_ROWS_MAX } else { rows_per_call };
     let mut progress = Progress::new(label, rows.len());
     for chunk in rows.chunks(rows_per_call.max(1)) {
         // One id per call: a call that broke off after its commit gets its answer again.
         let request_id = ids.next(SystemClock.now());
-        let outcomes = client.import(site, chunk, create_dwellings, &request_id).await?;
+        let outcomes = client.import(site, chunk, taking, &request_id).await?;
         for (row, outcome) in chunk.iter().zip(outcomes) {
-            summary.count(row.line, with_hint(outcome, create_dwellings, language));
+            summary.count(row.line, with_hint(outcome, taking.create_dwellings, language), language);
         }
         progress.advance(chunk.len());
     }
     progress.finish();
     summary.refused.sort_by_key(|(line, _)| *line);
+    summary.lines.sort_by_key(|line| line.line);
     Ok(summary)
 }
 
@@ -178,19 +211,63 @@ pub struct Summary {
     pub unchanged: usize,
     /// Rows that were not imported, by line, with everything that is wrong.
     pub refused: Vec<(u32, Vec<String>)>,
+    /// What became of each row, by line.
+    pub lines: Vec<ReportLine>,
     /// What else an operator should know.
     pub notes: Vec<String>,
     /// Values of facts that no plugin reads, by field.
     unread: BTreeMap<FieldCode, usize>,
     sent: bool,
+    /// Whether nothing was written.
+    preview: bool,
+}
+
+/// What became of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportLine {
+    /// The line of the file, from 1.
+    pub line: u32,
+    /// What became of it.
+    pub outcome: LineOutcome,
+    /// Everything that is wrong with it.
+    pub problems: Vec<String>,
+    /// Who may be the same person.
+    pub candidates: Vec<String>,
+}
+
+/// What became of a row, as a report says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineOutcome {
+    /// A file was opened, or would be.
+    Created,
+    /// A file was changed, or would be.
+    Updated,
+    /// The file says so already.
+    Unchanged,
+    /// Nothing of it was or would be written.
+    Refused,
+    /// It can be read; nobody was asked.
+    Readable,
 }
 
 impl Summary {
     /// What the file alone says.
     pub fn of_file(roster: &Roster, language: Language) -> Self {
         let mut summary = Self { rows: roster.rows.len(), ..Self::default() };
-        for (line, problems) in roster.bad() {
-            summary.refused.push((line, problems.iter().map(|p: &Problem| p.message(language)).collect()));
+        for row in &roster.rows {
+            let problems: Vec<String> = row
+                .person
+                .as_ref()
+                .err()
+                .into_iter()
+                .flatten()
+                .map(|p: &Problem| p.message(language))
+                .collect();
+            let outcome = if row.person.is_ok() { LineOutcome::Readable } else { LineOutcome::Refused };
+            if row.person.is_err() {
+                summary.refused.push((row.line, problems.clone()));
+            }
+            summary.lines.push(ReportLine { line: row.line, outcome, problems, candidates: Vec::new() });
         }
         if !roster.other_sheets.is_empty() {
             let names = roster.other_sheets.join(", ");
@@ -252,13 +329,35 @@ impl Summary {
         row
     }
 
-    fn count(&mut self, line: u32, outcome: RowOutcome) {
+    fn count(&mut self, line: u32, outcome: RowOutcome, language: Language) {
         self.sent = true;
-        match outcome {
-            RowOutcome::Created => self.created += 1,
-            RowOutcome::Updated => self.updated += 1,
-            RowOutcome::Unchanged => self.unchanged += 1,
-            RowOutcome::Refused(why) => self.refused.push((line, why)),
+        let (outcome, problems, candidates) = match outcome {
+            RowOutcome::Created => {
+                self.created += 1;
+                (LineOutcome::Created, Vec::new(), Vec::new())
+            }
+            RowOutcome::Updated => {
+                self.updated += 1;
+                (LineOutcome::Updated, Vec::new(), Vec::new())
+            }
+            RowOutcome::Unchanged => {
+                self.unchanged += 1;
+                (LineOutcome::Unchanged, Vec::new(), Vec::new())
+            }
+            RowOutcome::Refused { why, candidates } => {
+                let candidates: Vec<String> =
+                    candidates.iter().map(|candidate| alike(candidate, language)).collect();
+                let all = if candidates.is_empty() {
+                    why.clone()
+                } else {
+                    vec![may_be_same(&candidates, language)]
+                };
+                self.refused.push((line, all));
+                (LineOutcome::Refused, why, candidates)
+            }
+        };
+        if let Some(told) = self.lines.iter_mut().find(|told| told.line == line) {
+            (told.outcome, told.problems, told.candidates) = (outcome, problems, candidates);
         }
     }
 
@@ -295,6 +394,13 @@ impl Summary {
         let Self { rows, created, updated, unchanged, refused, .. } = self;
         let refused = refused.len();
         match (self.sent, language) {
+            (true, Language::Zh) if self.preview => format!(
+                "{rows} 行(预览,未写入):将新建 {created},将更新 {updated},无变化 {unchanged},不会导入 {refused}"
+            ),
+            (true, Language::En) if self.preview => format!(
+                "{rows} rows, nothing written: {created} would be created, {updated} updated, {unchanged} unchanged, \
+                 {refused} refused"
+            ),
             (true, Language::Zh) => {
                 format!("{rows} 行:新建 {created},更新 {updated},无变化 {unchanged},未导入 {refused}")
             }
@@ -323,7 +429,7 @@ impl Summary {
 /// A dwelling that the site does not have is the commonest refusal, and has a remedy.
 fn with_hint(outcome: RowOutcome, create_dwellings: bool, language: Language) -> RowOutcome {
     match outcome {
-        RowOutcome::Refused(mut why)
+        RowOutcome::Refused { mut why, candidates }
             if !create_dwellings && why.iter().any(|w| w.starts_with("`dwelling`")) =>
         {
             why.push(
@@ -333,9 +439,28 @@ fn with_hint(outcome: RowOutcome, create_dwellings: bool, language: Language) ->
                 }
                 .to_owned(),
             );
-            RowOutcome::Refused(why)
+            RowOutcome::Refused { why, candidates }
         }
         other => other,
+    }
+}
+
+/// A candidate in words: who, and what is alike.
+fn alike(candidate: &Candidate, language: Language) -> String {
+    let Candidate { resident, line, score, signs } = candidate;
+    match (resident, language) {
+        (Some(resident), Language::Zh) => format!("{resident}({score}:{})", signs.join("、")),
+        (Some(resident), Language::En) => format!("{resident} ({score}: {})", signs.join(", ")),
+        (None, Language::Zh) => format!("第 {line} 行({score}:{})", signs.join("、")),
+        (None, Language::En) => format!("line {line} ({score}: {})", signs.join(", ")),
+    }
+}
+
+fn may_be_same(candidates: &[String], language: Language) -> String {
+    let who = candidates.join("; ");
+    match language {
+        Language::Zh => format!("可能与此人重复:{who};核对后确属另一人时可加 `--not-duplicates`"),
+        Language::En => format!("may be the same person as {who}; if not, `--not-duplicates` says so"),
     }
 }
 

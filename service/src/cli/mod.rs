@@ -14,6 +14,7 @@ pub mod migrate;
 mod output;
 pub mod plugin;
 pub mod policy;
+mod report;
 pub mod restore;
 pub mod serve;
 

@@ -12,10 +12,13 @@ use sha2::{Digest, Sha256};
 use tonic::Streaming;
 
 use super::check::Check;
-use super::convert::Shows;
+use super::convert::{Shows, ToWire};
 use super::request::required_date;
 use super::{resident, status};
-use crate::app::import::{IMPORT_ROWS_MAX, ImportRow, Imported, Place, RowOutcome, RowResult};
+use crate::app::import::{
+    FileOrLine, IMPORT_ROWS_MAX, ImportOptions, ImportRow, Imported, Place, RowCandidate, RowOutcome,
+    RowResult,
+};
 use crate::app::{Answer, App, Repeat};
 use crate::auth::Call;
 use crate::error::{Error, Result, Violation};
@@ -69,7 +72,9 @@ pub(super) async fn import(
     }
     let repeat =
         Repeat { id, hash: hash.finalize().into(), encode: super::encode::<_, v1::ImportResidentsResponse> };
-    match app.import_residents(&call, repeat, &site, header.create_dwellings, rows).await? {
+    let options =
+        ImportOptions { create_dwellings: header.create_dwellings, validate_only: header.validate_only };
+    match app.import_residents(&call, repeat, &site, options, rows).await? {
         Answer::Fresh(imported) => Ok(v1::ImportResidentsResponse::shows(&imported)),
         Answer::Repeated(bytes) => v1::ImportResidentsResponse::decode(bytes.as_slice())
             .map_err(|_| Error::Internal("a kept answer does not decode".into())),
@@ -138,7 +143,8 @@ fn row(site: &SiteId, message: &v1::ImportRow) -> std::result::Result<ImportRow,
     let file = resident::personal(&mut check, "resident", &resident);
     let parsed = place.zip(file.zip(moved_in)).map(|(place, (mut file, moved_in))| {
         file.moved_in = moved_in;
-        ImportRow { line: message.line, place, file, moved_in_known, groups }
+        let confirmed = message.confirmed_not_duplicate;
+        ImportRow { line: message.line, place, file, moved_in_known, groups, confirmed }
     });
     match check.finish(parsed) {
         Ok(row) => Ok(row),
@@ -171,6 +177,20 @@ fn row_result(site: &SiteId, result: &RowResult, language: Language) -> v1::Impo
                 description: violation.why.message(language),
             })
             .collect(),
+        candidates: result.candidates.iter().map(|found| candidate(site, found)).collect(),
+    }
+}
+
+fn candidate(site: &SiteId, found: &RowCandidate) -> v1::ImportCandidate {
+    let (resident, line) = match &found.who {
+        FileOrLine::File(id) => (name::resident(site, id), 0),
+        FileOrLine::Line(line) => (String::new(), *line),
+    };
+    v1::ImportCandidate {
+        resident,
+        line,
+        score: found.likeness.score.into(),
+        signs: found.likeness.signs.iter().map(ToWire::to_wire).collect(),
     }
 }
 

@@ -17,6 +17,7 @@ mod audit;
 mod care_plan;
 mod catalog;
 mod compliance;
+mod duplicate;
 mod erasure;
 mod event;
 mod facility;

@@ -18,8 +18,8 @@ use crate::app::site::Update;
 use crate::app::tenure::MoveIn;
 use crate::name;
 
-pub(super) use read::personal;
-use read::{change_aspect, classes, file_change, filter, new_file, reported_kind, view};
+use read::{batch, change_aspect, classes, file_change, filter, new_file, reported_kind, view};
+pub(super) use read::{described, personal};
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
 
@@ -49,7 +49,7 @@ impl v1::resident_service_server::ResidentService for Face {
             let resident = message.resident.clone().unwrap_or_default();
             let file = new_file(&mut check, "resident", site.as_ref(), &resident);
             let (site, file) = check.finish(site.zip(file))?;
-            app.create_resident(&call, repeat, site, file).await
+            app.create_resident(&call, repeat, site, file, message.confirmed_not_duplicate).await
         })
         .await
     }
@@ -61,6 +61,37 @@ impl v1::resident_service_server::ResidentService for Face {
             let view = check.take("view", view(message.view));
             let (at, view) = check.finish(at.zip(view))?;
             app.resident(&call, &at.site, &at.id, view).await.map(|file| file.to_wire())
+        })
+        .await
+    }
+
+    async fn batch_get_residents(
+        &self,
+        request: Request<v1::BatchGetResidentsRequest>,
+    ) -> Answer<v1::BatchGetResidentsResponse> {
+        self.read(request, |app, call, message| async move {
+            let (site, ids, view) = batch(&message)?;
+            let files = app.residents_by_name(&call, &site, &ids, view).await?;
+            Ok(v1::BatchGetResidentsResponse { residents: files.iter().map(ToWire::to_wire).collect() })
+        })
+        .await
+    }
+
+    async fn find_duplicates(
+        &self,
+        request: Request<v1::FindDuplicatesRequest>,
+    ) -> Answer<v1::FindDuplicatesResponse> {
+        self.read(request, |app, call, message| async move {
+            let (site, about) = super::duplicate::about(&message)?;
+            let asked =
+                v1::FindDuplicatesRequest { page_size: 0, page_token: String::new(), ..message.clone() };
+            let binding = Binding::new(&call, &[&prost::Message::encode_to_vec(&asked)]);
+            let wanted = wanted(&binding, message.page_size, &message.page_token)?;
+            let page = app.duplicates(&call, &site, about, wanted).await?;
+            Ok(v1::FindDuplicatesResponse {
+                duplicates: page.items.iter().map(ToWire::to_wire).collect(),
+                next_page_token: next(&binding, page.next),
+            })
         })
         .await
     }

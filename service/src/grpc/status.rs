@@ -118,6 +118,15 @@ fn describe(error: &Error) -> (Code, ErrorReason, Label) {
                 "another care file of this site has this identity number",
             ),
         ),
+        Error::PossibleDuplicate(_) => (
+            Code::AlreadyExists,
+            R::PossibleDuplicate,
+            label(
+                "本项目可能已有此人的关怀档案;请先核对,确属另一人时请设置 `confirmed_not_duplicate`",
+                "the site may have a care file of this person: look at it first, and if it is somebody else's, say \
+                 `confirmed_not_duplicate`",
+            ),
+        ),
         Error::EtagMismatch => (
             Code::Aborted,
             R::EtagMismatch,
@@ -394,6 +403,7 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
             let steps: Vec<&str> = state.possible(*urgency).map(RequestStep::code).collect();
             pair("possible", steps.join(","))
         }
+        Error::PossibleDuplicate(names) => pair("candidates", names.join(",")),
         Error::Invalid(_)
         | Error::PageToken
         | Error::NotFound(_)
@@ -432,6 +442,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::Denied
         | Error::PurposeRequired
         | Error::EtagMismatch
+        | Error::PossibleDuplicate(_)
         | Error::RequestIdReused
         | Error::State(_)
         | Error::CalendarYearMissing(_)

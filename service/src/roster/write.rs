@@ -30,6 +30,16 @@ impl From<&str> for Value {
     }
 }
 
+/// Text that no spreadsheet takes for a formula when it opens a text file: `'` before what would be one. The reader of
+/// rosters takes it away again, as spreadsheets do.
+pub fn inert(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'', '＝', '＋', '－', '＠']) {
+        format!("'{text}").into()
+    } else {
+        text.into()
+    }
+}
+
 /// A region of merged cells, from row and column to row and column, each from 0 and included.
 pub type Region = ((u32, u32), (u32, u32));
 

@@ -84,9 +84,9 @@ fn tuple(parts: [SimpleExpr; 2]) -> Expr {
 }
 
 /// Keys for `is_in`, repeated up to a power of two, so that there are few statement texts.
-pub(crate) fn padded<'a>(keys: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut keys: Vec<&str> = keys.into_iter().collect();
-    if let Some(last) = keys.last().copied() {
+pub(crate) fn padded<K: Clone>(keys: impl IntoIterator<Item = K>) -> Vec<K> {
+    let mut keys: Vec<K> = keys.into_iter().collect();
+    if let Some(last) = keys.last().cloned() {
         keys.resize(keys.len().next_power_of_two(), last);
     }
     keys

@@ -1,10 +1,11 @@
 //! Finding care files by sealed values: blind indexes of identity number, phone, birth date and name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use linli_core::duplicate::Person;
 use linli_core::id::{ResidentId, SiteId};
 use linli_core::identity::IdentityNumber;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::change::{Expect, Rows};
 use crate::convert::version_column;
@@ -14,7 +15,7 @@ use crate::page::padded;
 use crate::resident::{CellChanges, ResidentHead};
 use crate::seal::Sealer;
 use crate::store::Store;
-use crate::table::{Table, Val, resident_identity, resident_index};
+use crate::table::{Table, Val, resident, resident_identity, resident_index};
 
 /// What is missing where the index rows of a file are no longer those that a change set was prepared for: it is prepared
 /// again.
@@ -162,6 +163,79 @@ impl Store {
             .filter(resident_index::Column::Hash.is_in(hashes))
             .order_by_asc(resident_index::Column::Resident);
         Ok(query.all(self.reader()).await?.into_iter().map(|row| row.resident).collect())
+    }
+
+    /// The residents of a site that share a name, a birth date, a telephone number or a dwelling with one of `people`, each
+    /// with the place of that one, in order, none twice: whom to compare with whom. A statement for each of the four.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn residents_sharing(
+        &self,
+        site: &SiteId,
+        people: &[Person<'_>],
+    ) -> Result<Vec<(usize, ResidentId)>, StoreError> {
+        let mut keys = self.site_keys(site.as_str()).await?;
+        if self.shared() {
+            // Another server may have begun to move the index to a key that is not known here yet.
+            let current = self.site_head(&site.into()).await?.key_version;
+            if current > i64::from(keys.version()) {
+                keys = self.newer_site_keys(site.as_str(), current).await?;
+            }
+        }
+        let mut found: BTreeSet<(usize, String)> = BTreeSet::new();
+        for column in [IndexColumn::Name, IndexColumn::BirthDate, IndexColumn::Phone] {
+            let mut wanted: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
+            for (at, person) in people.iter().enumerate() {
+                let value = match column {
+                    IndexColumn::Name => Some(person.name.reveal().to_owned()),
+                    IndexColumn::BirthDate => person.birth_date.map(|date| date.to_string()),
+                    IndexColumn::Phone => person.phone.map(|phone| phone.reveal().to_owned()),
+                    IndexColumn::Identity => None, // an index of its own; nobody is like somebody by it
+                };
+                let Some(value) = value else { continue };
+                for key in std::iter::once(keys.current()).chain(keys.older()) {
+                    let hash = index::blind(self.keys().provider(), &key.find, column, &value);
+                    wanted.entry(hash).or_default().push(at);
+                }
+            }
+            if wanted.is_empty() {
+                continue;
+            }
+            let rows = resident_index::Entity::find()
+                .filter(resident_index::Column::Site.eq(site.as_str()))
+                .filter(resident_index::Column::Field.eq(column.code()))
+                .filter(resident_index::Column::Hash.is_in(padded(wanted.keys().cloned())))
+                .all(self.reader())
+                .await?;
+            for row in rows {
+                for at in wanted.get(&row.hash).into_iter().flatten() {
+                    found.insert((*at, row.resident.clone()));
+                }
+            }
+        }
+        let mut homes: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, person) in people.iter().enumerate() {
+            homes.entry(person.dwelling.as_str()).or_default().push(at);
+        }
+        if !homes.is_empty() {
+            let rows: Vec<(String, String)> = resident::Entity::find()
+                .select_only()
+                .column(resident::Column::Dwelling)
+                .column(resident::Column::Id)
+                .filter(resident::Column::Site.eq(site.as_str()))
+                .filter(resident::Column::Dwelling.is_in(padded(homes.keys().copied())))
+                .into_tuple()
+                .all(self.reader())
+                .await?;
+            for (dwelling, id) in rows {
+                for at in homes.get(dwelling.as_str()).into_iter().flatten() {
+                    found.insert((*at, id.clone()));
+                }
+            }
+        }
+        let row = StoreError::Row { table: "resident_index" };
+        found.into_iter().map(|(at, id)| Ok((at, ResidentId::new(&id).map_err(|_| row)?))).collect()
     }
 
     /// The resident of a site with this identity number.

@@ -370,6 +370,19 @@ impl Store {
         texts(connection, &sql.replace("{}", prefix)).await
     }
 
+    /// How many rows there are: `from` is what stands after `FROM`.
+    ///
+    /// # Panics
+    /// Where the statement is not valid.
+    pub async fn count(&self, from: &str) -> i64 {
+        let writer = self.writer().expect("a store has a writer");
+        let sql = format!("SELECT COUNT(*) FROM {from}");
+        let rows = writer.query_all_raw(Statement::from_string(writer.get_database_backend(), sql)).await;
+        let rows = rows.expect("the statement is valid");
+        let first = rows.first().expect("a count is one row");
+        first.try_get_by_index(0).expect("a count is a number")
+    }
+
     /// As [`Store::tamper`], in the key store; `{}` stands for the prefix of its tables.
     ///
     /// # Panics

@@ -134,6 +134,7 @@ rpcs! {
     ResidentService {
         ApplyChange ApplyChangeRequest => ApplyChangeResponse,
         AssessResident AssessResidentRequest => Assessment,
+        BatchGetResidents BatchGetResidentsRequest => BatchGetResidentsResponse,
         ConfirmExit ConfirmExitRequest => Membership,
         ConfirmPause ConfirmPauseRequest => Pause,
         CreateResident CreateResidentRequest => Resident,
@@ -141,6 +142,7 @@ rpcs! {
         EndPause EndPauseRequest => Pause,
         EraseFile EraseFileRequest => Resident,
         GetErasureCertificate GetErasureCertificateRequest => ErasureCertificate,
+        FindDuplicates FindDuplicatesRequest => FindDuplicatesResponse,
         GetResident GetResidentRequest => Resident,
         HoldFile HoldFileRequest => Resident,
         ImportResidents ImportResidentsRequest => ImportResidentsResponse,

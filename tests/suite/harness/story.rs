@@ -167,6 +167,9 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     });
     let resident = opened.await.name;
     t.ask(v1::GetResidentRequest { name: resident.clone(), view: v1::View::Basic.into() }).await;
+    let names = vec![resident.clone()];
+    t.ask(v1::BatchGetResidentsRequest { parent: site.clone(), names, view: v1::View::Basic.into() }).await;
+    t.ask(v1::FindDuplicatesRequest { parent: site.clone(), ..Default::default() }).await;
     let classes = vec![v1::FieldClass::Contact.into(), v1::FieldClass::Identity.into()];
     t.ask(v1::RevealResidentRequest { name: resident.clone(), classes }).await;
     t.ask(v1::ListResidentsRequest {

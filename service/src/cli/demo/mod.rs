@@ -24,7 +24,7 @@ use super::import::{ROWS_PER_CALL, import};
 use super::output::{Lang, Progress};
 use super::{Failure, say};
 use crate::config::{Address, Config, Flags};
-use crate::grpc::client::{Client, ClientError, Person, Target};
+use crate::grpc::client::{Client, ClientError, Person, Taking, Target};
 use crate::roster::{self, Options};
 use crate::server::assemble::{Assembled, assemble};
 use crate::server::process::Signals;
@@ -137,7 +137,8 @@ impl Demo {
             Options { today: Some(client.site_date(&site).await.map_err(failed)?), ..Options::default() };
         let roster =
             roster::read(&bytes, &options).map_err(|problem| Failure::Failed(problem.message(language)))?;
-        let summary = import(&client, &site, &roster, ROWS_PER_CALL, false).await.map_err(failed)?;
+        let summary =
+            import(&client, &site, &roster, ROWS_PER_CALL, &Taking::default()).await.map_err(failed)?;
         summary.print(language);
 
         let people = client.residents(&site).await.map_err(failed)?;

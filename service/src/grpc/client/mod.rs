@@ -31,7 +31,7 @@ pub use backup::MadeBackup;
 pub use care::{Care, Person, Stay};
 pub use keys::KeyProgress;
 pub use report::{Figure, Owed, Seen, Task};
-pub use roster::{FactType, RowOutcome};
+pub use roster::{Candidate, FactType, RowOutcome, Taking};
 
 /// How long to wait for a connection: a server on another continent answers within it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use linli_core::id::{FieldCode, SiteId};
 use linli_core::resident::{EmergencyContact, FactValue};
+use linli_core::text::Language;
 use linli_proto::v1;
 use v1::plugin_service_client::PluginServiceClient;
 use v1::resident_service_client::ResidentServiceClient;
@@ -22,8 +23,37 @@ pub enum RowOutcome {
     Updated,
     /// The file said so already.
     Unchanged,
-    /// Nothing was written; why, one text per field.
-    Refused(Vec<String>),
+    /// Nothing was written.
+    Refused {
+        /// Why, one text per field.
+        why: Vec<String>,
+        /// Who may be the same person, where that is why.
+        candidates: Vec<Candidate>,
+    },
+}
+
+/// Who may be the same person as a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The file's name; `None` for a row of the same roster.
+    pub resident: Option<String>,
+    /// The row's line, where it is one.
+    pub line: i64,
+    /// How much is alike, 60 to 100.
+    pub score: i32,
+    /// What is alike, in the client's language.
+    pub signs: Vec<String>,
+}
+
+/// How rows are taken.
+#[derive(Debug, Clone, Default)]
+pub struct Taking {
+    /// Whether to add dwellings that the site does not have.
+    pub create_dwellings: bool,
+    /// Whether to write nothing, and to say what would become of each row.
+    pub validate_only: bool,
+    /// Lines of which somebody knows that they are nobody else's file.
+    pub not_duplicates: std::collections::BTreeSet<u32>,
 }
 
 /// The type of a field that a plugin declares.
@@ -120,17 +150,22 @@ impl Client {
         &self,
         site: &SiteId,
         rows: &[RosterRow],
-        create_dwellings: bool,
+        taking: &Taking,
         request_id: &str,
     ) -> Result<Vec<RowOutcome>> {
         let header = v1::ImportHeader {
             parent: format!("sites/{site}"),
-            create_dwellings,
+            create_dwellings: taking.create_dwellings,
             request_id: request_id.to_owned(),
+            validate_only: taking.validate_only,
         };
         let part = |part| v1::ImportResidentsRequest { part: Some(part) };
         let messages: Vec<_> = std::iter::once(part(v1::import_residents_request::Part::Header(header)))
-            .chain(rows.iter().map(|row| part(v1::import_residents_request::Part::Row(import_row(row)))))
+            .chain(rows.iter().map(|row| {
+                let confirmed_not_duplicate = taking.not_duplicates.contains(&row.line);
+                let row = v1::ImportRow { confirmed_not_duplicate, ..import_row(row) };
+                part(v1::import_residents_request::Part::Row(row))
+            }))
             .collect();
         let answer = patiently(|| {
             let request = self.request(tokio_stream::iter(messages.clone()));
@@ -141,11 +176,11 @@ impl Client {
         if answer.results.len() != rows.len() {
             return Err(ClientError::Answer);
         }
-        answer.results.into_iter().map(outcome).collect()
+        answer.results.into_iter().map(|result| outcome(result, self.language)).collect()
     }
 }
 
-fn outcome(result: v1::ImportRowResult) -> Result<RowOutcome> {
+fn outcome(result: v1::ImportRowResult, language: Language) -> Result<RowOutcome> {
     match result.outcome() {
         v1::ImportOutcome::Created => Ok(RowOutcome::Created),
         v1::ImportOutcome::Updated => Ok(RowOutcome::Updated),
@@ -156,10 +191,24 @@ fn outcome(result: v1::ImportRowResult) -> Result<RowOutcome> {
             if why.is_empty() {
                 why.push(crate::grpc::status::reason_name(result.reason()).to_owned());
             }
-            Ok(RowOutcome::Refused(why))
+            let candidate = |candidate: v1::ImportCandidate| Candidate {
+                resident: Some(candidate.resident).filter(|name| !name.is_empty()),
+                line: candidate.line,
+                score: candidate.score,
+                signs: candidate.signs.into_iter().filter_map(|sign| said(sign.text, language)).collect(),
+            };
+            let candidates = result.candidates.into_iter().map(candidate).collect();
+            Ok(RowOutcome::Refused { why, candidates })
         }
         v1::ImportOutcome::Unspecified => Err(ClientError::Answer),
     }
+}
+
+fn said(text: Option<v1::LocalizedText>, language: Language) -> Option<String> {
+    text.map(|text| match language {
+        Language::Zh => text.zh,
+        Language::En => text.en,
+    })
 }
 
 fn import_row(row: &RosterRow) -> v1::ImportRow {
@@ -189,6 +238,7 @@ fn import_row(row: &RosterRow) -> v1::ImportRow {
         resident: Some(resident),
         dwelling: Some(dwelling),
         care_groups: Vec::new(),
+        confirmed_not_duplicate: false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What requests about care files say: from messages to the words of the use cases, with every violation.
 
 use linli_core::event::EventAspect;
-use linli_core::id::{FieldCode, SiteId};
+use linli_core::id::{FieldCode, ResidentId, SiteId};
 use linli_core::identity::IdentityNumber;
 use linli_core::invalid::Invalid;
 use linli_core::resident::{
@@ -21,6 +21,9 @@ use crate::grpc::convert::{Listed, fact_value};
 use crate::grpc::request::{Mask, required_date};
 use crate::name::{self, Sites};
 
+/// Most files that one call asks for by name: a page of a worklist.
+const NAMES_MAX: usize = 100;
+
 /// The file that a message describes; `None` and notes of why not.
 pub(in crate::grpc) fn new_file(
     check: &mut Check,
@@ -36,6 +39,27 @@ pub(in crate::grpc) fn new_file(
     let personal = personal(check, path, resident);
     let (dwelling, (moved_in, personal)) = dwelling.zip(moved_in.zip(personal))?;
     Some(NewFile { dwelling: dwelling.id, moved_in, ..personal })
+}
+
+/// Somebody whose file is to be opened, as far as duplicates are looked for: name, dwelling, numbers, birth date.
+pub(in crate::grpc) fn described(
+    check: &mut Check,
+    site: Option<&SiteId>,
+    resident: &v1::Resident,
+) -> Option<NewFile> {
+    let dwelling = check.take("resident.dwelling", name::parse_dwelling(&resident.dwelling));
+    if let (Some(site), Some(dwelling)) = (site, &dwelling) {
+        check.same_site("resident.dwelling", site, &dwelling.site);
+    }
+    let read = v1::Resident {
+        full_name: resident.full_name.clone(),
+        phone: resident.phone.clone(),
+        identity_number: resident.identity_number.clone(),
+        birth_date: resident.birth_date.clone(),
+        ..v1::Resident::default()
+    };
+    let (dwelling, personal) = dwelling.zip(personal(check, "resident", &read))?;
+    Some(NewFile { dwelling: dwelling.id, ..personal })
 }
 
 /// The personal part of a file, with a placeholder dwelling and move-in.
@@ -207,6 +231,32 @@ pub(super) fn filter(message: &v1::ListResidentsRequest) -> Result<Filter> {
         phone,
         manual: message.needs_manual_assessment,
     })
+}
+
+/// The files that are asked for by name: at least one, all of one site, each once.
+pub(super) fn batch(message: &v1::BatchGetResidentsRequest) -> Result<(SiteId, Vec<ResidentId>, View)> {
+    let mut check = Check::new();
+    let site = check.take("parent", name::parse_site(&message.parent));
+    let view = check.take("view", view(message.view));
+    if message.names.is_empty() {
+        check.refuse("names", Invalid::Missing);
+    }
+    if message.names.len() > NAMES_MAX {
+        check.refuse("names", Invalid::TooMany { max: NAMES_MAX });
+    }
+    let mut ids: Vec<ResidentId> = Vec::new();
+    for (at, text) in message.names.iter().take(NAMES_MAX).enumerate() {
+        let Some(named) = check.take(format!("names[{at}]"), name::parse_resident(text)) else { continue };
+        if let Some(site) = &site {
+            check.same_site(format!("names[{at}]"), site, &named.site);
+        }
+        if ids.contains(&named.id) {
+            check.refuse(format!("names[{at}]"), Invalid::Duplicate);
+        }
+        ids.push(named.id);
+    }
+    let (site, view) = check.finish(site.zip(view))?;
+    Ok((site, ids, view))
 }
 
 /// The classes that are asked for: at least one, each once.

@@ -3,6 +3,7 @@
 use linli_core::assessment::{
     Assessment, Attention, Findings, FoundCaution, FoundMembership, FoundTag, FoundTier, PluginStamp,
 };
+use linli_core::duplicate::Person;
 use linli_core::id::{
     CautionCode, FieldCode, GroupCode, MembershipId, PauseId, PluginId, ReasonCode, TagCode,
 };
@@ -23,6 +24,7 @@ on_both!(
     identity_numbers_are_unique_per_site,
     lists_filter_and_page,
     a_change_of_room_is_known_at_both_doors,
+    who_shares_something_is_found,
     facts_memberships_and_the_rest,
     files_read_together_equal_files_read_alone,
     an_erased_key_opens_nothing,
@@ -161,6 +163,29 @@ async fn a_change_of_room_is_known_at_both_doors(env: Env) {
     check(&[first.as_str()], "2026-03-16", &[]).await;
     check(&["d8", "d9", first.as_str(), "d7"], "2026-01-01", &["r1"]).await;
     check(&[], "2026-01-01", &[]).await;
+}
+
+async fn who_shares_something_is_found(env: Env) {
+    let store = &env.store;
+    make_site(store, "a").await;
+    make_site(store, "b").await;
+    let value = resident("a", "r1");
+    change(store, "a", |set| set.create_resident(value.clone())).await.unwrap();
+    change(store, "b", |set| set.create_resident(resident("b", "r9"))).await.unwrap();
+    let (stranger, elsewhere) = (PersonName::new("无名氏").unwrap(), DwellingId::new("elsewhere").unwrap());
+    let nobody =
+        Person { name: &stranger, number: None, birth_date: None, phone: None, dwelling: &elsewhere };
+    let people = [
+        nobody,
+        Person { name: &value.contact.name, ..nobody },
+        Person { birth_date: value.identity.birth_date, ..nobody },
+        Person { phone: value.contact.phone.as_ref(), ..nobody },
+        Person { dwelling: &value.dwelling, ..nobody },
+        Person { name: &value.contact.name, dwelling: &value.dwelling, ..nobody },
+    ];
+    let found = store.residents_sharing(&site_id("a"), &people).await.unwrap();
+    assert_eq!(found, [1, 2, 3, 4, 5].map(|at| (at, resident_id("r1"))));
+    assert_eq!(store.residents_sharing(&site_id("a"), &[]).await.unwrap(), []);
 }
 
 async fn identity_numbers_are_unique_per_site(env: Env) {
