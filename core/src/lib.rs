@@ -44,6 +44,7 @@ pub mod identity;
 pub mod invalid;
 pub mod kind;
 pub mod membership;
+pub mod merge;
 mod mutant;
 pub mod obligation;
 pub mod pause;

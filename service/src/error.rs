@@ -185,6 +185,20 @@ pub enum StateConflict {
     StaffActive,
     /// The database makes its own backups.
     BackupElsewhere,
+    /// The file was merged into another one already.
+    AlreadyMerged,
+    /// The files are in different states.
+    StatesDiffer,
+    /// Both files have an identity number: they are of two people.
+    NumbersDiffer,
+    /// The file that would go has the identity number, the one that would stay has none.
+    NumberWouldGo,
+    /// More files than one person has.
+    TooManyMerged,
+    /// The file was not merged.
+    NotMerged,
+    /// The file into which it was merged was itself merged.
+    SurvivorMerged,
     /// Keys are being replaced.
     RotationUnderWay,
     /// There is no root key to follow the one in use, or it cannot be read.

@@ -241,6 +241,7 @@ ResidentService/ListHistory               u - - - y - y y y - - -
 ResidentService/ListMemberships           u - - - y - y y y - - -
 ResidentService/ListPauses                u - - - y - y y y - - -
 ResidentService/ListResidents             u - - - y - y y y - - -
+ResidentService/MergeResidents            u - - - - - y y y - - -
 ResidentService/Pause                     u - - - y - y y y - - -
 ResidentService/RecordDeath               u - - - y - y y y - - -
 ResidentService/RecordMoveIn              u - - - y - y y y - - -
@@ -249,6 +250,7 @@ ResidentService/ReportChange              u - - - y y y y y - - -
 ResidentService/RevealResident            u - - - y - y y y - - -
 ResidentService/SealFile                  u - - - - - y y y - - -
 ResidentService/UnsealFile                u - - - - - y y y - - -
+ResidentService/UnmergeResidents          u - - - - - y y y - - -
 ResidentService/UpdateResident            u - - - y - y y y - - -
 SiteService/AddPostHolder                 u - - - - - y y y - - -
 SiteService/CreateArea                    u - - - - - y y y - - -

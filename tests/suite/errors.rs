@@ -99,6 +99,13 @@ async fn every_reason_is_produced() {
     let twin = v1::CreateResidentRequest { parent: site.clone(), resident: Some(twin), ..Default::default() };
     produced.note("POSSIBLE_DUPLICATE", Code::AlreadyExists, false, both!(client, twin.clone()));
 
+    let part = v1::UnmergeResidentsRequest {
+        name: resident.clone(),
+        reason: "两人".to_owned(),
+        ..Default::default()
+    };
+    produced.note("MERGE_STATE", Code::FailedPrecondition, false, both!(client, part.clone()));
+
     let stale = v1::UpdateSiteRequest {
         site: Some(v1::Site {
             name: site.clone(),

@@ -39,6 +39,7 @@ mod harness;
 mod import;
 mod interop;
 mod key_rotation;
+mod merge;
 mod obligation;
 mod paging;
 mod plugin;

@@ -2,6 +2,7 @@
 
 mod differential;
 mod history;
+mod merges;
 mod oracle;
 mod properties;
 pub(crate) mod random;

@@ -12,11 +12,12 @@ use linli_core::assessment::{Assessment, Attention, Findings, PluginStamp, merge
 use linli_core::id::{FieldCode, GroupCode, MembershipId, PluginId, ReasonCode, ResidentId, SiteId};
 use linli_core::kind::Tier;
 use linli_core::membership::{self, Basis, Membership, MembershipChange, Reassessment};
+use linli_core::merge::unite_attention;
 use linli_core::resident::{Fact, FactValue, Resident};
 use linli_core::text::Label;
 use linli_core::time::{CivilDate, Instant};
 use linli_plugin_host::Manifest;
-use linli_store::{ChangeSet, StoredAssessment, StoredFile};
+use linli_store::{ChangeSet, ResidentHead, StoredAssessment, StoredFile};
 
 use ask::DEADLINE;
 pub(super) use ask::{PluginAnswer, Row, ask_one};
@@ -77,6 +78,8 @@ pub(super) struct FileState {
     pub(super) assessments: Vec<StoredAssessment>,
     /// Plugins that did not answer when last asked.
     pub(super) missing: Vec<PluginId>,
+    /// The files that were merged into it, of which all this is known, too.
+    pub(super) merged: Vec<ResidentId>,
 }
 
 impl FileState {
@@ -88,6 +91,7 @@ impl FileState {
             attention: std::mem::take(&mut file.attention),
             assessments: std::mem::take(&mut file.assessments),
             missing: Vec::new(),
+            merged: Vec::new(),
         }
     }
 
@@ -159,6 +163,7 @@ impl App {
         }
         let opened = self.open_file(&work, &site, &id).await?;
         require_active(&opened.head)?;
+        let id = opened.head.id.clone();
         let today = work.today();
         let mut changes = work.changes(&touches_file(&site, &id));
         changes.require_resident(&site, &id, Some(opened.head.version));
@@ -401,32 +406,52 @@ impl App {
     }
 
     /// What is known of a file beside the file.
-    pub(super) async fn file_state(&self, site: &SiteId, id: &ResidentId) -> Result<FileState> {
-        let mut states = self.file_states(site, std::slice::from_ref(id)).await?;
-        Ok(states.remove(id).unwrap_or_default())
+    pub(super) async fn file_state(&self, head: &ResidentHead) -> Result<FileState> {
+        let mut states = self.file_states(&head.site, &[head]).await?;
+        Ok(states.remove(&head.id).unwrap_or_default())
     }
 
-    /// As [`App::file_state`] for several files of a site, in a constant number of statements.
+    /// As [`App::file_state`] for several files of a site, in a constant number of statements. What was known of files that
+    /// were merged into them is known of them, but for the plugins' answers: those are about facts of all of them.
     pub(super) async fn file_states(
         &self,
         site: &SiteId,
-        ids: &[ResidentId],
+        heads: &[&ResidentHead],
     ) -> Result<HashMap<ResidentId, FileState>> {
-        let mut states: HashMap<ResidentId, FileState> = HashMap::with_capacity(ids.len());
-        if ids.is_empty() {
+        let mut states: HashMap<ResidentId, FileState> = HashMap::with_capacity(heads.len());
+        if heads.is_empty() {
             return Ok(states);
         }
+        let own: Vec<ResidentId> = heads.iter().map(|head| head.id.clone()).collect();
+        let ids: Vec<ResidentId> = heads.iter().flat_map(|head| head.files()).collect();
+        let survivor: HashMap<&ResidentId, &ResidentHead> =
+            heads.iter().flat_map(|head| head.merged.iter().map(|merged| (&merged.id, *head))).collect();
+        let owner = |id: &ResidentId| survivor.get(id).map_or(id, |head| &head.id).clone();
         let (memberships, attentions, assessments) = tokio::try_join!(
-            self.store.memberships(site, ids),
-            self.store.attentions(site, ids),
-            self.store.assessments(site, ids),
+            self.store.memberships(site, &ids),
+            self.store.attentions(site, &ids),
+            self.store.assessments(site, &own),
         )?;
         for stored in memberships {
             let membership = stored.membership;
-            states.entry(membership.resident.clone()).or_default().memberships.push(membership);
+            states.entry(owner(&membership.resident)).or_default().memberships.push(membership);
         }
+        let mut of_merged: HashMap<ResidentId, Vec<Attention>> = HashMap::new();
         for (resident, attention) in attentions {
-            states.entry(resident).or_default().attention.push(attention);
+            if survivor.contains_key(&resident) {
+                of_merged.entry(resident).or_default().push(attention);
+            } else {
+                states.entry(resident).or_default().attention.push(attention);
+            }
+        }
+        for head in heads.iter().filter(|head| !head.merged.is_empty()) {
+            let state = states.entry(head.id.clone()).or_default();
+            let mut timelines = vec![(std::mem::take(&mut state.attention), None)];
+            for merged in &head.merged {
+                timelines.push((of_merged.remove(&merged.id).unwrap_or_default(), Some(merged.since)));
+            }
+            state.attention = unite_attention(&timelines);
+            state.merged = head.merged.iter().map(|merged| merged.id.clone()).collect();
         }
         for stored in assessments {
             states.entry(stored.assessment.resident.clone()).or_default().assessments.push(stored);

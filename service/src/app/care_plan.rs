@@ -77,8 +77,10 @@ impl App {
     /// [`Error::NotFound`], [`Error::State`], [`Error::Denied`].
     pub async fn draft_plan(&self, call: &Call, at: &InSite<ResidentId>) -> Result<Draft> {
         let work = self.begin(call, Some(&at.site)).await?;
-        require_active(&self.load_head(&at.site, &at.id).await?)?;
-        let state = self.file_state(&at.site, &at.id).await?;
+        let head = self.load_head(&at.site, &at.id).await?;
+        require_active(&head)?;
+        let at = &InSite { site: at.site.clone(), id: head.id.clone() };
+        let state = self.file_state(&head).await?;
         let today = work.today();
         let estate = estate(self, &work).await?;
         let care = estate.care(&at.id).await?.ok_or(Error::NotFound(Thing::Resident))?;
@@ -111,10 +113,12 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        require_active(&self.load_head(&site, &id).await?)?;
+        let head = self.load_head(&site, &id).await?;
+        require_active(&head)?;
+        let id = head.id.clone();
         let from = new.from.unwrap_or_else(|| work.today());
         let promised = self.promised(&work, &site, &id).await?;
-        let waivers = self.store.waivers(&site, std::slice::from_ref(&id)).await?;
+        let waivers = self.store.waivers(&site, &head.files()).await?;
         let waivers: Vec<StandardWaiver> = waivers.into_iter().map(|stored| stored.waiver).collect();
         let mut violations = check_items(&work, &new.items, &promised, &waivers);
         if from < work.today() {

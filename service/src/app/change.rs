@@ -72,6 +72,7 @@ impl App {
         }
         let head = self.load_head(&site, &id).await?;
         require_active(&head)?;
+        let id = head.id.clone();
         let occurred_at = report.reported_at.unwrap_or(work.now);
         if occurred_at > work.now {
             return Err(invalid("report_time", Invalid::Future));
@@ -158,14 +159,17 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let (site, id) = (update.site.clone(), update.id.clone());
+        let head = self.load_head(&update.site, &update.id).await?;
+        let (site, id) = (update.site.clone(), head.id.clone());
+        let update = Update { id: id.clone(), ..update };
         let subject = Subject::Resident(id.clone());
+        let files: Vec<Subject> = head.files().into_iter().map(Subject::Resident).collect();
         let reported = self.store.care_events_by_id(&site, &answers).await?;
         let mut violations = Vec::new();
         for (at, answer) in answers.iter().enumerate() {
             let answered = reported.iter().map(|stored| &stored.event).find(|event| event.id == *answer);
             let fits =
-                |event: &CareEvent| event.kind == EventKind::ChangeReported && event.subject == subject;
+                |event: &CareEvent| event.kind == EventKind::ChangeReported && files.contains(&event.subject);
             if !answered.is_some_and(fits) {
                 violations.push(violation(format!("answers[{at}]"), Invalid::Unknown));
             }

@@ -13,7 +13,7 @@ use linli_core::time::CivilDate;
 use linli_store::{FieldClasses, ResidentFilter, SealedResident};
 
 use super::file::NewFile;
-use super::resident::FileView;
+use super::resident::{FileView, may_open};
 use super::work::{Touches, Work};
 use super::{App, BATCHES_MAX, Page, PageRequest};
 use crate::auth::Call;
@@ -60,6 +60,9 @@ pub struct Suspect {
 
 /// The part of a file that is compared, opened.
 struct Known {
+    /// The file that was opened.
+    opened: ResidentId,
+    /// The file that it stands for: the survivor, where it was merged.
     id: ResidentId,
     dwelling: DwellingId,
     contact: Contact,
@@ -153,16 +156,18 @@ impl App {
         let ids: BTreeSet<&ResidentId> = sharing.iter().map(|(_, id)| id).collect();
         let ids: Vec<ResidentId> = ids.into_iter().cloned().collect();
         let known = self.opened_to_compare(work, site, &ids).await?;
-        let known: HashMap<&ResidentId, &Known> = known.iter().map(|known| (&known.id, known)).collect();
+        let known: HashMap<&ResidentId, &Known> = known.iter().map(|known| (&known.opened, known)).collect();
         let mut found: Vec<Vec<Suspect>> = people.iter().map(|_| Vec::new()).collect();
         for (at, id) in &sharing {
             let (Some(person), Some(known)) = (people.get(*at), known.get(id)) else { continue };
             if let (Some(likeness), Some(found)) = (likeness(person, &known.person()), found.get_mut(*at)) {
-                found.push(Suspect { id: id.clone(), likeness });
+                found.push(Suspect { id: known.id.clone(), likeness });
             }
         }
         for found in &mut found {
             found.sort_by(|a, b| (b.likeness.score, &a.id).cmp(&(a.likeness.score, &b.id)));
+            let mut seen = BTreeSet::new();
+            found.retain(|suspect| seen.insert(suspect.id.clone()));
         }
         Ok(found)
     }
@@ -177,24 +182,29 @@ impl App {
         let mut known = Vec::with_capacity(ids.len());
         for ids in ids.chunks(OPENED) {
             let sealed = self.store.residents_by_id(site, ids, FieldClasses::of(COMPARED)).await?;
-            let sealed: Vec<SealedResident> = sealed
-                .into_iter()
-                .filter(|sealed| match sealed.head.state {
-                    FileState::Active | FileState::Left => true,
-                    FileState::Sealed | FileState::Erased => false,
-                })
-                .collect();
-            if sealed.is_empty() {
+            let mut opening: Vec<(ResidentId, SealedResident)> = Vec::with_capacity(sealed.len());
+            for sealed in sealed {
+                // What a merged file says is known of the survivor.
+                let of = match sealed.head.merged_into {
+                    Some(_) => self.load_head(site, &sealed.head.id).await?,
+                    None => sealed.head.clone(),
+                };
+                if may_open(&of).is_ok() && may_open(&sealed.head).is_ok() {
+                    opening.push((of.id, sealed));
+                }
+            }
+            if opening.is_empty() {
                 continue;
             }
-            let subjects = sealed.iter().map(|sealed| sealed.head.id.as_str().to_owned()).collect();
+            let subjects = opening.iter().map(|(_, sealed)| sealed.head.id.as_str().to_owned()).collect();
             let touches = Touches::files(format!("{}/residents", name::site(site)), subjects, COMPARED);
             let receipt = work.disclose(&touches).await?;
             let opener = self.store.opener(&receipt).await?;
-            for sealed in sealed {
+            for (id, sealed) in opening {
                 let Some(contact) = opener.open_option(sealed.contact.as_ref())? else { continue };
                 let identity = opener.open_option(sealed.identity.as_ref())?.unwrap_or_default();
-                known.push(Known { id: sealed.head.id, dwelling: sealed.head.dwelling, contact, identity });
+                let (opened, dwelling) = (sealed.head.id, sealed.head.dwelling);
+                known.push(Known { opened, id, dwelling, contact, identity });
             }
         }
         Ok(known)
@@ -206,7 +216,8 @@ impl App {
             return Ok(Vec::new());
         }
         let sealed = self.store.residents_by_id(site, ids, FieldClasses::of(&[FieldClass::Contact])).await?;
-        let mut states = self.file_states(site, ids).await?;
+        let heads: Vec<_> = sealed.iter().map(|sealed| &sealed.head).collect();
+        let mut states = self.file_states(site, &heads).await?;
         let today = work.today();
         let files: Vec<_> = sealed
             .into_iter()

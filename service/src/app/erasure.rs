@@ -14,10 +14,10 @@ use linli_store::{CellChanges, Erasure, ResidentHead, Scope, Store};
 use sha2::{Digest as _, Sha256};
 
 use super::assessment::FileState as AssessedState;
-use super::file::touches_file;
+use super::file::{touches_file, touches_files};
 use super::history::Field;
 use super::own::{Own, Times, commit_own};
-use super::resident::{AT_REST, FileView, bare};
+use super::resident::{AT_REST, FILE, FileView, bare};
 use super::site::{Update, next_version};
 use super::work::Touches;
 use super::{Answer, App, Repeat};
@@ -131,6 +131,7 @@ impl App {
             return Ok(Answer::Repeated(answer));
         }
         let mut head = self.load_head(&site, &id).await?;
+        let id = head.id.clone();
         if head.state == FileState::Erased {
             return Err(Error::State(StateConflict::FileErased));
         }
@@ -170,16 +171,20 @@ impl App {
         if head.state == FileState::Erased {
             return Err(Error::State(StateConflict::FileErased));
         }
-        if head.held {
+        // What was merged into it is of the same person, and goes with it.
+        let merged: Vec<ResidentId> = head.merged.iter().map(|merged| merged.id.clone()).collect();
+        let mut merged = self.store.resident_heads(&site, &merged).await?;
+        if head.held || merged.iter().any(|head| head.held) {
             return Err(Error::State(StateConflict::FileHeld));
         }
         head.version = next_version(head.version, version)?;
-        head.updated_at = work.now;
-        head.state = FileState::Erased;
+        for merged in &mut merged {
+            merged.version = next_version(merged.version, None)?;
+        }
         let principal = work.permit().principal();
-        let erasure = Erasure {
+        let erasure = |head: &ResidentHead| Erasure {
             site: site.clone(),
-            resident: id.clone(),
+            resident: head.id.clone(),
             by: principal.staff.clone(),
             cause: match principal.rights {
                 Rights::Server => ErasureCause::Retention,
@@ -190,13 +195,22 @@ impl App {
             finished_at: None,
             version: 1,
         };
-        let mut changes = work.changes(&touches_file(&site, &id));
-        changes.erase_resident(head.clone()).put_erasure(erasure.clone());
-        changes.event("resident.erased", name::resident(&site, &id));
+        let mut changes = work.changes(&touches_files(&head, FILE));
+        let mut erasures = Vec::new();
+        for head in std::iter::once(&mut head).chain(&mut merged) {
+            head.updated_at = work.now;
+            head.state = FileState::Erased;
+            let erasure = erasure(head);
+            changes.erase_resident(head.clone()).put_erasure(erasure.clone());
+            changes.event("resident.erased", name::resident(&site, &head.id));
+            erasures.push(erasure);
+        }
         let view = self.tombstone(&head, work.today());
         let answer = work.commit("resident.erase", changes, &repeat, view).await?;
-        if let Err(error) = self.carry_out(&erasure).await {
-            tracing::error!(?error, "an erasure stopped after its tombstone; upkeep carries it on");
+        for erasure in &erasures {
+            if let Err(error) = self.carry_out(erasure).await {
+                tracing::error!(?error, "an erasure stopped after its tombstone; upkeep carries it on");
+            }
         }
         Ok(answer)
     }

@@ -6,6 +6,7 @@
 mod events;
 mod facility;
 mod flag;
+mod merged;
 mod request;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use linli_core::id::{
     AreaId, DwellingId, FacilityId, RequestId, ResidentId, StandardCode, Subject, SubjectKind,
 };
 use linli_core::kind::Department;
+use linli_core::merge::unite_days;
 use linli_core::obligation::{self, Case, Obligation};
 use linli_core::record::SubjectRecord;
 use linli_core::request::RequestTraits;
@@ -238,7 +240,10 @@ impl<'a> Estate<'a> {
     /// One subject; `None` where it does not exist or its file is closed.
     pub(super) async fn one(&self, subject: &Subject) -> Result<Option<Owed>> {
         let found = match subject {
-            Subject::Resident(id) => self.residents(std::slice::from_ref(id)).await?,
+            Subject::Resident(id) => match self.care(id).await? {
+                Some(care) => vec![self.of_resident(care)?],
+                None => Vec::new(),
+            },
             Subject::Dwelling(id) => {
                 let dwellings =
                     self.app.store.dwellings_by_id(&self.site.id, std::slice::from_ref(id)).await?;
@@ -311,9 +316,12 @@ impl<'a> Estate<'a> {
     /// The standards that apply to a resident, as their care plan adjusts them.
     pub(super) fn applied(&self, care: &ResidentCare) -> Vec<Applied> {
         let applied = self.unplanned(care);
-        let days = plan_days(&care.plans, self.site.zone);
-        let in_force: Vec<_> =
-            care.plans.iter().zip(days).filter_map(|(plan, days)| Some((plan, days?))).collect();
+        // Revisions replace each other within a file; those of files that were merged hold beside them.
+        let of_file = care.plans.chunk_by(|a, b| a.resident == b.resident);
+        let in_force: Vec<_> = of_file
+            .flat_map(|plans| plans.iter().zip(plan_days(plans, self.site.zone)))
+            .filter_map(|(plan, days)| Some((plan, days?)))
+            .collect();
         if in_force.is_empty() {
             return applied;
         }
@@ -327,7 +335,7 @@ impl<'a> Estate<'a> {
 
     /// The standards that apply to a resident, with their waivers, as the site promises them to everybody.
     pub(super) fn unplanned(&self, care: &ResidentCare) -> Vec<Applied> {
-        let tenure = days_in_care(&care.head, self.site.zone);
+        let tenure = days_in_care(care, self.site.zone);
         let waivers: Vec<Waiver> =
             care.waivers.iter().filter_map(|waiver| waiver.interval(self.site.zone)).collect();
         let standing = Standing {
@@ -372,7 +380,12 @@ impl<'a> Estate<'a> {
 
     /// The file of a resident with everything that duties depend on.
     pub(super) async fn care(&self, id: &ResidentId) -> Result<Option<ResidentCare>> {
-        let care = self.app.store.care_of(&self.site.id, std::slice::from_ref(id), self.care).await?;
+        let mut care = self.app.store.care_of(&self.site.id, std::slice::from_ref(id), self.care).await?;
+        if care.iter().any(|care| care.head.merged_into.is_some()) {
+            // The name of a merged file stands for the survivor.
+            let survivor = self.app.load_head(&self.site.id, id).await?.id;
+            care = self.app.store.care_of(&self.site.id, &[survivor], self.care).await?;
+        }
         let care = self.complete(care).await?;
         Ok(care.into_iter().find(|care| in_use(&care.head)))
     }
@@ -410,7 +423,7 @@ impl<'a> Estate<'a> {
     fn of_resident(&self, care: ResidentCare) -> Result<Owed> {
         let subject = Subject::Resident(care.head.id.clone());
         let applied = self.applied(&care);
-        let tenure = days_in_care(&care.head, self.site.zone);
+        let tenure = days_in_care(&care, self.site.zone);
         let case = self.case(&subject, &care, &applied, &tenure);
         let obligations = obligation::obligations(&case, self.range, self.now).map_err(calendar_error)?;
         let records = care.records.clone();
@@ -543,15 +556,26 @@ impl Registered {
 
 /// The days on which duties towards a resident run: every tenure, the last up to but without the day of death, and
 /// none before the file was opened: nobody gets missed weeks for what nobody knew.
-pub(super) fn days_in_care(head: &ResidentHead, zone: SiteZone) -> Vec<DateRange> {
-    let known = DateRange::from(zone.date_of(head.created_at));
-    let last = head.tenure.days();
-    let last = match head.died_on {
-        Some(died) => DateRange::new(last.start(), last.end().min(died)),
-        None => last,
+pub(super) fn days_in_care(care: &ResidentCare, zone: SiteZone) -> Vec<DateRange> {
+    let of_file = |head: &ResidentHead| {
+        let known = DateRange::from(zone.date_of(head.created_at));
+        let last = head.tenure.days();
+        let last = match head.died_on {
+            Some(died) => DateRange::new(last.start(), last.end().min(died)),
+            None => last,
+        };
+        let tenures: Vec<DateRange> =
+            head.earlier_tenures.iter().map(|tenure| tenure.days()).chain([last]).collect();
+        tenures.into_iter().map(move |days| days.intersect(known)).filter(|days| !days.is_empty())
     };
-    let tenures = head.earlier_tenures.iter().map(|tenure| tenure.days()).chain([last]);
-    tenures.map(|days| days.intersect(known)).filter(|days| !days.is_empty()).collect()
+    if care.merged.is_empty() {
+        return of_file(&care.head).collect();
+    }
+    // A person who has left or died is in care in none of their files.
+    let end = of_file(&care.head).map(|days| days.end()).max().unwrap_or(CivilDate::MIN);
+    let merged =
+        care.merged.iter().flat_map(of_file).map(|days| DateRange::new(days.start(), days.end().min(end)));
+    unite_days(of_file(&care.head).chain(merged))
 }
 
 fn is_triggered(applied: &Applied) -> bool {

@@ -3,6 +3,7 @@
 use linli_core::id::{DwellingId, FieldCode, ResidentId, SiteId};
 use linli_core::identity::IdentityNumber;
 use linli_core::invalid::Invalid;
+use linli_core::merge::MERGED_MAX;
 use linli_core::resident::{
     Contact, EmergencyContact, Fact, FactValue, FieldClass, FileState, Identity, Need, PersonName, Phone,
     Resident, Sex, Tenure,
@@ -209,13 +210,31 @@ impl App {
         site: &SiteId,
         id: &ResidentId,
     ) -> Result<OpenedFile> {
-        let sealed = self.store.resident(site, id, FieldClasses::of(FILE)).await?;
-        let sealed = sealed.ok_or(Error::NotFound(Thing::Resident))?;
+        let mut id = id.clone();
+        for _ in 0..=MERGED_MAX {
+            let sealed = self.store.resident(site, &id, FieldClasses::of(FILE)).await?;
+            let sealed = sealed.ok_or(Error::NotFound(Thing::Resident))?;
+            match &sealed.head.merged_into {
+                None => return self.open_sealed(work, &sealed).await,
+                Some(survivor) => id = survivor.clone(),
+            }
+        }
+        Err(Error::Internal("files are merged in a circle".into()))
+    }
+
+    /// As [`App::open_file`], of a file that was read already: with the facts and the state of those that were merged into
+    /// it, as its head says.
+    pub(super) async fn open_sealed(
+        &self,
+        work: &Work<'_>,
+        sealed: &linli_store::SealedResident,
+    ) -> Result<OpenedFile> {
         super::resident::may_open(&sealed.head)?;
-        let facts = self.store.facts(site, std::slice::from_ref(id)).await?;
-        let state = self.file_state(site, id).await?;
-        let receipt = work.disclose(&touches_file(site, id)).await?;
-        self.opened_file(&sealed, &facts, state, &receipt).await
+        let site = &sealed.head.site;
+        let facts = self.store.facts(site, &sealed.head.files()).await?;
+        let state = self.file_state(&sealed.head).await?;
+        let receipt = work.disclose(&touches_files(&sealed.head, FILE)).await?;
+        self.opened_file(sealed, &facts, state, &receipt).await
     }
 
     /// A sealed file opened under a receipt.
@@ -235,10 +254,18 @@ impl App {
         Ok(OpenedFile { head: sealed.head.clone(), resident, facts: opened, state })
     }
 
-    /// The clear part of a file that must exist.
+    /// The clear part of the file that a name stands for, which must exist: where it was merged, that of the survivor.
     pub(super) async fn load_head(&self, site: &SiteId, id: &ResidentId) -> Result<ResidentHead> {
-        let heads = self.store.resident_heads(site, std::slice::from_ref(id)).await?;
-        heads.into_iter().next().ok_or(Error::NotFound(Thing::Resident))
+        let mut id = id.clone();
+        for _ in 0..=MERGED_MAX {
+            let heads = self.store.resident_heads(site, std::slice::from_ref(&id)).await?;
+            let head = heads.into_iter().next().ok_or(Error::NotFound(Thing::Resident))?;
+            match &head.merged_into {
+                None => return Ok(head),
+                Some(survivor) => id = survivor.clone(),
+            }
+        }
+        Err(Error::Internal("files are merged in a circle".into()))
     }
 
     /// Violations of a file to be opened, but for its dwelling.
@@ -314,6 +341,12 @@ pub(super) fn violation(field: impl Into<String>, why: Invalid) -> Violation {
 
 pub(super) fn touches_file<'a>(site: &SiteId, id: &ResidentId) -> Touches<'a> {
     Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], FILE)
+}
+
+/// A file, and those that were merged into it.
+pub(super) fn touches_files<'a>(head: &ResidentHead, classes: &'a [FieldClass]) -> Touches<'a> {
+    let subjects = head.files().into_iter().map(|id| id.as_str().to_owned()).collect();
+    Touches::files(name::resident(&head.site, &head.id), subjects, classes)
 }
 
 pub(super) fn require_active(head: &ResidentHead) -> Result<()> {

@@ -56,7 +56,8 @@ impl App {
         /// Rows read together; a change of a file has at most tens of fields.
         const BATCH: u64 = 500;
         let work = self.begin(call, Some(site)).await?;
-        self.load_head(site, resident).await?;
+        let head = self.load_head(site, resident).await?;
+        let resident = &head.id;
         let subject = vec![resident.as_str().to_owned()];
         work.disclose(&Touches::files(crate::name::resident(site, resident), subject, &[])).await?;
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);

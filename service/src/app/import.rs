@@ -408,10 +408,14 @@ impl App {
         let mut ids: Vec<ResidentId> = possible.iter().map(|(_, id)| id.clone()).collect();
         ids.sort();
         ids.dedup();
-        let sealed = self.store.residents_by_id(site, &ids, FieldClasses::of(FILE)).await?;
-        let facts = self.store.facts(site, &ids).await?;
-        let mut states = self.file_states(site, &ids).await?;
-        let subjects = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let mut sealed = self.store.residents_by_id(site, &ids, FieldClasses::of(FILE)).await?;
+        // A row that says what a merged file says is asked about, as one like the survivor.
+        sealed.retain(|sealed| sealed.head.merged_into.is_none());
+        let heads: Vec<_> = sealed.iter().map(|sealed| &sealed.head).collect();
+        let all: Vec<ResidentId> = heads.iter().flat_map(|head| head.files()).collect();
+        let facts = self.store.facts(site, &all).await?;
+        let mut states = self.file_states(site, &heads).await?;
+        let subjects = all.iter().map(|id| id.as_str().to_owned()).collect();
         let receipt =
             work.disclose(&Touches::files(format!("sites/{site}/residents"), subjects, FILE)).await?;
         let opener = self.store.opener(&receipt).await?;
@@ -419,7 +423,8 @@ impl App {
         for sealed in sealed {
             let id = sealed.head.id.clone();
             let state = states.remove(&id).unwrap_or_default();
-            let own = facts.iter().filter(|fact| fact.resident == id);
+            let of_person = sealed.head.files();
+            let own = facts.iter().filter(|fact| of_person.contains(&fact.resident));
             let facts = own.map(|fact| fact.open(&opener)).collect::<std::result::Result<Vec<_>, _>>()?;
             opened.insert(
                 id,

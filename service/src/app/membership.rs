@@ -8,6 +8,7 @@ use linli_core::membership::{Basis, Membership};
 use linli_core::resident::{FieldClass, FileState};
 use linli_core::text::{Line, Paragraph};
 use linli_core::time::CivilDate;
+use linli_store::ResidentHead;
 
 use super::assessment::Coded;
 use super::file::{require_active, violation};
@@ -86,6 +87,7 @@ impl App {
         }
         let head = self.load_head(&site, &id).await?;
         require_active(&head)?;
+        let id = head.id.clone();
         let today = work.today();
         let true_from = declaration.true_from.unwrap_or(today);
         // Nobody gets missed weeks for what nobody knew: it begins no earlier than it is recorded.
@@ -103,7 +105,7 @@ impl App {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        let state = self.file_state(&site, &id).await?;
+        let state = self.file_state(&head).await?;
         if state.is_member(&declaration.group, today) {
             return Err(Error::State(StateConflict::AlreadyMember));
         }
@@ -284,14 +286,14 @@ impl App {
                 if head.state == FileState::Sealed {
                     return Err(Error::State(StateConflict::FileSealed));
                 }
-                found = skip(load(vec![id.clone()]).await?);
+                found = skip(of_files(&[head], &load).await?);
             }
             None => {
                 let mut after = match seen {
                     Some((resident, id)) => {
                         let first = ResidentId::new(resident).map_err(|_| Error::PageToken)?;
                         if !id.is_empty() {
-                            found = skip(load(vec![first.clone()]).await?);
+                            found = skip(of_files(&[self.load_head(site, &first).await?], &load).await?);
                         }
                         Some(first)
                     }
@@ -313,10 +315,10 @@ impl App {
                     let none = linli_store::FieldClasses::NONE;
                     let filter = linli_store::ResidentFilter::default();
                     let batch = self.store.residents(&sites, &filter, &next, none).await?;
-                    let ids: Vec<ResidentId> = batch.into_iter().map(|sealed| sealed.head.id).collect();
-                    let Some(last) = ids.last() else { break };
-                    after = Some(last.clone());
-                    found.extend(load(ids).await?);
+                    let heads: Vec<ResidentHead> = batch.into_iter().map(|sealed| sealed.head).collect();
+                    let Some(last) = heads.last() else { break };
+                    after = Some(last.id.clone());
+                    found.extend(of_files(&heads, &load).await?);
                 }
             }
         }
@@ -344,6 +346,26 @@ impl App {
             membership.reason.as_ref().and_then(|reason| self.coded_reason(&membership.group, reason));
         MembershipView { membership, state, reason }
     }
+}
+
+/// What belongs to files and to those that were merged into them, file by file: their own come first.
+async fn of_files<'f, T>(
+    heads: &[ResidentHead],
+    load: impl Fn(Vec<ResidentId>) -> BoxFuture<'f, Result<Vec<(ResidentId, String, T)>>>,
+) -> Result<Vec<(ResidentId, String, T)>> {
+    let ids = heads.iter().flat_map(ResidentHead::files).collect();
+    let mut items = load(ids).await?;
+    if heads.iter().all(|head| head.merged.is_empty()) {
+        return Ok(items);
+    }
+    for (resident, ..) in &mut items {
+        let survivor = heads.iter().find(|head| head.merged.iter().any(|merged| merged.id == *resident));
+        if let Some(head) = survivor {
+            *resident = head.id.clone();
+        }
+    }
+    items.sort_by(|(a, ..), (b, ..)| a.cmp(b));
+    Ok(items)
 }
 
 /// A membership touches what it says of a person, and the group.

@@ -26,6 +26,7 @@ pub mod history;
 pub mod import;
 pub mod key_rotation;
 pub mod membership;
+pub mod merge;
 pub mod obligation;
 pub mod pause;
 pub mod plugin;

@@ -72,6 +72,7 @@ impl App {
         }
         let head = self.load_head(&site, &id).await?;
         require_active(&head)?;
+        let id = head.id.clone();
         let today = work.today();
         let mut violations = Vec::new();
         if new.left_on < head.tenure.moved_in {
@@ -85,7 +86,7 @@ impl App {
         if !violations.is_empty() {
             return Err(Error::Invalid(violations));
         }
-        let others = self.store.pauses(&site, std::slice::from_ref(&id)).await?;
+        let others = self.store.pauses(&site, &head.files()).await?;
         // The day of return may be the day of leaving again: both are active.
         let overlaps = |other: &Pause| {
             let back = match other.ended {

@@ -148,11 +148,11 @@ impl App {
         call: &Call,
         repeat: Repeat<Recorded>,
         site: SiteId,
-        records: Vec<NewRecord>,
+        mut records: Vec<NewRecord>,
     ) -> Result<Answer<Recorded>> {
         let work = self.begin(call, Some(&site)).await?;
         let paths: Vec<String> = (0..records.len()).map(|at| format!("records[{at}]")).collect();
-        if let Err(error) = self.check(&work, &site, &records, &paths).await {
+        if let Err(error) = self.check(&work, &site, &mut records, &paths).await {
             // Only now: what was recorded before may meanwhile be refused. The commit looks by itself.
             return match work.repeated(&repeat).await? {
                 Some(answer) => Ok(Answer::Repeated(answer)),
@@ -189,8 +189,8 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let rounds = [round];
-        self.check(&work, &site, &rounds, &[String::new()]).await?;
+        let mut rounds = [round];
+        self.check(&work, &site, &mut rounds, &[String::new()]).await?;
         let mut records = self.fresh_records(&work, &site, rounds.into())?;
         let record = records.pop().ok_or_else(|| Error::Internal("a round without a record".into()))?;
         let resource = name::record(&site, &record.id);
@@ -218,8 +218,9 @@ impl App {
             return Ok(Answer::Repeated(answer));
         }
         let zone = work.zone();
-        let head = self.store.resident_heads(&site, std::slice::from_ref(&id)).await?.pop();
+        let head = Some(self.load_head(&site, &id).await?);
         let head = head.filter(exists).ok_or(Error::NotFound(Thing::Resident))?;
+        let id = head.id.clone();
         let occurred_at = word.occurred_at.unwrap_or(work.now);
         if occurred_at > work.now {
             return Err(invalid("occur_time", Invalid::Future));
@@ -289,8 +290,8 @@ impl App {
                     department: change.department.unwrap_or(Some(record.department)),
                     subjects: change.subjects.unwrap_or(record.subjects),
                 };
-                let changed = [changed];
-                self.check(&work, &at.site, &changed, &["record".to_owned()]).await?;
+                let mut changed = [changed];
+                self.check(&work, &at.site, &mut changed, &["record".to_owned()]).await?;
                 let [changed] = changed;
                 record.kind = changed.kind;
                 record.occurred_at = changed.occurred_at;
@@ -395,7 +396,7 @@ impl App {
     }
 
     /// A record with its words, which takes an audit entry where there are any.
-    async fn with_words(&self, work: &Work<'_>, stored: &StoredRecord) -> Result<ServiceRecord> {
+    pub(super) async fn with_words(&self, work: &Work<'_>, stored: &StoredRecord) -> Result<ServiceRecord> {
         if stored.content.iter().all(Option::is_none) {
             return Ok(stored.record.clone());
         }

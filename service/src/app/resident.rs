@@ -15,7 +15,7 @@ use linli_store::{FieldClasses, IndexColumn, ResidentFilter, ResidentHead, Statu
 
 use super::assessment::{Coded, FileState as AssessedState};
 use super::duplicate::described;
-use super::file::{FileChange, NewFile, current_facts, violation};
+use super::file::{FileChange, NewFile, current_facts, touches_files, violation};
 use super::history::Field;
 use super::site::Update;
 use super::work::{Touches, Work};
@@ -117,6 +117,8 @@ pub struct FileView {
     pub stale: bool,
     /// Whether a person must decide instead of a plugin that cannot be asked.
     pub manual: bool,
+    /// The files that were merged into it.
+    pub merged: Vec<ResidentId>,
     /// How much it shows.
     pub shown: Shown,
 }
@@ -221,6 +223,12 @@ impl App {
         let with_facts = shown.clear != FieldClasses::NONE && shown.view != View::Basic;
         let file = self.store.file(site, id, shown.opened, with_facts).await?;
         let mut file = file.ok_or(Error::NotFound(Thing::Resident))?;
+        if file.resident.head.merged_into.is_some() {
+            // The name of a merged file stands for the survivor.
+            let head = self.load_head(site, id).await?;
+            let touches = touches_files(&head, touches.classes);
+            return Box::pin(self.show(work, (site, &head.id), shown, &touches)).await;
+        }
         if let Err(at_rest) = may_open(&file.resident.head) {
             work.disclose(touches).await?;
             if shown.clear != FieldClasses::NONE {
@@ -230,7 +238,39 @@ impl App {
             let state = AssessedState::default();
             return Ok(self.view(blank, Vec::new(), &state, String::new(), AT_REST, work.today()));
         }
+        if !file.resident.head.merged.is_empty() {
+            return self.show_file(work, file, shown, touches.classes).await;
+        }
         let state = AssessedState::of(&mut file);
+        self.show_opened(work, file, state, shown, touches).await
+    }
+
+    /// As [`App::show`], of a file into which others were merged.
+    async fn show_file(
+        &self,
+        work: &Work<'_>,
+        mut file: linli_store::StoredFile,
+        shown: Shown,
+        classes: &[FieldClass],
+    ) -> Result<FileView> {
+        let head = &file.resident.head;
+        let touches = touches_files(head, classes);
+        let state = self.file_state(head).await?;
+        let merged: Vec<ResidentId> = head.merged.iter().map(|merged| merged.id.clone()).collect();
+        if shown.clear != FieldClasses::NONE && shown.view != View::Basic {
+            file.facts.extend(self.store.facts(&head.site, &merged).await?);
+        }
+        self.show_opened(work, file, state, shown, &touches).await
+    }
+
+    async fn show_opened(
+        &self,
+        work: &Work<'_>,
+        file: linli_store::StoredFile,
+        state: AssessedState,
+        shown: Shown,
+        touches: &Touches<'_>,
+    ) -> Result<FileView> {
         let linli_store::StoredFile { resident: sealed, dwelling, facts, .. } = file;
         let receipt = work.disclose(touches).await?;
         let opener = self.store.opener(&receipt).await?;
@@ -399,7 +439,16 @@ impl App {
         };
         let (sealed, exhausted) = match indexed {
             Some((site, ids)) => {
-                let found = self.store.residents_by_id(site, &ids, classes).await?;
+                let mut found = self.store.residents_by_id(site, &ids, classes).await?;
+                if found.iter().any(|sealed| sealed.head.merged_into.is_some()) {
+                    // The number of a merged file finds the survivor.
+                    let mut ids = std::collections::BTreeSet::new();
+                    for sealed in &found {
+                        ids.insert(self.load_head(site, &sealed.head.id).await?.id);
+                    }
+                    let ids: Vec<ResidentId> = ids.into_iter().collect();
+                    found = self.store.residents_by_id(site, &ids, classes).await?;
+                }
                 let fits = |head: &ResidentHead| {
                     head.state == filter.state
                         && filter.dwelling.as_ref().is_none_or(|(_, dwelling)| head.dwelling == *dwelling)
@@ -442,8 +491,8 @@ impl App {
             while let Some(next) = rest.next_if(|next| next.head.site == site) {
                 of_site.push(next);
             }
-            let ids: Vec<ResidentId> = of_site.iter().map(|sealed| sealed.head.id.clone()).collect();
-            let mut states = self.file_states(&site, &ids).await?;
+            let heads: Vec<_> = of_site.iter().map(|sealed| &sealed.head).collect();
+            let mut states = self.file_states(&site, &heads).await?;
             batch.extend(of_site.into_iter().map(|sealed| {
                 let state = states.remove(&sealed.head.id).unwrap_or_default();
                 (sealed, state)
@@ -506,6 +555,7 @@ impl App {
             assessed_at: state.assessed_at(),
             stale: state.is_stale(today),
             manual: !state.manual().is_empty(),
+            merged: state.merged.clone(),
             shown: shown.into(),
         }
     }

@@ -91,7 +91,7 @@ impl App {
         let (mut changes, file) = match &move_in.resident {
             Some(id) => {
                 let opened = self.open_file(&work, &site, id).await?;
-                let mut head = opened.head.clone();
+                let (id, mut head) = (&opened.head.id, opened.head.clone());
                 if head.died_on.is_some() {
                     return Err(Error::State(StateConflict::Died));
                 }
@@ -197,7 +197,7 @@ impl App {
             return Ok(Answer::Repeated(answer));
         }
         let opened = self.open_file(&work, &site, &id).await?;
-        let mut head = opened.head.clone();
+        let (id, mut head) = (opened.head.id.clone(), opened.head.clone());
         // That somebody died after leaving may be learned later.
         if !(field == DEATH && head.state == FileState::Left && head.died_on.is_none()) {
             require_active(&head)?;

@@ -131,11 +131,11 @@ impl App {
         let mut assessed = 0;
         loop {
             let files = self.store.residents(&sites, &active, &page, FieldClasses::NONE).await?;
-            let ids: Vec<ResidentId> = files.into_iter().map(|file| file.head.id).collect();
-            let Some(last) = ids.last() else { return Ok(assessed) };
-            page = linli_store::Page::after(site.as_str(), last.as_str(), BATCH);
-            let mut states = self.file_states(site, &ids).await?;
-            for id in ids {
+            let heads: Vec<_> = files.iter().map(|file| &file.head).collect();
+            let Some(last) = heads.last() else { return Ok(assessed) };
+            page = linli_store::Page::after(site.as_str(), last.id.as_str(), BATCH);
+            let mut states = self.file_states(site, &heads).await?;
+            for id in heads.into_iter().map(|head| head.id.clone()) {
                 let state = states.remove(&id).unwrap_or_default();
                 if self.is_current(&state, &parameters) {
                     continue;

@@ -58,7 +58,9 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        require_active(&self.load_head(&site, &id).await?)?;
+        let head = self.load_head(&site, &id).await?;
+        require_active(&head)?;
+        let id = head.id;
         let today = work.today();
         let from = new.from.unwrap_or(today);
         let mut violations = Vec::new();

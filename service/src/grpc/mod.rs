@@ -24,6 +24,7 @@ mod facility;
 mod fund;
 mod import;
 mod membership;
+mod merge;
 mod numbers;
 mod obligation;
 mod pause;
@@ -282,14 +283,14 @@ repeatable! {
     CreateFacilityRequest CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest
     DeactivateStaffRequest DeclareMembershipRequest DispatchRequestRequest DrainPluginRequest EndPauseRequest
     EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest FollowUpRequestRequest
-    HoldFileRequest LoadPluginRequest OpenFundYearRequest OverrideStandardRequest PauseRequest PublishReportRequest
-    ReactivateStaffRequest RecordDeathRequest RecordDisbursementRequest RecordInspectionRequest RecordMoveInRequest
-    RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest RecordServiceRequest RejectPlanRequest
-    RejectSpendingRequest ReportChangeRequest ReportDefectRequest ReportEmergencyRequest ReportWeatherRequest
-    RequestSpendingRequest RetireOverrideRequest ReviewRequestRequest RotateKeysRequest SealFileRequest
-    SetPluginParametersRequest SubmitPlanRequest SubmitRequestRequest UnsealFileRequest UpdateAreaRequest
-    UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
-    UpdateStaffRequest WaiveStandardRequest
+    HoldFileRequest LoadPluginRequest MergeResidentsRequest OpenFundYearRequest OverrideStandardRequest
+    PauseRequest PublishReportRequest ReactivateStaffRequest RecordDeathRequest RecordDisbursementRequest
+    RecordInspectionRequest RecordMoveInRequest RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest
+    RecordServiceRequest RejectPlanRequest RejectSpendingRequest ReportChangeRequest ReportDefectRequest
+    ReportEmergencyRequest ReportWeatherRequest RequestSpendingRequest RetireOverrideRequest ReviewRequestRequest
+    RotateKeysRequest SealFileRequest SetPluginParametersRequest SubmitPlanRequest SubmitRequestRequest
+    UnmergeResidentsRequest UnsealFileRequest UpdateAreaRequest UpdateDwellingRequest UpdateFacilityRequest
+    UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

@@ -96,6 +96,25 @@ impl v1::resident_service_server::ResidentService for Face {
         .await
     }
 
+    async fn merge_residents(&self, request: Request<v1::MergeResidentsRequest>) -> Answer<v1::Resident> {
+        self.write(request, |app, call, repeat, message| async move {
+            let merge = super::merge::merge(&message)?;
+            app.merge_residents(&call, repeat, merge).await
+        })
+        .await
+    }
+
+    async fn unmerge_residents(
+        &self,
+        request: Request<v1::UnmergeResidentsRequest>,
+    ) -> Answer<v1::UnmergeResidentsResponse> {
+        self.write(request, |app, call, repeat, message| async move {
+            let part = super::merge::part(&message)?;
+            app.unmerge_residents(&call, repeat, part).await
+        })
+        .await
+    }
+
     async fn reveal_resident(&self, request: Request<v1::RevealResidentRequest>) -> Answer<v1::Resident> {
         self.read(request, |app, call, message| async move {
             let mut check = Check::new();

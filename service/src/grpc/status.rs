@@ -357,6 +357,43 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
                 "whoever approves may neither have asked nor pay: somebody else must do this",
             ),
         ),
+        StateConflict::AlreadyMerged => {
+            (R::MergeState, label("档案已并入另一份档案", "the file was merged into another one already"))
+        }
+        StateConflict::StatesDiffer => (
+            R::MergeState,
+            label(
+                "两份档案状态不同(在册/迁离),不能合并;请先使其一致",
+                "the files are in different states: only two active ones, or two of people who left, are merged",
+            ),
+        ),
+        StateConflict::NumbersDiffer => (
+            R::MergeState,
+            label(
+                "两份档案的身份号码不同,不是同一人;如有误请先更正",
+                "the files have two identity numbers and are of two people; correct the wrong one first",
+            ),
+        ),
+        StateConflict::NumberWouldGo => (
+            R::MergeState,
+            label(
+                "仅被并档案有身份号码;请改为保留有身份号码的一份",
+                "only the duplicate has an identity number: let that one be the survivor",
+            ),
+        ),
+        StateConflict::TooManyMerged => {
+            (R::MergeState, label("并入的档案过多", "too many files were merged into this one"))
+        }
+        StateConflict::NotMerged => {
+            (R::MergeState, label("档案未曾并入他档", "the file was not merged into another one"))
+        }
+        StateConflict::SurvivorMerged => (
+            R::MergeState,
+            label(
+                "保留的档案其后又并入他档;请先撤销后一次合并",
+                "the file into which it was merged was itself merged later: part those first",
+            ),
+        ),
         StateConflict::HolderOverlaps => {
             (R::PostHolderState, label("该时段已有他人任职", "somebody else holds the post in that time"))
         }

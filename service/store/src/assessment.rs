@@ -193,6 +193,7 @@ fn active(site: &SiteId) -> SelectStatement {
         .column(resident::Column::Id)
         .from(resident::Entity)
         .and_where(resident::Column::Site.eq(site.as_str()))
+        .and_where(resident::Column::MergedInto.is_null())
         .and_where(resident::Column::State.eq(FileState::Active.code()));
     files
 }

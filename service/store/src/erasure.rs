@@ -117,6 +117,8 @@ pub(crate) fn tombstone_rows(head: &ResidentHead, index: &IndexRows, rows: &mut 
         created_at: head.created_at.micros(),
         updated_at: head.updated_at.micros(),
         held: 0,
+        merged_into: None,
+        merged_files: None,
     };
     rows.put_versioned(Table::Resident, row, "resident");
     crate::search::remove_rows(head, index, rows);

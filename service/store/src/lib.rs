@@ -89,7 +89,7 @@ pub use pause::StoredPause;
 pub use plugin::PluginManifest;
 pub use record::{RecordFilter, StoredRecord};
 pub use request::RequestFilter;
-pub use resident::{CellChanges, ResidentFilter, ResidentHead, SealedResident};
+pub use resident::{CellChanges, MergedFile, ResidentFilter, ResidentHead, SealedResident};
 pub use seal::{Opener, Receipt, Sealed};
 pub use site::PluginParameters;
 pub use store::{Committed, Store, StoreConfig};

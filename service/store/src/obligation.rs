@@ -40,6 +40,8 @@ pub struct CareRange {
 pub struct ResidentCare {
     /// Tenure, state, dwelling.
     pub head: ResidentHead,
+    /// The files that were merged into it, where the caller united them.
+    pub merged: Vec<ResidentHead>,
     /// Every membership, past and present, by id; without evidence.
     pub memberships: Vec<Membership>,
     /// Tier and tags over time, by day.
@@ -66,8 +68,8 @@ pub struct SubjectCare {
 }
 
 impl Store {
-    /// The care of a site's residents, by id: a page after an id. As many statements, whatever the page
-    /// holds: eight, and a ninth where there are care plans.
+    /// The care of a site's residents, by id: a page after an id, without files that were merged into others. As many
+    /// statements, whatever the page holds: eight, and a ninth where there are care plans.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -78,7 +80,9 @@ impl Store {
         limit: u64,
         range: CareRange,
     ) -> Result<Vec<ResidentCare>, StoreError> {
-        let mut query = resident::Entity::find().filter(resident::Column::Site.eq(site.as_str()));
+        let mut query = resident::Entity::find()
+            .filter(resident::Column::Site.eq(site.as_str()))
+            .filter(resident::Column::MergedInto.is_null());
         if let Some(after) = after {
             query = query.filter(resident::Column::Id.gt(after.as_str()));
         }
@@ -115,6 +119,7 @@ impl Store {
         let found = resident::Entity::find()
             .filter(resident::Column::Site.eq(site.as_str()))
             .filter(resident::Column::Dwelling.is_in(padded(dwellings.iter().map(DwellingId::as_str))))
+            .filter(resident::Column::MergedInto.is_null())
             .order_by_asc(resident::Column::Id)
             .all(self.reader())
             .await?;
@@ -278,8 +283,18 @@ impl Store {
             let (memberships, attention, pauses, waivers) = Default::default();
             let (plans, events, records) = Default::default();
             let id = head.id.clone();
-            let of_head =
-                ResidentCare { head, memberships, attention, pauses, waivers, plans, events, records };
+            let merged = Vec::new();
+            let of_head = ResidentCare {
+                head,
+                merged,
+                memberships,
+                attention,
+                pauses,
+                waivers,
+                plans,
+                events,
+                records,
+            };
             care.insert(id, of_head);
         }
         for stored in memberships? {

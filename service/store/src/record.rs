@@ -24,6 +24,9 @@ use crate::seal::{Holder, Opener, Sealed, Sealer, holder};
 use crate::store::Store;
 use crate::table::{Table, Val, record, record_content, record_subject, record_version};
 
+/// Ids of one statement; whoever asks about more gets several.
+const IDS_MAX: usize = 1_000;
+
 /// A service record in its current version, its words sealed.
 #[derive(Debug, Clone)]
 pub struct StoredRecord {
@@ -260,6 +263,34 @@ impl Store {
     /// [`StoreError`].
     pub async fn record(&self, site: &SiteId, id: &RecordId) -> Result<Option<StoredRecord>, StoreError> {
         Ok(self.records_by_id(site, std::slice::from_ref(id)).await?.pop())
+    }
+
+    /// Who performed the records among `ids` that exist.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn performers(
+        &self,
+        site: &SiteId,
+        ids: &[RecordId],
+    ) -> Result<HashMap<RecordId, StaffId>, StoreError> {
+        let mut performers = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(IDS_MAX) {
+            let rows: Vec<(String, String)> = record::Entity::find()
+                .select_only()
+                .column(record::Column::Id)
+                .column(record::Column::Performer)
+                .filter(record::Column::Site.eq(site.as_str()))
+                .filter(record::Column::Id.is_in(padded(ids.iter().map(RecordId::as_str))))
+                .into_tuple()
+                .all(self.reader())
+                .await?;
+            for (id, performer) in rows {
+                let row = |_| StoreError::Row { table: "record" };
+                performers.insert(RecordId::new(&id).map_err(row)?, StaffId::new(&performer).map_err(row)?);
+            }
+        }
+        Ok(performers)
     }
 
     /// The records among `ids` that exist, by id, with their sealed words.

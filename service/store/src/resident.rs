@@ -48,8 +48,21 @@ pub struct ResidentHead {
     pub created_at: Instant,
     /// When it last changed (care clock).
     pub updated_at: Instant,
+    /// The file of the same person into which it was merged: its name stands for that one.
+    pub merged_into: Option<ResidentId>,
+    /// The files that were merged into it, and those that had been merged into these.
+    pub merged: Vec<MergedFile>,
     /// Counts changes, from 1.
     pub version: u64,
+}
+
+/// A file that was merged into another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergedFile {
+    /// The file.
+    pub id: ResidentId,
+    /// The day on which it was.
+    pub since: CivilDate,
 }
 
 impl ResidentHead {
@@ -67,8 +80,15 @@ impl ResidentHead {
             held: resident.held,
             created_at: resident.created_at,
             updated_at: resident.updated_at,
+            merged_into: None,
+            merged: Vec::new(),
             version: resident.version,
         }
+    }
+
+    /// The file and those that were merged into it: where to look for what is known of the person.
+    pub fn files(&self) -> Vec<ResidentId> {
+        std::iter::once(&self.id).chain(self.merged.iter().map(|merged| &merged.id)).cloned().collect()
     }
 
     /// Moves to another dwelling on a day, which is the first one there. Moves come in order: one before the last is
@@ -221,6 +241,8 @@ pub(crate) fn update_rows(
         created_at: head.created_at.micros(),
         updated_at: head.updated_at.micros(),
         held: i64::from(head.held),
+        merged_into: head.merged_into.as_ref().map(|id| id.as_str().to_owned()),
+        merged_files: merged_column(&head.merged),
     };
     rows.put_versioned(Table::Resident, row, "resident");
     for former in &head.former_dwellings {
@@ -304,7 +326,8 @@ impl Store {
         Ok(found.into_iter().map(|sealed| sealed.head).collect())
     }
 
-    /// Up to `limit` files of a site that were left or sealed and are under no hold, by id after one of them.
+    /// Up to `limit` files of a site that were left or sealed and are under no hold, by id after one of them. Files that were
+    /// merged into others end with these.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -315,7 +338,9 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<ResidentHead>, StoreError> {
         // As literals, or the index is not seen to cover it.
-        let ending = sea_orm::sea_query::Expr::cust("state IN ('left', 'sealed') AND held = 0");
+        let ending = sea_orm::sea_query::Expr::cust(
+            "state IN ('left', 'sealed') AND held = 0 AND merged_into IS NULL",
+        );
         let mut query =
             resident::Entity::find().filter(resident::Column::Site.eq(site.as_str())).filter(ending);
         if let Some(after) = after {
@@ -325,7 +350,8 @@ impl Store {
         found.into_iter().map(to_head).collect()
     }
 
-    /// A page of care files, by site and id, with the cells of these classes: for lists, `contact` alone.
+    /// A page of care files, by site and id, with the cells of these classes: for lists, `contact` alone. Files that were
+    /// merged into others are left out: these stand for them.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -338,6 +364,7 @@ impl Store {
     ) -> Result<Vec<SealedResident>, StoreError> {
         let mut query =
             keyset(resident::Entity::find(), sites, page, resident::Column::Site, resident::Column::Id);
+        query = query.filter(resident::Column::MergedInto.is_null());
         if !filter.states.is_empty() {
             query =
                 query.filter(resident::Column::State.is_in(filter.states.iter().map(|state| state.code())));
@@ -494,6 +521,20 @@ fn former(column: &str) -> Option<Vec<FormerDwelling>> {
     column.split_ascii_whitespace().map(one).collect()
 }
 
+/// Merged files as `file/since` in days since 1970-01-01, separated by blanks.
+fn merged_column(merged: &[MergedFile]) -> Option<String> {
+    let text = |merged: &MergedFile| format!("{}/{}", merged.id, merged.since.days());
+    (!merged.is_empty()).then(|| merged.iter().map(text).collect::<Vec<_>>().join(" "))
+}
+
+fn merged(column: &str) -> Option<Vec<MergedFile>> {
+    let one = |text: &str| {
+        let (id, since) = text.split_once('/')?;
+        Some(MergedFile { id: ResidentId::new(id).ok()?, since: date(since.parse().ok()?)? })
+    };
+    column.split_ascii_whitespace().map(one).collect()
+}
+
 pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> {
     let build = || {
         Some(ResidentHead {
@@ -508,6 +549,11 @@ pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> 
             held: row.held == 1,
             created_at: instant(row.created_at)?,
             updated_at: instant(row.updated_at)?,
+            merged_into: match row.merged_into {
+                Some(id) => Some(ResidentId::new(&id).ok()?),
+                None => None,
+            },
+            merged: merged(row.merged_files.as_deref().unwrap_or_default())?,
             version: version(row.version)?,
         })
     };

@@ -222,7 +222,7 @@ tables! {
     resident Resident = "resident" versioned (site: String, id: String) {
         version: i64, dwelling: String, state: String, moved_in: i64, moved_out: Option<i64>,
         earlier_tenures: Option<String>, former_dwellings: Option<String>, died_on: Option<i64>,
-        created_at: i64, updated_at: i64, held: i64,
+        created_at: i64, updated_at: i64, held: i64, merged_into: Option<String>, merged_files: Option<String>,
     }
     /// Who lived in a dwelling before a change of room: the index of `resident.former_dwellings`.
     former_resident FormerResident = "former_resident" plain

@@ -150,6 +150,7 @@ rpcs! {
         ListMemberships ListMembershipsRequest => ListMembershipsResponse,
         ListPauses ListPausesRequest => ListPausesResponse,
         ListResidents ListResidentsRequest => ListResidentsResponse,
+        MergeResidents MergeResidentsRequest => Resident,
         Pause PauseRequest => Pause,
         RecordDeath RecordDeathRequest => Resident,
         RecordMoveIn RecordMoveInRequest => RecordMoveInResponse,
@@ -158,6 +159,7 @@ rpcs! {
         RevealResident RevealResidentRequest => Resident,
         SealFile SealFileRequest => Resident,
         UnsealFile UnsealFileRequest => Resident,
+        UnmergeResidents UnmergeResidentsRequest => UnmergeResidentsResponse,
         UpdateResident UpdateResidentRequest => Resident,
     }
     StaffService {

@@ -55,6 +55,8 @@ impl Words {
             "canary-emergency-Ct5wX0nBl",
             "canary-cancel-Rm8aQ4zHf",
             "canary-defect-Pq9eU2fKj",
+            "canary-merge-Rk8tE3bWo",
+            "canary-unmerge-Lc1vN6gHq",
         ];
         Self {
             names: names.map(str::to_owned),
@@ -212,6 +214,7 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     plans(&mut t, &resident, words).await;
     waivers(&mut t, &resident, words).await;
 
+    merges(&mut t, &site, &resident, words).await;
     fund(&mut t, &site).await;
 
     // What follows from it.
@@ -805,6 +808,35 @@ async fn facilities(t: &mut Teller<'_>, site: &str, words: &Words) {
     .await;
     t.ask(v1::GetFacilityRequest { name }).await;
     t.ask(v1::ListFacilitiesRequest { parent: site.to_owned(), ..Default::default() }).await;
+}
+
+/// A second file of the same person, merged and parted again.
+async fn merges(t: &mut Teller<'_>, site: &str, resident: &str, words: &Words) {
+    let said = |what: &str| words.notes.iter().find(|note| note.contains(what)).unwrap().clone();
+    let second = v1::Resident {
+        phone: words.phones[1].clone(),
+        ..elder(&format!("{site}/dwellings/d1"), &words.names[0])
+    };
+    let opened = t.ask(v1::CreateResidentRequest {
+        parent: site.to_owned(),
+        resident: Some(second),
+        confirmed_not_duplicate: true,
+        ..Default::default()
+    });
+    let duplicate = opened.await.name;
+    t.ask(v1::MergeResidentsRequest {
+        name: resident.to_owned(),
+        duplicate: duplicate.clone(),
+        reason: said("canary-merge"),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::UnmergeResidentsRequest {
+        name: duplicate,
+        reason: said("canary-unmerge"),
+        ..Default::default()
+    })
+    .await;
 }
 
 /// A roster of one.

@@ -27,6 +27,9 @@ impl Estate<'_> {
                 }
             }
         }
+        // Of somebody whose files were merged, all of them count, with everything since the first.
+        let range = CareRange { from: Instant::MIN, ..self.care };
+        let mut care = self.united(care, range).await?;
         let announced = self.announced.get_or_try_init(|| self.announcements()).await?;
         for (care, subject) in care.iter_mut().zip(subjects) {
             let of_resident = |event: &CareEvent| CareEvent { subject: subject.clone(), ..event.clone() };

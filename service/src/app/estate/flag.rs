@@ -41,6 +41,8 @@ impl Estate<'_> {
         residents.dedup();
         for chunk in residents.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
             let care = store.care_of(site, chunk, self.no_history()).await?;
+            let mut care = self.united(care, self.no_history()).await?;
+            care.retain(|care| care.head.merged_into.is_none());
             for care in care.into_iter().filter(|care| in_use(&care.head)) {
                 for dwelling in lived_in(&care.head).into_iter().filter(|id| ids.contains(id)) {
                     let there = Flagging::of(&care, self.site.zone, |id| *id == dwelling);
@@ -68,7 +70,7 @@ impl Estate<'_> {
             let care = self.app.store.care_page(&self.site.id, after.as_ref(), CARE_PAGE_MAX, range).await?;
             let Some(last) = care.last() else { break };
             after = Some(last.head.id.clone());
-            for care in care.into_iter().filter(|care| in_use(&care.head)) {
+            for care in self.united(care, range).await?.into_iter().filter(|care| in_use(&care.head)) {
                 let building = |id: &DwellingId| building_of.get(id).map(String::as_str).unwrap_or_default();
                 let dwellings = lived_in(&care.head);
                 let buildings: BTreeSet<&str> = dwellings.iter().map(building).collect();
@@ -96,7 +98,7 @@ impl Flagging {
     ) -> Option<Self> {
         let ResidentHead { former_dwellings, dwelling, .. } = &care.head;
         let lived = days_lived(former_dwellings, dwelling, counts);
-        let in_care = days_in_care(&care.head, zone);
+        let in_care = days_in_care(care, zone);
         let there = in_care.iter().flat_map(|days| lived.iter().map(|lived| days.intersect(*lived)));
         let tenure: Vec<DateRange> = there.filter(|days| !days.is_empty()).collect();
         (!tenure.is_empty()).then(|| Self { tenure, care: care.clone() })

@@ -77,13 +77,14 @@ impl App {
         let days = DateRange::new(today, today.plus_days(1));
         let estate = Estate::open(self, site, work.now, days).await?.with_whole_history();
         let care = estate.care(&at.id).await?.ok_or(Error::NotFound(Thing::Resident))?;
+        let at = &InSite { site: at.site.clone(), id: care.head.id.clone() };
         let classes = FieldClasses::of(&[FieldClass::Contact]);
         let file = self.store.resident(&at.site, &at.id, classes).await?;
         let file = file.ok_or(Error::NotFound(Thing::Resident))?;
         let assessments = self.store.assessments(&at.site, std::slice::from_ref(&at.id)).await?;
         let standards = self.standards_of(&estate, &care, days)?;
         let subject = Subject::Resident(at.id.clone());
-        let (applied, tenure) = (estate.applied(&care), days_in_care(&care.head, estate.site.zone));
+        let (applied, tenure) = (estate.applied(&care), days_in_care(&care, estate.site.zone));
         let case = estate.case(&subject, &care, &applied, &tenure);
         let next_change_at = obligation::next_change_at(&case, days, work.now).map_err(calendar_error)?;
 
@@ -118,7 +119,7 @@ impl App {
         days: DateRange,
     ) -> Result<Vec<StandardStanding>> {
         let subject = Subject::Resident(care.head.id.clone());
-        let (applied, tenure) = (estate.applied(care), days_in_care(&care.head, estate.site.zone));
+        let (applied, tenure) = (estate.applied(care), days_in_care(care, estate.site.zone));
         let case = estate.case(&subject, care, &applied, &tenure);
         let mut owed = obligation::obligations(&case, days, estate.now).map_err(calendar_error)?;
         owed.extend(next_occasions(estate, care, &applied, days)?);
@@ -188,7 +189,7 @@ fn next_occasions(
         return Ok(Vec::new());
     }
     let subject = Subject::Resident(care.head.id.clone());
-    let tenure = days_in_care(&care.head, estate.site.zone);
+    let tenure = days_in_care(care, estate.site.zone);
     let case = estate.case(&subject, care, &seasonal, &tenure);
     let ahead = DateRange::new(days.start(), days.start().plus_days(OCCASION_DAYS));
     let mut found = obligation::obligations(&case, ahead, estate.now).map_err(calendar_error)?;

@@ -332,16 +332,20 @@ impl App {
         let sealed = self.store.residents(&one, &active, &page, FieldClasses::of(FILE)).await?;
         let ids: Vec<ResidentId> = sealed.iter().map(|file| file.head.id.clone()).collect();
         let Some(last) = ids.last().cloned() else { return Ok(None) };
-        let facts = self.store.facts(&site.id, &ids).await?;
-        let mut states = self.file_states(&site.id, &ids).await?;
+        let heads: Vec<_> = sealed.iter().map(|file| &file.head).collect();
+        let all: Vec<ResidentId> = heads.iter().flat_map(|head| head.files()).collect();
+        let facts = self.store.facts(&site.id, &all).await?;
+        let mut states = self.file_states(&site.id, &heads).await?;
         let work = self.begin(call, Some(&site.id)).await?;
         let today = work.today();
-        let subjects = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let subjects = all.iter().map(|id| id.as_str().to_owned()).collect();
         let touches = Touches::files(format!("sites/{}/residents", site.id), subjects, FILE);
         let receipt = work.disclose(&touches).await?;
         let (mut rows, mut files) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
         for file in &sealed {
-            let own: Vec<_> = facts.iter().filter(|fact| fact.resident == file.head.id).cloned().collect();
+            let of_person = file.head.files();
+            let own: Vec<_> =
+                facts.iter().filter(|fact| of_person.contains(&fact.resident)).cloned().collect();
             let state = states.remove(&file.head.id).unwrap_or_default();
             let opened = self.opened_file(file, &own, state, &receipt).await?;
             rows.push(self.row(&opened.resident, &opened.facts, &work, (today, None)));

@@ -20,14 +20,25 @@ impl App {
         &self,
         work: &Work<'_>,
         site: &SiteId,
-        records: &[NewRecord],
+        records: &mut [NewRecord],
         paths: &[String],
     ) -> Result<()> {
-        let asked = Asked::of(records);
-        let known = self.known(site, &asked).await?;
+        let mut known = self.known(site, &Asked::of(records)).await?;
+        if known.heads.values().any(|head| head.merged_into.is_some()) {
+            // What is recorded for a file that was merged is recorded for the survivor.
+            for subject in records.iter_mut().flat_map(|record| &mut record.subjects) {
+                if let Subject::Resident(id) = &subject.subject
+                    && known.heads.get(id).is_some_and(|head| head.merged_into.is_some())
+                {
+                    subject.subject = Subject::Resident(self.load_head(site, id).await?.id);
+                }
+            }
+            known = self.known(site, &Asked::of(records)).await?;
+        }
         let mut violations = Vec::new();
         let mut sealed = false;
-        for (record, path) in records.iter().zip(paths) {
+        for (record, path) in records.iter_mut().zip(paths) {
+            let record = &*record;
             sealed |= check_record(record, path, &known, work.now, &mut violations);
         }
         if !violations.is_empty() {
@@ -180,14 +191,27 @@ fn check_record(
             refuse(format!("subjects[{at}].answers"), Invalid::TooMany { max: RECORD_ANSWERS_MAX });
         }
         for (place, answer) in subject.answers.iter().enumerate() {
-            // What was announced for the site is answered for each whom it concerns.
-            let fits = |of: &Subject| *of == subject.subject || *of == Subject::Site;
+            // What was announced for the site is answered for each whom it concerns; what was reported of a file that was
+            // merged, for the survivor.
+            let fits = |of: &Subject| {
+                *of == subject.subject || *of == Subject::Site || is_merged(of, &subject.subject, known)
+            };
             if !known.events.get(answer).is_some_and(fits) {
                 refuse(format!("subjects[{at}].answers[{place}]"), Invalid::Unknown);
             }
         }
     }
     sealed
+}
+
+/// Whether `of` is a file that was merged into that of `subject`.
+fn is_merged(of: &Subject, subject: &Subject, known: &Known) -> bool {
+    match (of, subject) {
+        (Subject::Resident(of), Subject::Resident(id)) => {
+            known.heads.get(id).is_some_and(|head| head.merged.iter().any(|merged| merged.id == *of))
+        }
+        _ => false, // only files are merged
+    }
 }
 
 /// Whether anything but a tombstone remains of a file.
@@ -250,6 +274,8 @@ mod tests {
                 held: false,
                 created_at: Instant::clamped(0),
                 updated_at: Instant::clamped(0),
+                merged_into: None,
+                merged: Vec::new(),
                 version: 1,
             };
             (id, head)

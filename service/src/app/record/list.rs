@@ -84,10 +84,32 @@ impl App {
             found.add(self.store.records_newest(site, &stored, before, rows).await?);
             return Ok(());
         };
+        // Those of a file that was merged are those of the survivor.
+        let subjects = match subject {
+            Subject::Resident(id) => match self.load_head(site, id).await {
+                Ok(head) => head.files().into_iter().map(Subject::Resident).collect(),
+                Err(Error::NotFound(_)) => Vec::new(),
+                Err(error) => return Err(error),
+            },
+            Subject::Dwelling(_)
+            | Subject::Area(_)
+            | Subject::Facility(_)
+            | Subject::Request(_)
+            | Subject::Site => vec![subject.clone()],
+        };
         // Kinds are not indexed.
         loop {
             let before = place.as_ref().map(|(at, id)| (*at, id));
-            let batch = self.store.records_of(site, subject, range.from, range.to, before, rows).await?;
+            let mut batch = Vec::new();
+            for subject in &subjects {
+                batch.extend(self.store.records_of(site, subject, range.from, range.to, before, rows).await?);
+            }
+            if subjects.len() > 1 {
+                let key = |stored: &StoredRecord| (stored.record.occurred_at, stored.record.id.clone());
+                batch.sort_by_key(|stored| std::cmp::Reverse(key(stored)));
+                batch.dedup_by(|later, first| later.record.id == first.record.id);
+                batch.truncate(found.wanted);
+            }
             let exhausted = batch.len() < found.wanted;
             place = batch.last().map(|stored| (stored.record.occurred_at, stored.record.id.clone()));
             found.batches += 1;

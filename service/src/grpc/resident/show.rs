@@ -87,6 +87,7 @@ impl Shows<FileView> for v1::Resident {
             assessment_stale: file.stale,
             needs_manual_assessment: file.manual,
             legal_hold: resident.held,
+            merged_residents: file.merged.iter().map(|id| name::resident(&resident.site, id)).collect(),
             revealed_classes: clear.iter().map(Listed::number).collect(),
             create_time: Some(timestamp(resident.created_at)),
             update_time: Some(timestamp(resident.updated_at)),

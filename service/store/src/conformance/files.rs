@@ -14,7 +14,7 @@ use linli_core::resident::{Fact, FactValue};
 
 use super::*;
 use crate::{
-    CellChanges, HistoryDraft, IndexColumn, Page, ResidentFilter, ResidentHead, SealError, Sites,
+    CellChanges, HistoryDraft, IndexColumn, MergedFile, Page, ResidentFilter, ResidentHead, SealError, Sites,
     StoredAssessment,
 };
 
@@ -25,6 +25,7 @@ on_both!(
     lists_filter_and_page,
     a_change_of_room_is_known_at_both_doors,
     who_shares_something_is_found,
+    a_merged_file_is_left_out_of_lists_and_keeps_its_place,
     facts_memberships_and_the_rest,
     files_read_together_equal_files_read_alone,
     an_erased_key_opens_nothing,
@@ -186,6 +187,47 @@ async fn who_shares_something_is_found(env: Env) {
     let found = store.residents_sharing(&site_id("a"), &people).await.unwrap();
     assert_eq!(found, [1, 2, 3, 4, 5].map(|at| (at, resident_id("r1"))));
     assert_eq!(store.residents_sharing(&site_id("a"), &[]).await.unwrap(), []);
+}
+
+async fn a_merged_file_is_left_out_of_lists_and_keeps_its_place(env: Env) {
+    let store = &env.store;
+    make_site(store, "a").await;
+    for id in ["r1", "r2", "r3"] {
+        change(store, "a", |set| set.create_resident(resident("a", id))).await.unwrap();
+    }
+    let read = async |id: &str| {
+        let heads = store.resident_heads(&site_id("a"), &[resident_id(id)]).await.unwrap();
+        heads.into_iter().next().unwrap()
+    };
+    let (mut stays, mut goes) = (read("r1").await, read("r2").await);
+    let home = stays.dwelling.clone();
+    stays.merged = vec![MergedFile { id: resident_id("r2"), since: day("2026-03-16") }];
+    stays.version += 1;
+    goes.merged_into = Some(resident_id("r1"));
+    goes.version += 1;
+    let both = |stays: ResidentHead, goes: ResidentHead| {
+        change(store, "a", |set| {
+            set.update_resident(stays, CellChanges::default()).update_resident(goes, CellChanges::default())
+        })
+    };
+    both(stays.clone(), goes.clone()).await.unwrap();
+    assert_eq!((read("r1").await, read("r2").await), (stays.clone(), goes.clone()));
+    assert_eq!(stays.files(), [resident_id("r1"), resident_id("r2")]);
+    // The same again stands on versions that are no longer there: two merges at once do not both pass.
+    assert_eq!(both(stays, goes).await.map(drop), Err(CommitError::Stale { what: "resident", current: 2 }));
+
+    let site = Sites::One(site_id("a"));
+    let found = store
+        .residents(&site, &ResidentFilter::default(), &Page::first(10), FieldClasses::NONE)
+        .await
+        .unwrap();
+    let ids: Vec<&str> = found.iter().map(|sealed| sealed.head.id.as_str()).collect();
+    assert_eq!(ids, ["r1", "r3"]);
+    let range = crate::CareRange { from: at(0), to: at(9) };
+    let care = store.care_page(&site_id("a"), None, 10, range).await.unwrap();
+    assert_eq!(care.iter().map(|care| care.head.id.as_str()).collect::<Vec<_>>(), ["r1", "r3"]);
+    let there = store.residents_of_dwellings(&site_id("a"), &[home]).await.unwrap();
+    assert_eq!(there.iter().map(|head| head.id.as_str()).collect::<Vec<_>>(), ["r1", "r3"]);
 }
 
 async fn identity_numbers_are_unique_per_site(env: Env) {

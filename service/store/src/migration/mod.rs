@@ -8,6 +8,7 @@ mod m0002_staff;
 mod m0003_audit;
 mod m0004_keys;
 mod m0005_end;
+mod m0008_merge;
 mod m0010_promises;
 mod m0012_fund;
 mod m0013_facility;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_audit::Audit),
             Box::new(m0004_keys::Keys),
             Box::new(m0005_end::End),
+            Box::new(m0008_merge::Merge),
             Box::new(m0010_promises::Promises),
             Box::new(m0012_fund::Fund),
             Box::new(m0013_request::Request),
