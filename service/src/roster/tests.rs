@@ -1,6 +1,7 @@
 //! Rosters as estates keep them, as text and as workbooks. Identity numbers here are the standard's samples or
 //! have a region that does not exist.
 
+mod hostile;
 mod values;
 
 use std::fmt::Write as _;

@@ -10,9 +10,18 @@ use super::problem::FileProblem;
 use super::sheet::{Cell, Line, Sheet};
 use super::{CELL_CHARACTERS_MAX, COLUMNS_MAX, ROWS_MAX, UNPACKED_BYTES_MAX};
 
+/// Most parts of a workbook: one with a sheet a day of a year has half of them.
+const PARTS_MAX: usize = 1_000;
+
 /// The visible sheets of a workbook, or the one of this name.
 pub(super) fn sheets(bytes: &[u8], only: Option<&str>) -> Result<Vec<Sheet>, FileProblem> {
-    check_unpacked_size(bytes)?;
+    check_unpacked_size(bytes, UNPACKED_BYTES_MAX)?;
+    // What the parser of another stumbles over (a column of seven letters) is a damaged file, and ends nothing but itself.
+    let parsed = std::panic::catch_unwind(|| parsed(bytes, only));
+    parsed.unwrap_or(Err(FileProblem::Damaged))
+}
+
+fn parsed(bytes: &[u8], only: Option<&str>) -> Result<Vec<Sheet>, FileProblem> {
     let mut workbook: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|error| match error {
         XlsxError::Password => FileProblem::OldOrProtectedWorkbook,
         _ => FileProblem::Damaged,
@@ -148,16 +157,88 @@ fn cell(value: &DataRef<'_>, row: u32) -> Result<Cell, FileProblem> {
 }
 
 /// Unpacks everything once, counting only: the sizes that a file declares may lie.
-fn check_unpacked_size(bytes: &[u8]) -> Result<(), FileProblem> {
+pub(super) fn check_unpacked_size(bytes: &[u8], max: u64) -> Result<(), FileProblem> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|_| FileProblem::Damaged)?;
-    let mut left = UNPACKED_BYTES_MAX;
+    if archive.len() > PARTS_MAX {
+        return Err(FileProblem::Damaged);
+    }
+    let mut left = max;
     for index in 0..archive.len() {
         let part = archive.by_index(index).map_err(|_| FileProblem::Damaged)?;
+        let name = part.name().map_err(|_| FileProblem::Damaged)?;
+        let strings = name.to_ascii_lowercase().ends_with("sharedstrings.xml");
         let mut part = part.take(left + 1);
-        let read = std::io::copy(&mut part, &mut std::io::sink()).map_err(|_| FileProblem::Damaged)?;
-        left = left.checked_sub(read).ok_or(FileProblem::TooLarge {
-            max_mib: usize::try_from(UNPACKED_BYTES_MAX >> 20).unwrap_or(usize::MAX),
-        })?;
+        let mut promises = Promises::default();
+        let read = if strings {
+            std::io::copy(&mut part, &mut promises)
+        } else {
+            std::io::copy(&mut part, &mut std::io::sink())
+        };
+        let read = read.map_err(|_| FileProblem::Damaged)?;
+        if !promises.are_honest(read) {
+            return Err(FileProblem::Damaged);
+        }
+        left = left
+            .checked_sub(read)
+            .ok_or(FileProblem::TooLarge { max_mib: usize::try_from(max >> 20).unwrap_or(usize::MAX) })?;
     }
     Ok(())
+}
+
+/// What shared strings promise of their number, for which a reader keeps room before it has seen one: `uniqueCount`, wherever
+/// it stands. A few bytes may promise thousands of millions.
+#[derive(Default)]
+struct Promises {
+    /// The last bytes of what was written, in which a promise may have begun.
+    tail: Vec<u8>,
+    most: u64,
+    /// Whether the bytes could be something else than they seem: text in which every other byte is zero.
+    wide: bool,
+}
+
+impl Promises {
+    const WORD: &[u8] = b"uniqueCount";
+    /// Most that may stand between the word and its number: an equals sign, a quotation mark and blanks.
+    const APART: usize = 24;
+    /// Most digits of a number.
+    const DIGITS: usize = 19;
+    /// As much as all of these, so that they are seen together once.
+    const WITHIN: usize = 64;
+
+    /// Whether a part of so many bytes can hold what it promises: the shortest string takes five.
+    fn are_honest(&self, size: u64) -> bool {
+        !self.wide && self.most <= size / 5 + 1
+    }
+
+    fn look(&mut self) {
+        for (at, window) in self.tail.windows(Self::WORD.len()).enumerate() {
+            if window == Self::WORD {
+                let after = self.tail.get(at + Self::WORD.len()..).unwrap_or_default();
+                let before = after.iter().take_while(|byte| !byte.is_ascii_digit()).count();
+                let digits: Vec<u8> =
+                    after.iter().skip(before).copied().take_while(u8::is_ascii_digit).collect();
+                let number = digits.iter().fold(0_u64, |number, digit| {
+                    number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))
+                });
+                // Nobody writes so many blanks before a number, or so many digits, but to be overlooked.
+                let odd = before > Self::APART || digits.len() > Self::DIGITS;
+                self.most = self.most.max(if odd { u64::MAX } else { number });
+            }
+        }
+    }
+}
+
+impl std::io::Write for Promises {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.wide |= bytes.contains(&0);
+        self.tail.extend_from_slice(bytes);
+        self.look();
+        let keep = self.tail.len().saturating_sub(Self::WITHIN);
+        self.tail.drain(..keep);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
