@@ -1,4 +1,7 @@
-//! SIGKILL while a roster comes in and while care is recorded: what was acknowledged is there, nothing is half there.
+//! SIGKILL while a roster comes in, while care is recorded and while files are read: what was acknowledged is there, nothing
+//! is half there, and neither an answer nor a change is without its audit entry.
+
+mod rounds;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -100,6 +100,16 @@ impl Data {
         data
     }
 
+    /// The same for a server without plugins, which starts in a fraction of the time: its program lies apart from cargo's
+    /// folder, and nothing beside it.
+    pub fn bare(self) -> Self {
+        let program = self.folder().join("linli");
+        if std::fs::hard_link(built::program("linli"), &program).is_err() {
+            std::fs::copy(built::program("linli"), &program).unwrap();
+        }
+        Self { program: Some(program), ..self }
+    }
+
     /// Signs the files of the installed plugins as they are now, where they could be a plugin at all.
     pub fn sign(&self) {
         for folder in std::fs::read_dir(self.folder().join("plugins")).unwrap() {
