@@ -316,6 +316,12 @@ impl SiteZone {
         })
     }
 
+    /// An instant as people of the zone read it, `2026-03-16 09:00`.
+    pub fn shown(self, instant: Instant) -> String {
+        let local = self.0.from_utc_datetime(&instant.to_utc().naive_utc()).naive_local();
+        local.format("%Y-%m-%d %H:%M").to_string()
+    }
+
     /// The first instant of a civil day.
     pub fn start_of(self, day: CivilDate) -> Instant {
         if day.0 > CHINA_CONSTANT_FROM_DAY && self.is_constant_from_1992() {

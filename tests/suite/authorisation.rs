@@ -233,6 +233,8 @@ ResidentService/DeclareMembership         u - - - y - y y y - - -
 ResidentService/EndPause                  u - - - y - y y y - - -
 ResidentService/EraseFile                 u - - - - - - y y - - -
 ResidentService/GetErasureCertificate     u - - - - - - y y - y -
+ResidentService/ExportOwnFile             u - - - - - y y y - - -
+ResidentService/ExportResidents           u - - - - - y y y - - -
 ResidentService/FindDuplicates            u - - - y - y y y - - -
 ResidentService/GetResident               u - - - y - y y y - - -
 ResidentService/HoldFile                  u - - - - - y y y - - -

@@ -19,6 +19,7 @@ pub mod compliance;
 pub mod duplicate;
 pub mod entry;
 pub mod erasure;
+pub mod export;
 pub mod facility;
 pub mod file;
 pub mod fund;
@@ -28,6 +29,7 @@ pub mod key_rotation;
 pub mod membership;
 pub mod merge;
 pub mod obligation;
+pub mod own_file;
 pub mod pause;
 pub mod plugin;
 pub mod post;
@@ -88,6 +90,8 @@ pub struct App {
     pub ending: Ending,
     /// Who saw personal values in clear lately.
     pub reveals: reveal::Reveals,
+    /// Who exported files lately.
+    pub exports: reveal::Exports,
     /// What makes changes of the audit log evident.
     pub audit: Arc<crate::audit::keeper::Keeper>,
     /// Who may do what.

@@ -11,7 +11,9 @@ use linli_core::kind::Tier;
 use linli_core::resident::{Contact, Fact, FieldClass, FileState, Identity, PersonName, Phone, Resident};
 use linli_core::staff::Reach;
 use linli_core::time::{CivilDate, Instant};
-use linli_store::{FieldClasses, IndexColumn, ResidentFilter, ResidentHead, Status};
+use linli_store::{
+    FieldClasses, IndexColumn, Opener, ResidentFilter, ResidentHead, SealedFact, SealedResident, Status,
+};
 
 use super::assessment::{Coded, FileState as AssessedState};
 use super::duplicate::described;
@@ -274,23 +276,28 @@ impl App {
         let linli_store::StoredFile { resident: sealed, dwelling, facts, .. } = file;
         let receipt = work.disclose(touches).await?;
         let opener = self.store.opener(&receipt).await?;
-        let blank = bare(&sealed.head, opener.open_option(sealed.status.as_ref())?.unwrap_or_default());
-        let resident = Resident {
-            contact: opener.open_option(sealed.contact.as_ref())?.unwrap_or(blank.contact),
-            identity: opener.open_option(sealed.identity.as_ref())?.unwrap_or_default(),
-            health: opener.open_option(sealed.health.as_ref())?.flatten(),
-            family: opener.open_option(sealed.family.as_ref())?.flatten(),
-            ..blank
-        };
-        let today = work.today();
+        let dwelling_name = dwelling.map(|dwelling| dwelling.display_name()).unwrap_or_default();
+        self.opened_view(&opener, (&sealed, &facts), &state, dwelling_name, shown, work.today())
+    }
+
+    /// A file as an answer shows it, its classes opened.
+    pub(super) fn opened_view(
+        &self,
+        opener: &Opener<'_>,
+        (sealed, facts): (&SealedResident, &[SealedFact]),
+        state: &AssessedState,
+        dwelling_name: String,
+        shown: Shown,
+        today: CivilDate,
+    ) -> Result<FileView> {
+        let resident = opened(opener, sealed)?;
         let mut opened = Vec::with_capacity(facts.len());
         // Facts have classes of their own.
         for fact in facts.iter().filter(|fact| shown.clear.contains(fact.class)) {
-            opened.push(fact.open(&opener)?);
+            opened.push(fact.open(opener)?);
         }
         let facts = current_facts(&opened, today).into_iter().cloned().collect();
-        let dwelling_name = dwelling.map(|dwelling| dwelling.display_name()).unwrap_or_default();
-        Ok(self.view(resident, facts, &state, dwelling_name, shown, today))
+        Ok(self.view(resident, facts, state, dwelling_name, shown, today))
     }
 
     /// These care files of a site, in the order of `ids`. Views above masked need what [`App::resident`] needs, and count
@@ -564,6 +571,18 @@ impl App {
 /// What the history keeps of somebody's word that a file is not a second one of the same person.
 pub(super) fn not_a_duplicate() -> Field {
     Field::clear("confirmed_not_duplicate", FieldClass::Identity)
+}
+
+/// A file with those of its classes that were read.
+pub(super) fn opened(opener: &Opener<'_>, sealed: &SealedResident) -> Result<Resident> {
+    let blank = bare(&sealed.head, opener.open_option(sealed.status.as_ref())?.unwrap_or_default());
+    Ok(Resident {
+        contact: opener.open_option(sealed.contact.as_ref())?.unwrap_or(blank.contact),
+        identity: opener.open_option(sealed.identity.as_ref())?.unwrap_or_default(),
+        health: opener.open_option(sealed.health.as_ref())?.flatten(),
+        family: opener.open_option(sealed.family.as_ref())?.flatten(),
+        ..blank
+    })
 }
 
 /// The clear part of a file as a resident without personal values.

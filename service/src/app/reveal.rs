@@ -26,16 +26,26 @@ pub const REVEALS_MAX: usize = 120;
 /// The time over which [`REVEALS_MAX`] counts, by the machine's clock.
 pub const REVEALS_WINDOW: Duration = Duration::from_hours(1);
 
-/// Who saw values in clear lately, in this process: a restart forgets it, and every replica counts for itself.
-#[derive(Debug, Default)]
-pub struct Reveals(Mutex<HashMap<StaffId, VecDeque<Instant>>>);
+/// Most exports that one person begins within [`REVEALS_WINDOW`]: one for each list that an office keeps. Each is a whole
+/// site, so that more than these is copying.
+pub const EXPORTS_MAX: usize = 6;
 
-impl Reveals {
+/// Who saw values in clear lately.
+pub type Reveals = Lately<REVEALS_MAX>;
+/// Who exported files lately.
+pub type Exports = Lately<EXPORTS_MAX>;
+
+/// Who did something at most `MAX` times within [`REVEALS_WINDOW`], in this process: a restart forgets it, and every replica
+/// counts for itself.
+#[derive(Debug, Default)]
+pub struct Lately<const MAX: usize>(Mutex<HashMap<StaffId, VecDeque<Instant>>>);
+
+impl<const MAX: usize> Lately<MAX> {
     /// Counts one more.
     ///
     /// # Errors
     /// [`Error::RevealLimit`] with the time until the next is free.
-    fn count(&self, who: &StaffId, now: Instant) -> Result<()> {
+    pub(super) fn count(&self, who: &StaffId, now: Instant) -> Result<()> {
         let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let window = i64::try_from(REVEALS_WINDOW.as_micros()).unwrap_or(i64::MAX);
         let since = |seen: &Instant| now.micros().saturating_sub(seen.micros());
@@ -44,7 +54,7 @@ impl Reveals {
             seen.pop_front();
         }
         match seen.front() {
-            Some(first) if seen.len() >= REVEALS_MAX => {
+            Some(first) if seen.len() >= MAX => {
                 let wait = window.saturating_sub(since(first));
                 Err(Error::RevealLimit(Duration::from_micros(wait.unsigned_abs())))
             }

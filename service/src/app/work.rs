@@ -261,6 +261,24 @@ impl Work<'_> {
         self.enter(self.changes(touches)).await
     }
 
+    /// As [`Work::disclose`], with word to others that it happened.
+    pub(super) async fn disclose_told(
+        &self,
+        touches: &Touches<'_>,
+        event: &'static str,
+        resource: String,
+    ) -> Result<Receipt> {
+        let mut changes = self.changes(touches);
+        changes.event(event, resource);
+        self.enter(changes).await
+    }
+
+    /// Whether the policies let the caller see a class in clear; where a purpose is missing, none.
+    pub(super) fn may_see(&self, class: FieldClass) -> bool {
+        self.call.purpose.is_some()
+            && self.app.policy.decide_classes(self.call, &self.permit, &[class]).is_ok()
+    }
+
     /// As [`Work::disclose`], in the chain of one of the sites that a call across sites covers.
     pub(super) async fn disclose_in(&self, site: &SiteId, touches: &Touches<'_>) -> Result<Receipt> {
         let scope = Scope::from(site);

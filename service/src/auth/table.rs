@@ -149,6 +149,8 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.ResidentService/DeclareMembership", Site, Write, NOTHING),
     method("linli.v1.ResidentService/EndPause", Site, Write, NOTHING),
     method(ERASE_FILE, Site, Write, NOTHING),
+    method("linli.v1.ResidentService/ExportOwnFile", Site, Read, FILE),
+    method("linli.v1.ResidentService/ExportResidents", Site, Read, FILE),
     method("linli.v1.ResidentService/FindDuplicates", Site, Read, MASKED),
     method("linli.v1.ResidentService/GetErasureCertificate", Site, Read, NOTHING),
     method("linli.v1.ResidentService/GetResident", Site, Read, FILE),

@@ -55,7 +55,9 @@ pub(super) fn cannot_read(path: &std::path::Path, err: &std::io::Error) -> Failu
 /// What a server refused, or why there is none.
 pub(super) fn refused(err: &ClientError, language: Language) -> Failure {
     match err {
-        ClientError::Endpoint(_) | ClientError::Token => Failure::Usage(err.message(language)),
+        ClientError::Endpoint(_) | ClientError::Token | ClientError::Purpose => {
+            Failure::Usage(err.message(language))
+        }
         ClientError::Unreachable(_) | ClientError::Refused { .. } | ClientError::Answer => {
             Failure::Failed(err.message(language))
         }

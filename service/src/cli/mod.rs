@@ -8,6 +8,7 @@ pub mod backup;
 pub mod config_check;
 pub mod connect;
 pub mod demo;
+pub mod export;
 pub mod import;
 pub mod keys;
 pub mod migrate;
@@ -16,6 +17,7 @@ pub mod plugin;
 pub mod policy;
 mod report;
 pub mod restore;
+mod sealed_file;
 pub mod serve;
 
 use std::fmt;
@@ -55,6 +57,8 @@ enum Command {
     Demo(demo::Demo),
     /// Read a roster (.xlsx or .csv) into the care files of a site.
     Import(import::Import),
+    /// Write the care files of a site into a sealed file, or open one.
+    Export(Box<export::Export>),
     /// Bring the database's schema up to date, and end.
     Migrate(migrate::Migrate),
     /// Look at the configuration.
@@ -103,6 +107,7 @@ impl Cli {
             Command::Serve(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Import(command) => command.run().await,
+            Command::Export(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Backup(command) => command.run().await,

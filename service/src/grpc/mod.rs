@@ -20,6 +20,7 @@ mod compliance;
 mod duplicate;
 mod erasure;
 mod event;
+mod export;
 mod facility;
 mod fund;
 mod import;

@@ -18,8 +18,8 @@ use crate::app::site::Update;
 use crate::app::tenure::MoveIn;
 use crate::name;
 
-use read::{batch, change_aspect, classes, file_change, filter, new_file, reported_kind, view};
-pub(super) use read::{described, personal};
+use read::{batch, change_aspect, file_change, filter, new_file, reported_kind, view};
+pub(super) use read::{classes, described, personal};
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
 
@@ -172,6 +172,23 @@ impl v1::resident_service_server::ResidentService for Face {
         request: Request<Streaming<v1::ImportResidentsRequest>>,
     ) -> Answer<v1::ImportResidentsResponse> {
         self.carry_out(request, super::import::import).await
+    }
+
+    async fn export_own_file(&self, request: Request<v1::ExportOwnFileRequest>) -> Answer<v1::OwnFile> {
+        self.read(request, |app, call, message| async move {
+            let at = one("name", name::parse_resident(&message.name))?;
+            app.own_file(&call, &at.site, &at.id).await.map(|file| file.to_wire())
+        })
+        .await
+    }
+
+    type ExportResidentsStream = super::export::Pages;
+
+    async fn export_residents(
+        &self,
+        request: Request<v1::ExportResidentsRequest>,
+    ) -> Answer<Self::ExportResidentsStream> {
+        self.read(request, super::export::pages).await
     }
 
     async fn report_change(&self, request: Request<v1::ReportChangeRequest>) -> Answer<v1::CareEvent> {

@@ -220,6 +220,7 @@ pub async fn assemble_by(
         watches: crate::app::obligation::Watches::default(),
         ending: Ending::default(),
         reveals: crate::app::reveal::Reveals::default(),
+        exports: crate::app::reveal::Exports::default(),
         audit: Arc::clone(&audit),
         policy: credentials.policy.clone(),
         entries: methods.entries,

@@ -142,6 +142,8 @@ rpcs! {
         EndPause EndPauseRequest => Pause,
         EraseFile EraseFileRequest => Resident,
         GetErasureCertificate GetErasureCertificateRequest => ErasureCertificate,
+        ExportOwnFile ExportOwnFileRequest => OwnFile,
+        ExportResidents ExportResidentsRequest => ExportResidentsResponse,
         FindDuplicates FindDuplicatesRequest => FindDuplicatesResponse,
         GetResident GetResidentRequest => Resident,
         HoldFile HoldFileRequest => Resident,
@@ -280,6 +282,31 @@ impl Client {
         let stream = tonic::codegen::tokio_stream::iter(parts);
         let path = path_of(v1::ImportResidentsRequest::PATH);
         grpc.client_streaming(self.request(stream), path, Prost::default()).await.map(Response::into_inner)
+    }
+
+    /// Every page of an export, up to the end or the refusal that ends it.
+    pub async fn export(
+        &self,
+        request: v1::ExportResidentsRequest,
+    ) -> (Vec<v1::ExportResidentsResponse>, Option<Status>) {
+        let mut pages = Vec::new();
+        let mut grpc = match self.grpc().await {
+            Ok(grpc) => grpc,
+            Err(status) => return (pages, Some(status)),
+        };
+        let path = path_of(v1::ExportResidentsRequest::PATH);
+        let codec = Prost::<_, v1::ExportResidentsResponse>::default();
+        let mut stream = match grpc.server_streaming(self.request(request), path, codec).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return (pages, Some(status)),
+        };
+        loop {
+            match stream.message().await {
+                Ok(Some(page)) => pages.push(page),
+                Ok(None) => return (pages, None),
+                Err(status) => return (pages, Some(status)),
+            }
+        }
     }
 
     /// A roster of a header and no end.

@@ -172,6 +172,8 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     let names = vec![resident.clone()];
     t.ask(v1::BatchGetResidentsRequest { parent: site.clone(), names, view: v1::View::Basic.into() }).await;
     t.ask(v1::FindDuplicatesRequest { parent: site.clone(), ..Default::default() }).await;
+    let classes = vec![v1::FieldClass::Contact.into(), v1::FieldClass::Health.into()];
+    t.ask(v1::ExportResidentsRequest { parent: site.clone(), classes, ..Default::default() }).await;
     let classes = vec![v1::FieldClass::Contact.into(), v1::FieldClass::Identity.into()];
     t.ask(v1::RevealResidentRequest { name: resident.clone(), classes }).await;
     t.ask(v1::ListResidentsRequest {
@@ -220,6 +222,7 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     // What follows from it.
     t.ask(v1::ListObligationsRequest { parent: site.clone(), ..Default::default() }).await;
     t.ask(v1::GetStandingRequest { name: resident.clone() }).await;
+    t.ask(v1::ExportOwnFileRequest { name: resident.clone() }).await;
     t.ask(v1::ListWorklistRequest { parent: format!("{site}/posts/p1"), ..Default::default() }).await;
     t.ask(v1::WatchWorklistRequest {
         parent: format!("{site}/posts/p1"),

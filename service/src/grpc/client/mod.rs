@@ -4,6 +4,7 @@
 //! | file | calls |
 //! |---|---|
 //! | `roster` | `ResidentService.ImportResidents`, the fields that plugins declare |
+//! | `export` | `ResidentService.ExportResidents` |
 //! | `estate` | sites, dwellings, posts, the simulated clock |
 //! | `backup` | backups |
 //! | `keys` | the replacement of keys |
@@ -13,6 +14,7 @@
 mod backup;
 mod care;
 mod estate;
+mod export;
 mod keys;
 mod report;
 mod roster;
@@ -29,6 +31,7 @@ use tonic_types::StatusExt;
 
 pub use backup::MadeBackup;
 pub use care::{Care, Person, Stay};
+pub use export::{Exported, TITLES, Wanted};
 pub use keys::KeyProgress;
 pub use report::{Figure, Owed, Seen, Task};
 pub use roster::{Candidate, FactType, RowOutcome, Taking};
@@ -73,6 +76,8 @@ pub enum ClientError {
     Endpoint(String),
     /// The token cannot be sent: it holds characters that a header does not take.
     Token,
+    /// The purpose cannot be sent: it must be in ASCII letters.
+    Purpose,
     /// Nobody answers.
     Unreachable(String),
     /// The server refused, in its words and the wanted language.
@@ -100,6 +105,12 @@ impl ClientError {
             }
             (Self::Token, Language::Zh) => "令牌含有无法发送的字符".into(),
             (Self::Token, Language::En) => "the token holds characters that cannot be sent".into(),
+            (Self::Purpose, Language::Zh) => {
+                "目的只能用 ASCII 字符说明,例如 `FILE_MAINTENANCE; yearly list`".into()
+            }
+            (Self::Purpose, Language::En) => {
+                "the purpose must be in ASCII, such as `FILE_MAINTENANCE; yearly list`".into()
+            }
             (Self::Unreachable(endpoint), Language::Zh) => format!("无法连接 `{endpoint}`"),
             (Self::Unreachable(endpoint), Language::En) => format!("`{endpoint}` cannot be reached"),
             (Self::Refused { message, violations, .. }, _) => {

@@ -260,7 +260,7 @@ pub(super) fn batch(message: &v1::BatchGetResidentsRequest) -> Result<(SiteId, V
 }
 
 /// The classes that are asked for: at least one, each once.
-pub(super) fn classes(check: &mut Check, numbers: &[i32]) -> Option<Vec<FieldClass>> {
+pub(in crate::grpc) fn classes(check: &mut Check, numbers: &[i32]) -> Option<Vec<FieldClass>> {
     if numbers.is_empty() {
         check.refuse("classes", Invalid::Missing);
         return None;
