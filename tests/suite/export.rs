@@ -216,9 +216,10 @@ async fn an_exported_file_opens_with_its_passphrase_and_can_be_imported_again() 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_about_one_person_is_given_in_one_answer() {
     let words = crate::harness::story::Words::planted();
-    let server = Server::start().await;
+    let (data, second) = crate::harness::story::staged(Data::sqlite());
+    let server = Server::on(data).await;
     let client = server.client();
-    crate::harness::story::tell(&client, &words).await;
+    crate::harness::story::tell(&client, &second, &words).await;
     let list = v1::ListResidentsRequest {
         parent: "sites/story".to_owned(),
         state: v1::FileState::Left.into(),

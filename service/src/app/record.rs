@@ -414,8 +414,17 @@ impl App {
             return Ok(Vec::new());
         }
         let heads = self.store.resident_heads(&record.site, &ids).await?;
-        let sealed = heads.into_iter().filter(|head| head.state == FileState::Sealed);
-        Ok(sealed.map(|head| Subject::Resident(head.id)).collect())
+        let mut sealed = Vec::new();
+        for head in heads {
+            let state = match head.merged_into {
+                Some(_) => self.load_head(&record.site, &head.id).await?.state,
+                None => head.state,
+            };
+            if state == FileState::Sealed {
+                sealed.push(Subject::Resident(head.id));
+            }
+        }
+        Ok(sealed)
     }
 
     fn fresh_records(
