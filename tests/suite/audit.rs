@@ -249,7 +249,7 @@ async fn auditors_read_the_log_and_no_file() {
     assert!(client.ask(v1::VerifyAuditRequest::default()).await.unwrap().intact);
 
     // And of a forged log.
-    server.app.store.unguard_audit().await;
+    server.app.store.unguard().await;
     server.app.store.tamper("DELETE FROM audit_entry WHERE site = 's1' AND seq = 2").await;
     let verified = auditor.ask(v1::VerifyAuditRequest { parent: site }).await.unwrap();
     assert!(!verified.intact);

@@ -313,19 +313,21 @@ impl Store {
         writer.execute_unprepared(sql).await.expect("the statement is valid");
     }
 
-    /// Removes what keeps the audit chain append-only, as somebody would who may change the schema.
+    /// Removes what keeps the audit chain and the fund's ledger append-only, as somebody would who may change the schema.
     ///
     /// # Panics
     /// Where it was removed before.
-    pub async fn unguard_audit(&self) {
+    pub async fn unguard(&self) {
         let writer = self.writer().expect("a store has a writer");
-        let guards: &[&str] = match writer.get_database_backend() {
-            DbBackend::Postgres => &["DROP TRIGGER audit_entry_append_only ON audit_entry"],
-            // A foreign enum; the other one the store opens is SQLite.
-            _ => &["DROP TRIGGER audit_entry_update", "DROP TRIGGER audit_entry_delete"],
-        };
-        for guard in guards {
-            self.tamper(guard).await;
+        for table in ["audit_entry", "fund_entry"] {
+            let guards = match writer.get_database_backend() {
+                DbBackend::Postgres => vec![format!("{table}_append_only ON {table}")],
+                // A foreign enum; the other one the store opens is SQLite.
+                _ => vec![format!("{table}_update"), format!("{table}_delete")],
+            };
+            for guard in guards {
+                self.tamper(&format!("DROP TRIGGER {guard}")).await;
+            }
         }
     }
 

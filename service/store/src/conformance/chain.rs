@@ -62,7 +62,7 @@ async fn entries_are_append_only(env: Env) {
     }
     assert_eq!(store.verify_chain(&Scope::Site(site_id("a")), None).await.unwrap().seq, 1);
     // The refusals are the guards' doing.
-    store.unguard_audit().await;
+    store.unguard().await;
     assert!(store.try_tamper("DELETE FROM audit_entry").await);
 }
 
@@ -92,7 +92,7 @@ async fn the_ledger_shows_the_chains_as_they_lie(env: Env) {
 async fn forgeries_are_noticed(env: Env) {
     let store = &env.store;
     make_site(store, "a").await;
-    store.unguard_audit().await;
+    store.unguard().await;
     for _ in 0..8 {
         disclose(store, "a", &["r1"], &[FieldClass::Contact]).await;
     }

@@ -174,8 +174,8 @@ async fn compare(seed: [u8; 32], env: &Env, serial: &Env) {
         TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let strategy = prop::collection::vec(prop::collection::vec(spec(), 1..24), 1..4);
     // Half of the cases begin with empty tables.
-    env.store.unguard_audit().await;
-    serial.store.unguard_audit().await;
+    env.store.unguard().await;
+    serial.store.unguard().await;
     let grouped = env.store.writer().unwrap();
     let one_by_one = serial.store.writer().unwrap();
     let (mut done, mut failed, mut repeated, mut kinds) = (0, 0, 0, std::collections::BTreeSet::new());
