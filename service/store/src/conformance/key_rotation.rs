@@ -460,6 +460,7 @@ async fn every_sealed_column_is_known(env: Env) {
         ("audit_entry", "body"),
         ("audit_entry", "hash"),
         ("care_plan", "items"),
+        ("fund_report", "detail"),
         ("idempotency", "request_hash"),
         ("plugin_parameter", "detail"),
         ("post", "detail"),
