@@ -180,7 +180,7 @@ async fn a5_3_a_defect_until_it_is_repaired() {
         .unwrap();
     assert_eq!(ids(&client, v1::ListFacilitiesRequest { defective: true, ..all(&site) }).await, "f1");
     let seen = client.ask(v1::GetFacilityRequest { name: ramp.name.clone() }).await.unwrap();
-    assert_eq!(seen.open_defects, [request.name.clone()]);
+    assert_eq!(seen.open_defects, std::slice::from_ref(&request.name));
 
     let name = request.name;
     client.ask(v1::AcceptRequestRequest { name: name.clone(), ..Default::default() }).await.unwrap();
