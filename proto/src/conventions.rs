@@ -8,7 +8,9 @@ use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, Fi
 use crate::v1::ErrorReason;
 
 /// Methods that only read, by the verbs their names begin with. Every other method changes something.
-const READING: &[&str] = &["Draft", "Get", "List", "Preview", "Reveal", "Simulate", "Verify", "Watch"];
+const READING: &[&str] = &[
+    "BatchGet", "Draft", "Export", "Find", "Get", "List", "Preview", "Reveal", "Simulate", "Verify", "Watch",
+];
 
 fn files() -> Vec<FileDescriptorProto> {
     let set = FileDescriptorSet::decode(crate::FILE_DESCRIPTOR_SET).expect("the build script encoded it");
