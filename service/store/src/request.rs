@@ -9,6 +9,7 @@ use linli_core::request::{Request, RequestKind, RequestPart, RequestState, Reque
 use linli_core::resident::FieldClass;
 use linli_core::text::Paragraph;
 use linli_core::time::Instant;
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::change::{ChangeSet, Rows};
@@ -196,11 +197,13 @@ impl Store {
         if let Some(after) = after {
             query = query.filter(request::Column::Id.gt(after.as_str()));
         }
-        let found = query
-            .order_by_asc(request::Column::Id)
-            .limit(limit.clamp(1, PAGE_MAX))
-            .all(self.reader())
-            .await?;
+        let query = match filter.settled_since {
+            // Few are open among all that were ever put: they are found by when they were settled, and sorted then. By the
+            // column itself SQLite would walk all of them in order.
+            Some(_) => query.order_by_asc(Expr::cust("id || ''")),
+            None => query.order_by_asc(request::Column::Id),
+        };
+        let found = query.limit(limit.clamp(1, PAGE_MAX)).all(self.reader()).await?;
         found.into_iter().map(to_request).collect()
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use linli_core::event::{CareEvent, EventAspect};
-use linli_core::id::{EventId, FieldCode, GroupCode, MembershipId, PauseId, RecordId};
+use linli_core::id::{EventId, FieldCode, GroupCode, MembershipId, PauseId, RecordId, RequestId};
 use linli_core::kind::EventKind;
 use linli_core::membership::{Basis, Membership};
 use linli_core::pause::{Pause, PauseReason};
 use linli_core::record::Evaluation;
+use linli_core::request::{RequestPart, RequestWords};
 use linli_core::resident::{Fact, FactValue};
 use secrecy::{ExposeSecret, SecretSlice};
 
@@ -99,6 +100,13 @@ pub(super) async fn fill(store: &Store) {
     set.add_fact(&a, &r1, FieldClass::Health, fact).put_membership(membership).put_pause(pause);
     set.add_history(history).add_care_event(event).add_record(record("a", "v1", "r1", 0));
     set.put_evaluation(&a, evaluation, 1).request(answered("q1"));
+    set.add_request_words(RequestWords {
+        site: a.clone(),
+        request: RequestId::new("q1").unwrap(),
+        subject: Subject::Resident(r1.clone()),
+        part: RequestPart::Description,
+        words: paragraph("planted-request-secret"),
+    });
     store.commit("test", set).await.unwrap();
     for version in [2, 3] {
         let stored = store.record(&a, &RecordId::new("v1").unwrap()).await.unwrap().unwrap();

@@ -155,7 +155,7 @@ fn hot_reads_search() {
         .await;
         // What is open is found among what was ever asked for.
         check(
-            "SELECT * FROM request WHERE site = ? AND settled_at >= ? ORDER BY id LIMIT ?",
+            "SELECT * FROM request WHERE site = ? AND settled_at >= ? ORDER BY id || '' LIMIT ?",
             "INDEX request_settled (site=? AND settled_at>?",
         )
         .await;
