@@ -45,7 +45,7 @@ async fn found(client: &Client, site: &str, about: Option<About>) -> Vec<String>
 async fn both_backends(test: impl AsyncFn(&Server)) {
     for data in [Some(Data::sqlite()), Data::postgres().await].into_iter().flatten() {
         let server = Server::on(data).await;
-        test(&server).await;
+        Box::pin(test(&server)).await;
         server.stop().await;
     }
 }
