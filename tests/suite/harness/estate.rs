@@ -110,12 +110,13 @@ impl Client {
         self.ask(request).await.unwrap().name
     }
 
-    /// A care file.
+    /// A care file, of somebody who is known to have none, however alike they look.
     pub async fn resident(&self, resident: v1::Resident) -> v1::Resident {
         let (site, _) = resident.dwelling.split_once("/dwellings/").expect("a dwelling's name");
         let request = v1::CreateResidentRequest {
             parent: site.to_owned(),
             resident: Some(resident),
+            confirmed_not_duplicate: true,
             ..v1::CreateResidentRequest::default()
         };
         self.ask(request).await.unwrap()
