@@ -1,7 +1,7 @@
 //! The special fund: budget, spending, ledger, publication.
 //!
 //! Whoever moves the money of a line guards on the line as they read it. Who loses against somebody else on the same line
-//! decides again on what is left, up to [`TRIES_MAX`] times: two approvals at the same time never take the same money, and
+//! decides again on what is left, up to `TRIES_MAX` times: two approvals at the same time never take the same money, and
 //! neither is refused while there is enough for both.
 //!
 //! Nothing here is personal: reads need a permit but leave no audit entry of their own.

@@ -1,7 +1,7 @@
 //! Merging two files of one person, and parting them again.
 //!
 //! A merge writes where the file went and what came to it, guarded by the versions of both, and moves nothing: whoever asks
-//! unites the files ([`super::estate`], [`linli_core::merge`]). Names of merged files stand for the survivor; parting them
+//! unites the files (`estate`, [`linli_core::merge`]). Names of merged files stand for the survivor; parting them
 //! takes the two notes away.
 
 use linli_core::assessment::Attention;
