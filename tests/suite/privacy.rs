@@ -31,7 +31,14 @@ fn found_in<'a>(bytes: &[u8], values: &[&'a str]) -> Vec<&'a str> {
 /// Every file below a folder, whatever it is called.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect()
+    let below = |path: std::path::PathBuf| {
+        if path.is_dir() {
+            files(&path)
+        } else {
+            vec![(path.display().to_string(), std::fs::read(&path).unwrap())]
+        }
+    };
+    entries.flat_map(below).collect()
 }
 
 /// Sends every call of the story again, bent so that it fails: in a site that does not exist, by an outsider, without
