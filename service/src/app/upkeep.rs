@@ -34,11 +34,13 @@ pub struct Upkeep {
     /// Sites whose every file is compared with the plugins as they are; `None`: all of them, as after a start.
     marked: Mutex<Option<HashSet<SiteId>>>,
     wake: Notify,
+    /// Held by the one round that runs.
+    round: tokio::sync::Mutex<()>,
 }
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { marked: Mutex::new(None), wake: Notify::new() }
+        Self { marked: Mutex::new(None), wake: Notify::new(), round: tokio::sync::Mutex::default() }
     }
 }
 
@@ -79,11 +81,13 @@ impl App {
         }
     }
 
-    /// One round: how many files were assessed.
+    /// One round: how many files were assessed. Rounds follow each other, so whoever waited for one finds finished
+    /// what another one had begun.
     ///
     /// # Errors
     /// As the store fails.
     pub async fn upkeep_round(&self) -> Result<u64> {
+        let _alone = self.upkeep.round.lock().await;
         self.finish_erasures().await?;
         self.remove_old_backups();
         let marked = self.upkeep.take();
