@@ -1,9 +1,13 @@
 //! The encoder of batches: columns in, position-independent bytes out (layout: `linli_batch` in the header).
 //!
 //! One encoder serves the host, the SDK's test kit and whoever writes a validator, so that a plugin sees the same
-//! bytes wherever it runs.
+//! bytes wherever it runs. [`encode`] takes whole columns; a [`Draft`] is filled fact by fact where the batch will lie.
+
+mod draft;
 
 use core::fmt;
+
+pub use draft::{Draft, Element, Fixed};
 
 use crate::{BATCH_MAGIC, BATCH_VERSION, BatchHeader, COL_CONSTANT, Column};
 use crate::{T_BOOL, T_CODE, T_DATE, T_INTEGER, T_TEXT};
@@ -80,18 +84,28 @@ impl Elements {
         }
     }
 
-    /// Makes it `len` elements long: cuts it, or appends elements that stand for "no value".
-    pub fn resize(&mut self, len: usize) {
-        match self {
-            Self::Bool(v) => v.resize(len, 0),
-            Self::Integer(v) => v.resize(len, 0),
-            Self::Date(v) => v.resize(len, 0),
-            Self::Code(v) => v.resize(len, 0),
-            Self::Text { offsets, bytes } => {
-                offsets.resize(len + 1, bytes.len() as u32);
-                bytes.truncate(offsets.last().map_or(0, |end| *end as usize));
+    /// Appends an element, as often as is said. Says whether it is of the column's type.
+    pub fn push(&mut self, element: Element<'_>, times: usize) -> bool {
+        let len = self.len() + times;
+        match (self, element) {
+            (elements, Element::Fixed(value)) if elements.kind() == value.kind() => match elements {
+                Self::Bool(v) => v.resize(len, value.bits() as u8),
+                Self::Integer(v) => v.resize(len, value.bits() as i64),
+                Self::Date(v) => v.resize(len, value.bits() as i32),
+                Self::Code(v) => v.resize(len, value.bits() as u32),
+                Self::Text { .. } => return false,
+            },
+            (Self::Text { offsets, bytes }, Element::Text(value)) => {
+                for _ in 0..times {
+                    bytes.extend_from_slice(value.as_bytes());
+                    offsets.push(bytes.len() as u32);
+                }
+            }
+            (Self::Bool(_) | Self::Integer(_) | Self::Date(_) | Self::Code(_) | Self::Text { .. }, _) => {
+                return false;
             }
         }
+        true
     }
 
     fn bytes(&self) -> &[u8] {
@@ -128,43 +142,19 @@ impl ColumnData {
     pub fn constant(elements: Elements) -> Self {
         Self { elements, validity: None, since: None, constant: true }
     }
-
-    /// The column, borrowed.
-    pub fn borrowed(&self) -> ColumnRef<'_> {
-        ColumnRef {
-            elements: &self.elements,
-            validity: self.validity.as_deref(),
-            since: self.since.as_deref(),
-            constant: self.constant,
-        }
-    }
-}
-
-/// One column to encode, whose arrays are somebody else's; as [`ColumnData`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ColumnRef<'a> {
-    /// The elements.
-    pub elements: &'a Elements,
-    /// Which elements are values; `None`: all are.
-    pub validity: Option<&'a [u8]>,
-    /// From when each element counts; `None`: always.
-    pub since: Option<&'a [i32]>,
-    /// One element serves every row.
-    pub constant: bool,
 }
 
 /// An encoded batch: bytes on an 8-byte boundary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     words: Vec<u64>,
-    len: usize,
     rows: u32,
 }
 
 impl Batch {
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        plain(&self.words).get(..self.len).unwrap_or_default()
+        plain(&self.words)
     }
 
     /// The header's address, as the interface wants it; valid while the batch lives.
@@ -209,85 +199,95 @@ impl std::error::Error for EncodeError {}
 /// # Errors
 /// [`EncodeError`] where the columns do not fit the counts or each other.
 pub fn encode(rows: u32, fields: u32, parameters: u32, columns: &[ColumnData]) -> Result<Batch, EncodeError> {
-    let columns: Vec<ColumnRef<'_>> = columns.iter().map(ColumnData::borrowed).collect();
-    encode_borrowed(rows, fields, parameters, &columns)
+    let mut writer = Writer::new(vec![0; table_words(columns.len())], columns.len());
+    for column in columns {
+        writer.column(column, rows)?;
+    }
+    writer.finish(rows, fields, parameters)
 }
 
-/// As [`encode`], for columns whose arrays are somebody else's.
-///
-/// # Errors
-/// [`EncodeError`] where the columns do not fit the counts or each other.
-pub fn encode_borrowed(
-    rows: u32,
-    fields: u32,
-    parameters: u32,
-    columns: &[ColumnRef<'_>],
-) -> Result<Batch, EncodeError> {
-    if columns.len() as u64 != 1 + u64::from(fields) + u64::from(parameters) {
-        return Err(EncodeError::ColumnCount);
+/// Words that the header and a table of so many columns take.
+fn table_words(columns: usize) -> usize {
+    (size_of::<BatchHeader>() + columns * size_of::<Column>()) / 8
+}
+
+/// Puts arrays behind one another, and at last the header and the table of columns before them.
+struct Writer {
+    words: Vec<u64>,
+    table: Vec<Column>,
+}
+
+impl Writer {
+    /// Goes on behind words that hold room for header and table, and arrays as the case may be.
+    fn new(words: Vec<u64>, columns: usize) -> Self {
+        Self { words, table: Vec::with_capacity(columns) }
     }
-    let mut place = Placer { next: size_of::<BatchHeader>() as u64 };
-    let columns_off = place.take(columns.len() * size_of::<Column>())?;
-    let mut table = Vec::with_capacity(columns.len());
-    for (index, data) in columns.iter().enumerate() {
-        check(data, rows).ok_or(EncodeError::ColumnLength(index))?;
-        let values_off = place.take(data.elements.bytes().len())?;
-        let validity_off = data.validity.map_or(Ok(0), |bits| place.take(bits.len()))?;
-        let offsets_off = match data.elements {
-            Elements::Text { offsets, .. } => place.take(size_of_val(offsets.as_slice()))?,
+
+    /// The offset of an array on the next 8-byte boundary.
+    fn array(&mut self, bytes: &[u8]) -> Result<u32, EncodeError> {
+        let offset = offset(8 * self.words.len())?;
+        let (whole, rest) = bytes.as_chunks::<8>();
+        self.words.extend(whole.iter().map(|chunk| u64::from_le_bytes(*chunk)));
+        if !rest.is_empty() {
+            let mut last = [0_u8; 8];
+            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            self.words.push(u64::from_le_bytes(last));
+        }
+        Ok(offset)
+    }
+
+    fn column(&mut self, data: &ColumnData, rows: u32) -> Result<(), EncodeError> {
+        check(data, rows).ok_or(EncodeError::ColumnLength(self.table.len()))?;
+        let values_off = self.array(data.elements.bytes())?;
+        let validity_off = data.validity.as_deref().map_or(Ok(0), |bits| self.array(bits))?;
+        let offsets_off = match &data.elements {
+            Elements::Text { offsets, .. } => self.array(plain(offsets))?,
             Elements::Bool(_) | Elements::Integer(_) | Elements::Date(_) | Elements::Code(_) => 0,
         };
-        let since_off = data.since.map_or(Ok(0), |days| place.take(size_of_val(days)))?;
-        table.push(Column {
-            kind: data.elements.kind(),
-            flags: if data.constant { COL_CONSTANT } else { 0 },
+        let since_off = data.since.as_deref().map_or(Ok(0), |days| self.array(plain(days)))?;
+        let (kind, flags) = (data.elements.kind(), if data.constant { COL_CONSTANT } else { 0 });
+        self.table.push(Column {
+            kind,
+            flags,
             values_off,
             validity_off,
             offsets_off,
             since_off,
             reserved: 0,
         });
+        Ok(())
     }
-    let total_size = place.take(0)?;
-    let header = BatchHeader {
-        magic: BATCH_MAGIC,
-        version: BATCH_VERSION,
-        header_size: size_of::<BatchHeader>() as u16,
-        total_size,
-        rows,
-        fields,
-        parameters,
-        columns_off,
-        column_size: size_of::<Column>() as u16,
-        reserved: 0,
-    };
-    let len = total_size as usize;
-    let mut words = vec![0_u64; len.div_ceil(8)];
-    let out = plain_mut(&mut words);
-    put(out, 0, plain(core::slice::from_ref(&header)));
-    put(out, columns_off, plain(&table));
-    for (column, data) in table.iter().zip(columns) {
-        put(out, column.values_off, data.elements.bytes());
-        if let Some(bits) = data.validity {
-            put(out, column.validity_off, bits);
+
+    fn finish(mut self, rows: u32, fields: u32, parameters: u32) -> Result<Batch, EncodeError> {
+        if self.table.len() as u64 != 1 + u64::from(fields) + u64::from(parameters) {
+            return Err(EncodeError::ColumnCount);
         }
-        if let Elements::Text { offsets, .. } = data.elements {
-            put(out, column.offsets_off, plain(offsets));
-        }
-        if let Some(days) = data.since {
-            put(out, column.since_off, plain(days));
-        }
+        let header = BatchHeader {
+            magic: BATCH_MAGIC,
+            version: BATCH_VERSION,
+            header_size: size_of::<BatchHeader>() as u16,
+            total_size: offset(8 * self.words.len())?,
+            rows,
+            fields,
+            parameters,
+            columns_off: size_of::<BatchHeader>() as u32,
+            column_size: size_of::<Column>() as u16,
+            reserved: 0,
+        };
+        let out = bytes_of(&mut self.words);
+        copy(out, 0, plain(core::slice::from_ref(&header)));
+        copy(out, size_of::<BatchHeader>(), plain(&self.table));
+        Ok(Batch { words: self.words, rows })
     }
-    Ok(Batch { words, len, rows })
 }
 
-fn check(data: &ColumnRef<'_>, rows: u32) -> Option<()> {
+fn check(data: &ColumnData, rows: u32) -> Option<()> {
     let elements = data.elements.len();
     let expected = if data.constant { 1 } else { rows as usize };
     let lengths = elements == expected
-        && data.validity.is_none_or(|bits| bits.len() >= expected.div_ceil(8))
-        && data.since.is_none_or(|days| days.len() == expected);
-    let text = match data.elements {
+        && data.validity.as_ref().is_none_or(|bits| bits.len() >= expected.div_ceil(8))
+        && data.since.as_ref().is_none_or(|days| days.len() == expected);
+    let text = match &data.elements {
         Elements::Text { offsets, bytes } => {
             offsets.is_sorted() && offsets.last().is_some_and(|end| *end as usize == bytes.len())
         }
@@ -296,24 +296,13 @@ fn check(data: &ColumnRef<'_>, rows: u32) -> Option<()> {
     (lengths && text).then_some(())
 }
 
-struct Placer {
-    next: u64,
+fn offset(bytes: usize) -> Result<u32, EncodeError> {
+    u32::try_from(bytes).map_err(|_| EncodeError::TooLarge)
 }
 
-impl Placer {
-    /// The offset of `len` bytes on the next 8-byte boundary.
-    fn take(&mut self, len: usize) -> Result<u32, EncodeError> {
-        let start = self.next.next_multiple_of(8);
-        self.next = start + len as u64;
-        u32::try_from(self.next).map_err(|_| EncodeError::TooLarge)?;
-        Ok(start as u32)
-    }
-}
-
-fn put(out: &mut [u8], offset: u32, bytes: &[u8]) {
-    let start = offset as usize;
-    if let Some(slot) = out.get_mut(start..start + bytes.len()) {
-        slot.copy_from_slice(bytes);
+fn copy(out: &mut [u8], start: usize, bytes: &[u8]) {
+    if let Some(place) = out.get_mut(start..start + bytes.len()) {
+        place.copy_from_slice(bytes);
     }
 }
 
@@ -332,9 +321,16 @@ fn plain<T: Plain>(values: &[T]) -> &[u8] {
     unsafe { core::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-fn plain_mut(words: &mut [u64]) -> &mut [u8] {
+#[inline]
+fn bytes_of(words: &mut [u64]) -> &mut [u8] {
     // SAFETY: as in `plain`, and every bit pattern is a valid `u64`.
     unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}
+
+#[inline]
+fn halves_of(words: &mut [u64]) -> &mut [i32] {
+    // SAFETY: as in `bytes_of`; a word holds two, on its own boundary.
+    unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words) / 4) }
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use linli_core::invalid::Invalid;
 use linli_core::resident::FactValue;
 use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
-use linli_plugin_abi::encode::{self, ColumnRef, Elements};
+use linli_plugin_abi::encode::{self, ColumnData, Draft, Fixed};
 
-use crate::manifest::{Element, FieldType, Manifest, Value};
+use crate::manifest::{Field, Manifest};
 
 /// Rows that a column has room for at first.
 const ROWS_AT_FIRST: usize = 16;
@@ -65,7 +65,7 @@ pub struct PlacedFact<'a> {
     /// The field.
     pub field: FieldIndex,
     /// The value.
-    pub value: Value<'a>,
+    pub value: &'a FactValue,
     /// As in [`RowFact`].
     pub since: Option<CivilDate>,
 }
@@ -79,19 +79,78 @@ pub struct Problem {
     pub invalid: Invalid,
 }
 
-/// The places of a manifest's fields.
+/// The fields of a manifest, by place: what fits their columns.
 #[derive(Debug)]
-pub(crate) struct Places(HashMap<Box<str>, FieldIndex>);
+pub(crate) struct Places {
+    by_code: HashMap<Box<str>, FieldIndex>,
+    fits: Vec<Fit>,
+    /// Types of the columns.
+    kinds: Vec<u16>,
+}
+
+/// What fits a column, for a quick look: what does not seem to fit is looked at again by [`Field::element`], which has the
+/// words for it.
+///
+/// [`Field::element`]: crate::manifest::Field::element
+#[derive(Debug)]
+struct Fit {
+    /// Of numbers.
+    range: (i64, i64),
+    /// By ordinal, each with its key.
+    codes: Box<[(u64, Box<str>)]>,
+}
 
 impl Places {
     pub(crate) fn new(manifest: &Manifest) -> Self {
-        let fields = manifest.fields.iter().zip(0_u16..);
-        Self(fields.map(|(field, index)| (field.code.as_str().into(), FieldIndex(index))).collect())
+        let fields = manifest.fields.iter();
+        let places = fields.clone().zip((0..).map(FieldIndex));
+        Self {
+            by_code: places.map(|(field, index)| (field.code.as_str().into(), index)).collect(),
+            fits: fields.clone().map(Fit::of).collect(),
+            kinds: fields.map(|field| field.kind.number()).collect(),
+        }
     }
 
     pub(crate) fn find(&self, code: &str) -> Option<FieldIndex> {
-        self.0.get(code).copied()
+        self.by_code.get(code).copied()
     }
+}
+
+impl Fit {
+    fn of(field: &Field) -> Self {
+        let codes = field.values.iter().map(|known| known.code.as_str());
+        Self {
+            range: field.range.unwrap_or((i64::MIN, i64::MAX)),
+            codes: codes.map(|code| (key(code), code.into())).collect(),
+        }
+    }
+
+    /// A value that has the column's type, if it is one of fixed width; the column itself knows its type.
+    #[inline]
+    fn element(&self, value: &FactValue) -> Option<Fixed> {
+        match value {
+            FactValue::Bool(yes) => Some(Fixed::bool(*yes)),
+            FactValue::Date(date) => Some(Fixed::date(date.days())),
+            FactValue::Integer(number) => {
+                let (least, most) = self.range;
+                (least <= *number && *number <= most).then(|| Fixed::integer(*number))
+            }
+            FactValue::Code(code) => {
+                let wanted = key(code);
+                let found = self.codes.iter().position(|(key, known)| *key == wanted && **known == **code);
+                found.map(|ordinal| Fixed::code(ordinal as u32))
+            }
+            FactValue::Text(_) => None,
+        }
+    }
+}
+
+/// The length of a code and its first and last bytes: what tells the codes of a field apart, as a rule.
+#[inline]
+fn key(code: &str) -> u64 {
+    let bytes = code.as_bytes();
+    let word = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)));
+    (word(bytes.first_chunk()) | word(bytes.last_chunk()) << 32) ^ (bytes.len() as u64) << 24
 }
 
 /// Collects rows for one plugin. Only declared fields get in.
@@ -102,9 +161,7 @@ pub struct BatchBuilder<'p> {
     stamp: Arc<PluginStamp>,
     today: Vec<i32>,
     upcoming: Vec<i32>,
-    columns: Vec<Rows>,
-    /// Rows that the columns have room for.
-    room: usize,
+    draft: Draft,
     current: Row,
     /// What does not fit in the current row.
     problems: Vec<Problem>,
@@ -120,21 +177,11 @@ struct Row {
     upcoming: i32,
 }
 
-/// One column under construction: `room` rows without a value, some of which were given one.
-#[derive(Debug)]
-struct Rows {
-    elements: Elements,
-    validity: Vec<u8>,
-    since: Vec<i32>,
-    dated: bool,
-}
-
 impl<'p> BatchBuilder<'p> {
     pub(crate) fn new(manifest: &'p Manifest, places: &'p Places, stamp: Arc<PluginStamp>) -> Self {
         let defaults = manifest.parameters.iter().map(|parameter| parameter.default.clone()).collect();
         Self {
-            columns: manifest.fields.iter().map(|field| Rows::new(field.kind)).collect(),
-            room: 0,
+            draft: Draft::new(&places.kinds, manifest.parameters.len(), 0),
             current: Row { today: abi::NO_DATE, upcoming: abi::NO_DATE },
             problems: Vec::new(),
             sites: vec![(0, defaults)],
@@ -148,13 +195,10 @@ impl<'p> BatchBuilder<'p> {
 
     /// Makes room for this many rows in all, so that pushing them moves nothing.
     pub fn reserve(&mut self, rows: usize) {
-        if rows > self.room {
-            self.room = rows;
+        if rows > self.draft.room() {
             self.today.reserve(rows.saturating_sub(self.today.len()));
             self.upcoming.reserve(rows.saturating_sub(self.upcoming.len()));
-            for column in &mut self.columns {
-                column.make_room(rows);
-            }
+            self.draft.grow(rows);
         }
     }
 
@@ -205,7 +249,7 @@ impl<'p> BatchBuilder<'p> {
     ) -> Result<usize, Vec<Problem>> {
         let places = self.places;
         let placed = facts.into_iter().filter_map(|RowFact { field, value, since }| {
-            Some(PlacedFact { field: places.find(field)?, value: value.into(), since })
+            Some(PlacedFact { field: places.find(field)?, value, since })
         });
         self.push_placed(today, placed)
     }
@@ -227,9 +271,8 @@ impl<'p> BatchBuilder<'p> {
     /// Begins a row by itself, for who gives the facts of a resident to several batches in one pass: then comes
     /// [`BatchBuilder::add`] for each fact and [`BatchBuilder::end`].
     pub fn begin(&mut self, today: CivilDate) {
-        let row = self.today.len();
-        if row >= self.room {
-            self.reserve((self.room * 2).max(ROWS_AT_FIRST));
+        if self.today.len() >= self.draft.room() {
+            self.reserve((self.draft.room() * 2).max(ROWS_AT_FIRST));
         }
         self.current = Row { today: today.days(), upcoming: abi::NO_DATE };
     }
@@ -237,19 +280,28 @@ impl<'p> BatchBuilder<'p> {
     /// Adds a fact to the row that was begun.
     #[inline]
     pub fn add(&mut self, PlacedFact { field: FieldIndex(index), value, since }: PlacedFact<'_>) {
-        let index = usize::from(index);
-        let (Some(field), Some(column)) = (self.manifest.fields.get(index), self.columns.get_mut(index))
-        else {
-            return;
-        };
+        let Some(fit) = self.places.fits.get(usize::from(index)) else { return };
         let since = since.map_or(abi::NO_DATE, CivilDate::days);
         if since > self.current.today {
             let upcoming = self.current.upcoming;
             self.current.upcoming = if upcoming == abi::NO_DATE { since } else { upcoming.min(since) };
             return;
         }
+        let place = usize::from(index);
+        let row = self.today.len();
+        let done = fit.element(value).is_some_and(|element| self.draft.set_fixed(place, row, element, since));
+        if !done {
+            self.look_again(place, value, since);
+        }
+    }
+
+    #[inline(never)]
+    fn look_again(&mut self, index: usize, value: &FactValue, since: i32) {
+        let Some(field) = self.manifest.fields.get(index) else { return };
         match field.element(value) {
-            Ok(element) => column.set(self.today.len(), element, since),
+            Ok(element) => {
+                self.draft.set(index, self.today.len(), element, since);
+            }
             Err(invalid) => {
                 self.problems.push(Problem { code: field.code.as_str().to_owned(), invalid });
             }
@@ -263,7 +315,7 @@ impl<'p> BatchBuilder<'p> {
     pub fn end(&mut self) -> Result<usize, Vec<Problem>> {
         let row = self.today.len();
         if !self.problems.is_empty() {
-            self.columns.iter_mut().for_each(|column| column.unset(row));
+            self.draft.unset(row);
             return Err(std::mem::take(&mut self.problems));
         }
         self.today.push(self.current.today);
@@ -272,134 +324,30 @@ impl<'p> BatchBuilder<'p> {
     }
 
     /// The batch.
-    pub fn finish(mut self) -> Batch {
-        let rows = self.today.len();
-        self.columns.iter_mut().for_each(|column| column.close(rows));
-        let today = Elements::Date(self.today);
-        let parameters = parameters(self.manifest, &self.sites, rows);
-        let one_site = self.sites.len() == 1;
-        let mut columns = Vec::with_capacity(1 + self.columns.len() + parameters.len());
-        columns.push(ColumnRef { elements: &today, validity: None, since: None, constant: false });
-        columns.extend(self.columns.iter().map(|column| column.borrowed(rows, false)));
-        let elements = if one_site { 1 } else { rows };
-        columns.extend(parameters.iter().map(|column| column.borrowed(elements, one_site)));
-        let (fields, parameters) = (self.manifest.fields.len() as u32, self.manifest.parameters.len() as u32);
-        let encoded = encode::encode_borrowed(rows as u32, fields, parameters, &columns)
+    pub fn finish(self) -> Batch {
+        let parameters = parameters(self.manifest, &self.sites, self.today.len());
+        let encoded = self
+            .draft
+            .finish(&self.today, &parameters)
             .expect("one element per row in every column, and far below 4 GiB: texts are bounded");
-        let today = if let Elements::Date(today) = today { today } else { Vec::new() };
-        Batch { encoded, today, upcoming: self.upcoming, stamp: self.stamp }
+        Batch { encoded, today: self.today, upcoming: self.upcoming, stamp: self.stamp }
     }
 }
 
 /// The columns of the parameters: one element each for a single set, else one for each row.
-fn parameters(manifest: &Manifest, sites: &[(usize, Vec<FactValue>)], rows: usize) -> Vec<Rows> {
-    let elements = if sites.len() == 1 { 1 } else { rows };
-    let mut columns = Vec::with_capacity(manifest.parameters.len());
-    for (index, parameter) in manifest.parameters.iter().enumerate() {
-        let mut column = Rows::new(parameter.kind);
-        column.make_room(elements);
-        let ends = sites.iter().skip(1).map(|(from, _)| *from).chain([elements]);
-        for ((from, set), end) in sites.iter().zip(ends) {
+fn parameters(manifest: &Manifest, sites: &[(usize, Vec<FactValue>)], rows: usize) -> Vec<ColumnData> {
+    let constant = sites.len() == 1;
+    let ends = || sites.iter().skip(1).map(|(from, _)| *from).chain([rows]);
+    let columns = manifest.parameters.iter().enumerate().map(|(index, parameter)| {
+        let mut elements = parameter.kind.elements();
+        for ((from, set), end) in sites.iter().zip(ends()) {
             let value = set.get(index).unwrap_or(&parameter.default);
             // INVARIANT: values of parameters were checked when they were set, defaults when the manifest was read.
             if let Ok(element) = parameter.element(value) {
-                (*from..end).for_each(|row| column.set(row, element, abi::NO_DATE));
+                elements.push(element, if constant { 1 } else { end - from });
             }
         }
-        column.close(elements);
-        columns.push(column);
-    }
-    columns
-}
-
-impl Rows {
-    fn new(kind: FieldType) -> Self {
-        let elements = match kind {
-            FieldType::Bool => Elements::Bool(Vec::new()),
-            FieldType::Integer => Elements::Integer(Vec::new()),
-            FieldType::Date => Elements::Date(Vec::new()),
-            FieldType::Code => Elements::Code(Vec::new()),
-            FieldType::Text => Elements::Text { offsets: vec![0], bytes: Vec::new() },
-        };
-        Self { elements, validity: Vec::new(), since: Vec::new(), dated: false }
-    }
-
-    /// Appends rows without a value, up to this many. Texts lie one after the other, so their column follows the rows
-    /// as they come.
-    fn make_room(&mut self, rows: usize) {
-        match &mut self.elements {
-            Elements::Text { offsets, .. } => offsets.reserve((rows + 1).saturating_sub(offsets.len())),
-            elements @ (Elements::Bool(_) | Elements::Integer(_) | Elements::Date(_) | Elements::Code(_)) => {
-                elements.resize(rows);
-            }
-        }
-        self.validity.resize(rows.div_ceil(8), 0);
-        self.since.resize(rows, abi::NO_DATE);
-    }
-
-    /// Exactly this many rows.
-    fn close(&mut self, rows: usize) {
-        self.elements.resize(rows);
-        self.validity.resize(rows.div_ceil(8), 0);
-        self.since.resize(rows, abi::NO_DATE);
-    }
-
-    #[inline]
-    fn set(&mut self, row: usize, element: Element<'_>, since: i32) {
-        match (&mut self.elements, element) {
-            (Elements::Bool(values), Element::Bool(value)) => put(values, row, u8::from(value)),
-            (Elements::Integer(values), Element::Integer(value)) => put(values, row, value),
-            (Elements::Date(values), Element::Date(value)) => put(values, row, value),
-            (Elements::Code(values), Element::Code(value)) => put(values, row, value),
-            (elements @ Elements::Text { .. }, Element::Text(value)) => {
-                elements.resize(row);
-                if let Elements::Text { offsets, bytes } = elements {
-                    bytes.extend_from_slice(value.as_bytes());
-                    offsets.push(bytes.len() as u32);
-                }
-            }
-            // INVARIANT: values are checked against the type of their field before they get here.
-            (Elements::Bool(_), _)
-            | (Elements::Integer(_), _)
-            | (Elements::Date(_), _)
-            | (Elements::Code(_), _)
-            | (Elements::Text { .. }, _) => return,
-        }
-        if let Some(byte) = self.validity.get_mut(row / 8) {
-            *byte |= 1 << (row % 8);
-        }
-        put(&mut self.since, row, since);
-        self.dated |= since != abi::NO_DATE;
-    }
-
-    fn unset(&mut self, row: usize) {
-        match &mut self.elements {
-            Elements::Bool(values) => put(values, row, 0),
-            Elements::Integer(values) => put(values, row, 0),
-            Elements::Date(values) => put(values, row, 0),
-            Elements::Code(values) => put(values, row, 0),
-            elements @ Elements::Text { .. } => elements.resize(row),
-        }
-        if let Some(byte) = self.validity.get_mut(row / 8) {
-            *byte &= !(1 << (row % 8));
-        }
-        put(&mut self.since, row, abi::NO_DATE);
-    }
-
-    fn borrowed(&self, rows: usize, constant: bool) -> ColumnRef<'_> {
-        let values: usize = self.validity.iter().map(|byte| byte.count_ones() as usize).sum();
-        ColumnRef {
-            elements: &self.elements,
-            validity: (values != rows).then_some(self.validity.as_slice()),
-            since: self.dated.then_some(self.since.as_slice()),
-            constant,
-        }
-    }
-}
-
-#[inline]
-fn put<T>(values: &mut [T], row: usize, value: T) {
-    if let Some(slot) = values.get_mut(row) {
-        *slot = value;
-    }
+        ColumnData { constant, ..ColumnData::complete(elements) }
+    });
+    columns.collect()
 }

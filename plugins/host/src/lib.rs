@@ -41,7 +41,7 @@ pub use answer::{Answer, Member, RowFindings, Statement};
 pub use batch::{Batch, BatchBuilder, FieldIndex, PlacedFact, Problem, RowFact};
 pub use breaker::Health;
 pub use error::{CallError, LoadCause, LoadFailure};
-pub use manifest::{Manifest, ManifestError, ManifestErrors, Value};
+pub use manifest::{Manifest, ManifestError, ManifestErrors};
 pub use plugin::{Figures, Limits, Mode, Plugin};
 pub use registry::{Registry, Sources};
 pub use runner::Confinement;

@@ -15,8 +15,8 @@ use linli_core::invalid::Invalid;
 use linli_core::resident::{FactValue, FieldClass};
 use linli_core::standard::Standard;
 use linli_core::text::Label;
-use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
+use linli_plugin_abi::encode::{Element, Elements, Fixed};
 
 /// Largest manifest, in bytes: the bundled ones take a tenth of it.
 pub const MANIFEST_BYTES_MAX: usize = 256 * 1024;
@@ -114,6 +114,28 @@ impl FieldType {
             Self::Date => "date",
             Self::Code => "code",
             Self::Text => "text",
+        }
+    }
+
+    /// Its number in the plugin interface.
+    pub(crate) const fn number(self) -> u16 {
+        match self {
+            Self::Bool => abi::T_BOOL,
+            Self::Integer => abi::T_INTEGER,
+            Self::Date => abi::T_DATE,
+            Self::Code => abi::T_CODE,
+            Self::Text => abi::T_TEXT,
+        }
+    }
+
+    /// A column of its type without an element.
+    pub(crate) fn elements(self) -> Elements {
+        match self {
+            Self::Bool => Elements::Bool(Vec::new()),
+            Self::Integer => Elements::Integer(Vec::new()),
+            Self::Date => Elements::Date(Vec::new()),
+            Self::Code => Elements::Code(Vec::new()),
+            Self::Text => Elements::Text { offsets: vec![0], bytes: Vec::new() },
         }
     }
 }
@@ -267,12 +289,11 @@ impl Field {
     /// # Errors
     /// Why it does not fit.
     pub fn check(&self, value: &FactValue) -> Result<(), Invalid> {
-        element(self.kind, self.range, &self.values, value.into()).map(drop)
+        self.element(value).map(drop)
     }
 
     /// A fact as an element of the field's column.
-    #[inline]
-    pub(crate) fn element<'v>(&self, value: Value<'v>) -> Result<Element<'v>, Invalid> {
+    pub(crate) fn element<'v>(&self, value: &'v FactValue) -> Result<Element<'v>, Invalid> {
         element(self.kind, self.range, &self.values, value)
     }
 }
@@ -288,76 +309,36 @@ impl Parameter {
 
     /// A value as an element of the parameter's column.
     pub(crate) fn element<'v>(&self, value: &'v FactValue) -> Result<Element<'v>, Invalid> {
-        element(self.kind, self.range, &self.values, value.into())
+        element(self.kind, self.range, &self.values, value)
     }
 }
 
-/// The value of a fact, borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Value<'a> {
-    /// Yes or no.
-    Bool(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A civil date.
-    Date(CivilDate),
-    /// One of the field's values.
-    Code(&'a str),
-    /// A text.
-    Text(&'a str),
-}
-
-impl<'a> From<&'a FactValue> for Value<'a> {
-    fn from(value: &'a FactValue) -> Self {
-        match value {
-            FactValue::Bool(yes) => Self::Bool(*yes),
-            FactValue::Integer(number) => Self::Integer(*number),
-            FactValue::Date(date) => Self::Date(*date),
-            FactValue::Code(code) => Self::Code(code),
-            FactValue::Text(text) => Self::Text(text),
-        }
-    }
-}
-
-/// A value that fits its column.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Element<'a> {
-    Bool(bool),
-    Integer(i64),
-    /// Days since 1970-01-01.
-    Date(i32),
-    /// The code's ordinal.
-    Code(u32),
-    Text(&'a str),
-}
-
-#[inline]
 fn element<'v>(
     kind: FieldType,
     range: Option<(i64, i64)>,
     values: &[CodeValue],
-    value: Value<'v>,
+    value: &'v FactValue,
 ) -> Result<Element<'v>, Invalid> {
     match (kind, value) {
-        (FieldType::Bool, Value::Bool(yes)) => Ok(Element::Bool(yes)),
-        (FieldType::Date, Value::Date(date)) => Ok(Element::Date(date.days())),
-        (FieldType::Integer, Value::Integer(number)) => match range {
-            Some((min, _)) if number < min => Err(Invalid::TooSmall { min }),
-            Some((_, max)) if number > max => Err(Invalid::TooLarge { max }),
-            Some(_) | None => Ok(Element::Integer(number)),
+        (FieldType::Bool, FactValue::Bool(yes)) => Ok(Element::Fixed(Fixed::bool(*yes))),
+        (FieldType::Date, FactValue::Date(date)) => Ok(Element::Fixed(Fixed::date(date.days()))),
+        (FieldType::Integer, FactValue::Integer(number)) => match range {
+            Some((min, _)) if *number < min => Err(Invalid::TooSmall { min }),
+            Some((_, max)) if *number > max => Err(Invalid::TooLarge { max }),
+            Some(_) | None => Ok(Element::Fixed(Fixed::integer(*number))),
         },
-        (FieldType::Code, Value::Code(code)) => values
+        (FieldType::Code, FactValue::Code(code)) => values
             .iter()
-            .position(|known| known.code == code)
-            .map(|ordinal| Element::Code(ordinal as u32))
+            .position(|known| known.code == *code)
+            .map(|ordinal| Element::Fixed(Fixed::code(ordinal as u32)))
             .ok_or(Invalid::Unknown),
         // A text of no more bytes has no more characters.
-        (FieldType::Text, Value::Text(text))
+        (FieldType::Text, FactValue::Text(text))
             if text.len() > TEXT_FACT_CHARS_MAX && text.chars().count() > TEXT_FACT_CHARS_MAX =>
         {
             Err(Invalid::TooLong { max: TEXT_FACT_CHARS_MAX })
         }
-        (FieldType::Text, Value::Text(text)) => Ok(Element::Text(text)),
+        (FieldType::Text, FactValue::Text(text)) => Ok(Element::Text(text)),
         (FieldType::Bool | FieldType::Integer | FieldType::Date | FieldType::Code | FieldType::Text, _) => {
             Err(Invalid::FactType)
         }

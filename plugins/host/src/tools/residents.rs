@@ -102,7 +102,7 @@ impl Residents {
             for Fact { field, value, since } in row {
                 for (number, place) in routes.0.get(*field).map(Vec::as_slice).unwrap_or_default() {
                     if let Some(batch) = batches.get_mut(*number) {
-                        batch.add(PlacedFact { field: *place, value: value.into(), since: *since });
+                        batch.add(PlacedFact { field: *place, value, since: *since });
                     }
                 }
             }

@@ -211,7 +211,7 @@ pub(super) fn batch(manifest: &Manifest, people: &[Person], style: Style) -> Bat
         // As the host does it, and in an empty batch there is one element all the same.
         let constant = same && !style.verbose;
         let cells = if constant { cells.get(..1).unwrap_or_default() } else { &cells };
-        let mut elements = empty(parameter.kind);
+        let mut elements = parameter.kind.elements();
         cells.iter().for_each(|cell| push(&mut elements, cell));
         if constant && cells.is_empty() {
             elements.push_absent();
@@ -227,7 +227,7 @@ fn field_column(kind: FieldType, cells: &[Option<&(Cell, i32)>], style: Style) -
     let same = !cells.is_empty() && cells.windows(2).all(|pair| matches!(pair, [a, b] if a == b));
     let constant = style.constant && same;
     let cells = if constant { cells.get(..1).unwrap_or_default() } else { cells };
-    let mut elements = empty(kind);
+    let mut elements = kind.elements();
     let mut validity = vec![if style.garbage { 0xFF } else { 0_u8 }; cells.len().div_ceil(8)];
     let mut since = Vec::with_capacity(cells.len());
     for (index, cell) in cells.iter().enumerate() {
@@ -257,16 +257,6 @@ fn field_column(kind: FieldType, cells: &[Option<&(Cell, i32)>], style: Style) -
         validity: (style.verbose || !complete).then_some(validity),
         since: (style.verbose || !undated).then_some(since),
         constant,
-    }
-}
-
-fn empty(kind: FieldType) -> Elements {
-    match kind {
-        FieldType::Bool => Elements::Bool(Vec::new()),
-        FieldType::Integer => Elements::Integer(Vec::new()),
-        FieldType::Date => Elements::Date(Vec::new()),
-        FieldType::Code => Elements::Code(Vec::new()),
-        FieldType::Text => Elements::Text { offsets: vec![0], bytes: Vec::new() },
     }
 }
 
