@@ -10,44 +10,31 @@ pub struct Batch<'a> {
     columns: Vec<ColumnView<'a>>,
 }
 
-/// A checked column. A row is compared with the number of rows once; then its value is there, whether or not it is
-/// one, and is taken without a branch: which facts are known cannot be foretold.
+/// Residents that are read together: as many as there are bits in a word, and few enough that they stay in the fastest
+/// cache.
+pub(crate) const STRIDE: usize = u64::BITS as usize;
+
+/// A checked column.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnView<'a> {
-    // INVARIANT: each array has an element for every row below `rows`, values `width` bytes an element.
     rows: usize,
+    /// One element serves every row.
+    constant: bool,
+    /// Bytes of an element; 0 where the elements are texts.
     width: usize,
-    values: Array<'a, u8>,
+    // INVARIANT: each array has an element for every row below `rows`, or one if it is constant. One that is not there is
+    // empty.
+    values: &'a [u8],
     /// One bit per element.
-    validity: Array<'a, u8>,
-    /// Where the elements of a column of text begin, and where the last one ends; empty for other types.
+    validity: Option<&'a [u8]>,
+    /// Where the elements of a column of text begin, and where the last one ends.
     offsets: &'a [u32],
-    since: Array<'a, i32>,
-}
-
-/// An array with an element for each row, or with one that serves every row: then the mask is 0, otherwise all ones.
-/// What a column lacks is an array of one, so that reading asks no questions.
-#[derive(Debug, Clone, Copy)]
-struct Array<'a, T> {
-    mask: usize,
-    items: &'a [T],
-}
-
-impl<'a, T> Array<'a, T> {
-    const fn one(items: &'a [T]) -> Self {
-        Self { mask: 0, items }
-    }
+    since: &'a [i32],
 }
 
 /// A column in which no row has a value.
-const NOTHING: ColumnView<'static> = ColumnView {
-    rows: 0,
-    width: 0,
-    values: Array::one(&[]),
-    validity: Array::one(&[0]),
-    offsets: &[],
-    since: Array::one(&[abi::NO_DATE]),
-};
+const NOTHING: ColumnView<'static> =
+    ColumnView { rows: 0, constant: false, width: 0, values: &[], validity: None, offsets: &[], since: &[] };
 
 impl<'a> Batch<'a> {
     /// Checks a batch whose columns must have these types (`today` first).
@@ -124,71 +111,82 @@ impl<'a> ColumnView<'a> {
             Some(offsets) => *offsets.last().unwrap_or(&0) as usize,
             None => elements * width,
         };
-        let mask = if constant { 0 } else { usize::MAX };
         Ok(Self {
             rows,
+            constant,
             width,
-            values: Array { mask, items: array(bytes, values_off as usize, size).ok_or(outside)? },
+            values: array(bytes, values_off as usize, size).ok_or(outside)?,
             validity: match validity_off {
-                0 => Array::one(&[u8::MAX]),
-                at => Array { mask, items: array(bytes, at as usize, elements.div_ceil(8)).ok_or(outside)? },
+                0 => None,
+                at => Some(array(bytes, at as usize, elements.div_ceil(8)).ok_or(outside)?),
             },
             offsets: offsets.unwrap_or_default(),
             since: match since_off {
-                0 => Array::one(&[abi::NO_DATE]),
-                at => Array { mask, items: array(bytes, at as usize, elements).ok_or(outside)? },
+                0 => &[],
+                at => array(bytes, at as usize, elements).ok_or(outside)?,
             },
         })
     }
 
     /// Whether one element serves every row.
+    #[inline]
     pub(crate) fn is_constant(&self) -> bool {
-        self.values.mask == 0
+        self.constant
     }
 
-    /// Whether a row has a value; the row is below `rows`.
+    /// Which of the rows of a stride have a value, one bit per row. The first row of a stride is a multiple of [`STRIDE`].
     #[inline]
-    fn present(&self, row: usize) -> bool {
-        let bit = row & self.validity.mask;
-        debug_assert!(bit / 8 < self.validity.items.len());
-        // SAFETY: the array has a bit for every row below `rows`.
-        let byte = unsafe { *self.validity.items.get_unchecked(bit / 8) };
-        byte >> (bit % 8) & 1 == 1
+    pub(crate) fn known(&self, first: usize) -> u64 {
+        let in_stride = self.rows.saturating_sub(first);
+        let exist = if in_stride >= STRIDE { u64::MAX } else { (1 << in_stride) - 1 };
+        let bits = match self.validity {
+            None => u64::MAX,
+            Some(bits) if self.constant => {
+                bits.first().map_or(0, |bits| 0_u64.wrapping_sub(u64::from(bits & 1)))
+            }
+            Some(bits) => match bits.get(first / 8..).and_then(<[u8]>::first_chunk) {
+                Some(whole) => u64::from_le_bytes(*whole),
+                None => {
+                    let last = bits.get(first / 8..).unwrap_or_default();
+                    last.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+                }
+            },
+        };
+        bits & exist
+    }
+
+    /// The values of a stride, for types of `N` bytes, and from when on they count; empty where it is not said. A row
+    /// without a value has any. The column is not constant.
+    #[inline]
+    pub(crate) fn stride<const N: usize>(&self, first: usize) -> (&'a [[u8; N]], &'a [i32]) {
+        let values = if N == self.width { self.values.as_chunks().0 } else { &[] };
+        (values.get(first..).unwrap_or_default(), self.since.get(first..).unwrap_or_default())
+    }
+
+    /// Place of a row's element; `None` where it has no value.
+    fn element(&self, row: usize) -> Option<usize> {
+        let element = if self.constant { 0 } else { row };
+        let known = |bits: &[u8]| bits.get(element / 8).is_some_and(|byte| byte >> (element % 8) & 1 == 1);
+        (row < self.rows && self.validity.is_none_or(known)).then_some(element)
     }
 
     /// The bytes of a row's value, for types of `N` bytes.
-    #[inline]
     pub(crate) fn fixed<const N: usize>(&self, row: usize) -> Option<[u8; N]> {
-        if row >= self.rows || N != self.width {
-            return None;
-        }
-        let start = (row & self.values.mask) * N;
-        debug_assert!(start + N <= self.values.items.len());
-        // SAFETY: the array has `width` bytes for every row below `rows`, and an array of bytes needs no boundary.
-        let bytes = unsafe { *self.values.items.as_ptr().add(start).cast::<[u8; N]>() };
-        if self.present(row) { Some(bytes) } else { None }
+        let element = self.element(row)?;
+        if N == self.width { self.values.as_chunks().0.get(element).copied() } else { None }
     }
 
     /// A row's text.
     pub(crate) fn text(&self, row: usize) -> Option<&'a str> {
-        if row >= self.rows || !self.present(row) {
-            return None;
-        }
-        let element = row & self.values.mask;
+        let element = self.element(row)?;
         let (start, end) = (*self.offsets.get(element)?, *self.offsets.get(element + 1)?);
-        std::str::from_utf8(self.values.items.get(start as usize..end as usize)?).ok()
+        std::str::from_utf8(self.values.get(start as usize..end as usize)?).ok()
     }
 
     /// From when on a row's value counts.
-    #[inline]
     pub(crate) fn since(&self, row: usize) -> Date {
-        if row >= self.rows {
-            return Date::ALWAYS;
-        }
-        let element = row & self.since.mask;
-        debug_assert!(element < self.since.items.len());
-        // SAFETY: the array has a date for every row below `rows`.
-        Date::from_days(unsafe { *self.since.items.get_unchecked(element) })
+        let element = if self.constant { 0 } else { row };
+        self.since.get(element).map_or(Date::ALWAYS, |days| Date::from_days(*days))
     }
 }
 

@@ -90,13 +90,26 @@ impl fmt::Display for Date {
 }
 
 /// From when on all of these hold: the latest of the dates, `None` if one does not hold.
+#[inline]
 pub fn all_of<const N: usize>(conditions: [Option<Date>; N]) -> Option<Date> {
-    conditions.into_iter().try_fold(Date::ALWAYS, |latest, condition| Some(latest.max(condition?)))
+    // Every one is looked at: which of them hold cannot be foretold, and looking is cheaper than guessing wrong.
+    let (mut latest, mut hold) = (Date::ALWAYS, true);
+    for condition in &conditions {
+        latest = latest.max(condition.unwrap_or(Date::ALWAYS));
+        hold &= condition.is_some();
+    }
+    hold.then_some(latest)
 }
 
 /// From when on one of these holds: the earliest of the dates, `None` if none holds.
+#[inline]
 pub fn any_of<const N: usize>(conditions: [Option<Date>; N]) -> Option<Date> {
-    conditions.into_iter().flatten().min()
+    let (mut earliest, mut holds) = (Date(i32::MAX), false);
+    for condition in &conditions {
+        earliest = earliest.min(condition.unwrap_or(Date(i32::MAX)));
+        holds |= condition.is_some();
+    }
+    holds.then_some(earliest)
 }
 
 /// Some three thousand years.

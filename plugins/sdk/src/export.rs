@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::Rules;
 use crate::abi::{self, BatchHeader, Bytes, Call, Description, Host, Instance, Plugin, Sink, Status, Str};
-use crate::batch::Batch;
+use crate::batch::{Batch, STRIDE};
 use crate::facts::Facts;
 use crate::findings::{Findings, Issues, Statements, Writer};
 
@@ -32,9 +32,6 @@ macro_rules! export_plugin {
         };
     };
 }
-
-/// Residents that are read together, between two looks at the cancel flag: as many as stay in the fastest cache.
-const STRIDE: usize = 64;
 
 /// The tables of a plugin's rules.
 #[derive(Debug)]

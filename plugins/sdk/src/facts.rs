@@ -1,7 +1,7 @@
 //! Facts as rules see them, and how members of the author's struct are read from columns.
 
 use crate::abi;
-use crate::batch::{Batch, ColumnView};
+use crate::batch::{Batch, ColumnView, STRIDE};
 use crate::date::Date;
 
 /// A declared field of one resident: its value, if it is known, and from when on it counts.
@@ -41,7 +41,7 @@ pub trait Facts: Sized {
     /// A resident of whom nothing is known.
     fn blank() -> Self;
     /// Reads the residents from row `first` on, one column after the other: what a column looks like is found out once
-    /// for all of them.
+    /// for all of them. They were read from the rows before, or are blank for the first.
     fn read(batch: &Batch<'_>, first: usize, residents: &mut [Self]);
 }
 
@@ -94,10 +94,13 @@ pub trait FactColumn: Sized {
     const CODES: &'static [&'static str];
     /// What is not known.
     fn nothing() -> Self;
-    /// Reads the rows from `first` on into these places.
-    fn read<'o>(column: &ColumnView<'_>, first: usize, places: impl Iterator<Item = &'o mut Self>)
-    where
-        Self: 'o;
+    /// Reads the rows from `first` on into a place of each resident; there stands what was read of the rows before.
+    fn read<R>(
+        column: &ColumnView<'_>,
+        first: usize,
+        residents: &mut [R],
+        place: impl Fn(&mut R) -> &mut Self,
+    );
 }
 
 /// A type that a parameter's member may have, and a field's member inside [`Fact`].
@@ -111,19 +114,24 @@ pub trait ParameterColumn: Clone {
     const CODES: &'static [&'static str];
     /// Reads a row that has a value.
     fn value(column: &ColumnView<'_>, row: usize) -> Option<Self>;
+    /// Reads some rows of a stride, given as bits, each of which has a value.
+    fn facts(column: &ColumnView<'_>, first: usize, rows: u64, put: impl FnMut(usize, Fact<Self>));
     /// What stands for a parameter without a value, which hosts never send.
     fn nothing() -> Self;
-    /// Reads a parameter in the rows from `first` on into these places.
-    fn read<'o>(column: &ColumnView<'_>, first: usize, places: impl Iterator<Item = &'o mut Self>)
-    where
-        Self: 'o,
-    {
+    /// Reads a parameter in the rows from `first` on into a place of each resident; there stands what was read of the
+    /// rows before.
+    fn read<R>(
+        column: &ColumnView<'_>,
+        first: usize,
+        residents: &mut [R],
+        place: impl Fn(&mut R) -> &mut Self,
+    ) {
         let read = |row| Self::value(column, row).unwrap_or_else(Self::nothing);
-        if column.is_constant() {
+        if !column.is_constant() {
+            residents.iter_mut().zip(first..).for_each(|(resident, row)| *place(resident) = read(row));
+        } else if first == 0 {
             let value = read(first);
-            places.for_each(|place| place.clone_from(&value));
-        } else {
-            places.zip(first..).for_each(|(place, row)| *place = read(row));
+            residents.iter_mut().for_each(|resident| place(resident).clone_from(&value));
         }
     }
 }
@@ -136,27 +144,83 @@ impl<T: ParameterColumn> FactColumn for Fact<T> {
         Self { value: None, since: Date::ALWAYS }
     }
 
+    /// Most facts of most residents are not known: only those are touched that are, or were.
     #[inline]
-    fn read<'o>(column: &ColumnView<'_>, first: usize, places: impl Iterator<Item = &'o mut Self>)
-    where
-        Self: 'o,
-    {
-        // A copy, which the places are known not to overlap: it stays in registers.
-        let column = *column;
-        for (place, row) in places.zip(first..) {
-            *place = Self { value: T::value(&column, row), since: column.since(row) };
+    fn read<R>(
+        column: &ColumnView<'_>,
+        first: usize,
+        residents: &mut [R],
+        place: impl Fn(&mut R) -> &mut Self,
+    ) {
+        let known = column.known(first);
+        let before = first.checked_sub(STRIDE).map_or(0, |before| column.known(before));
+        // Two loops: whether a row of both is known cannot be foretold.
+        for at in ones(before & !known) {
+            if let Some(resident) = residents.get_mut(at) {
+                *place(resident) = Self::nothing();
+            }
         }
+        T::facts(column, first, known, |at, fact| {
+            if let Some(resident) = residents.get_mut(at) {
+                *place(resident) = fact;
+            }
+        });
+    }
+}
+
+/// The places of the bits that are set.
+#[inline]
+fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let (at, some) = (bits.trailing_zeros() as usize, bits != 0);
+        bits &= bits.wrapping_sub(1);
+        some.then_some(at)
+    })
+}
+
+/// Reads facts of a type of `N` bytes.
+#[inline]
+fn fixed_facts<T: ParameterColumn, const N: usize>(
+    column: &ColumnView<'_>,
+    first: usize,
+    rows: u64,
+    decode: impl Fn([u8; N]) -> Option<T>,
+    mut put: impl FnMut(usize, Fact<T>),
+) {
+    if column.is_constant() {
+        return any_facts(column, first, rows, put);
+    }
+    let (values, since) = column.stride(first);
+    for at in ones(rows) {
+        let value = values.get(at).and_then(|bytes| decode(*bytes));
+        put(at, Fact { value, since: since.get(at).map_or(Date::ALWAYS, |days| Date::from_days(*days)) });
+    }
+}
+
+/// Reads facts of any type.
+fn any_facts<T: ParameterColumn>(
+    column: &ColumnView<'_>,
+    first: usize,
+    rows: u64,
+    mut put: impl FnMut(usize, Fact<T>),
+) {
+    for at in ones(rows) {
+        put(at, Fact { value: T::value(column, first + at), since: column.since(first + at) });
     }
 }
 
 macro_rules! parameter_column {
-    ($($kind:ty = $number:ident: $read:expr, $nothing:expr;)*) => {$(
+    ($($kind:ty = $number:ident: $decode:expr, $nothing:expr;)*) => {$(
         impl ParameterColumn for $kind {
             const KIND: u16 = abi::$number;
             const CODES: &'static [&'static str] = &[];
             #[inline]
             fn value(column: &ColumnView<'_>, row: usize) -> Option<Self> {
-                $read(column, row)
+                column.fixed(row).map($decode)
+            }
+            #[inline]
+            fn facts(column: &ColumnView<'_>, first: usize, rows: u64, put: impl FnMut(usize, Fact<Self>)) {
+                fixed_facts(column, first, rows, |bytes| Some($decode(bytes)), put);
             }
             fn nothing() -> Self {
                 $nothing
@@ -166,10 +230,26 @@ macro_rules! parameter_column {
 }
 
 parameter_column! {
-    bool = T_BOOL: |column: &ColumnView<'_>, row| column.fixed(row).map(|[byte]: [u8; 1]| byte != 0), false;
-    i64 = T_INTEGER: |column: &ColumnView<'_>, row| column.fixed(row).map(i64::from_le_bytes), 0;
-    Date = T_DATE: |column: &ColumnView<'_>, row| column.fixed(row).map(i32::from_le_bytes).map(Date::from_days), Date::ALWAYS;
-    String = T_TEXT: |column: &ColumnView<'_>, row| column.text(row).map(str::to_owned), String::new();
+    bool = T_BOOL: |[byte]: [u8; 1]| byte != 0, false;
+    i64 = T_INTEGER: i64::from_le_bytes, 0;
+    Date = T_DATE: |bytes| Date::from_days(i32::from_le_bytes(bytes)), Date::ALWAYS;
+}
+
+impl ParameterColumn for String {
+    const KIND: u16 = abi::T_TEXT;
+    const CODES: &'static [&'static str] = &[];
+
+    fn value(column: &ColumnView<'_>, row: usize) -> Option<Self> {
+        column.text(row).map(str::to_owned)
+    }
+
+    fn facts(column: &ColumnView<'_>, first: usize, rows: u64, put: impl FnMut(usize, Fact<Self>)) {
+        any_facts(column, first, rows, put);
+    }
+
+    fn nothing() -> Self {
+        Self::new()
+    }
 }
 
 impl<T: CodeValue> ParameterColumn for T {
@@ -179,6 +259,11 @@ impl<T: CodeValue> ParameterColumn for T {
     #[inline]
     fn value(column: &ColumnView<'_>, row: usize) -> Option<Self> {
         column.fixed(row).map(u32::from_le_bytes).and_then(T::from_ordinal)
+    }
+
+    #[inline]
+    fn facts(column: &ColumnView<'_>, first: usize, rows: u64, put: impl FnMut(usize, Fact<Self>)) {
+        fixed_facts(column, first, rows, |bytes| T::from_ordinal(u32::from_le_bytes(bytes)), put);
     }
 
     fn nothing() -> Self {

@@ -75,13 +75,13 @@ pub(crate) trait Statements<'a> {
 #[derive(Debug)]
 pub struct Findings<'a> {
     writer: Writer<'a>,
-    /// The earliest expiry of the row, or `NO_DATE`: one record says it.
+    /// The earliest expiry of the row, or a day that is not said: one record says it.
     until: i32,
 }
 
 impl<'a> Statements<'a> for Findings<'a> {
     fn new(writer: Writer<'a>) -> Self {
-        Self { writer, until: NO_DATE }
+        Self { writer, until: i32::MAX }
     }
 
     fn begin(&mut self, row: u32) {
@@ -89,10 +89,10 @@ impl<'a> Statements<'a> for Findings<'a> {
     }
 
     fn end(&mut self) {
-        if self.until != NO_DATE {
+        if self.until <= abi::DATE_LAST {
             self.writer.push(Finding { kind: abi::F_EXPIRES, until: self.until, ..EMPTY });
-            self.until = NO_DATE;
         }
+        self.until = i32::MAX;
     }
 
     fn status(&self) -> abi::Status {
@@ -164,9 +164,8 @@ impl Findings<'_> {
     /// The first day, after today, on which the answer may differ though no fact changed. The earliest of several
     /// counts; one after 2199-12-31 is left out.
     pub fn expires(&mut self, on: Date) {
-        let until = ahead(on);
-        if until != NO_DATE && (self.until == NO_DATE || until < self.until) {
-            self.until = until;
+        if on != Date::ALWAYS {
+            self.until = self.until.min(on.days());
         }
     }
 }

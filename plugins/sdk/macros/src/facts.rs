@@ -88,7 +88,8 @@ fn read(member: &Ident, kind: &Type, reader: &TokenStream, column: usize) -> Tok
         <#kind as #reader>::read(
             ::linli_plugin_sdk::Batch::column(batch, #column),
             first,
-            residents.iter_mut().map(|resident| &mut resident.#member),
+            residents,
+            |resident| &mut resident.#member,
         );
     }
 }
