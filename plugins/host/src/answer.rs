@@ -67,7 +67,13 @@ impl Answer {
 
     /// The findings about every row that was answered, each with the row's number, in row order.
     pub fn rows(&self) -> impl Iterator<Item = (usize, RowFindings<'_>)> {
-        (0..self.len()).filter_map(|row| Some((row, self.row(row)?)))
+        let mut manual = self.manual.iter().peekable();
+        let rows = self.starts.array_windows().zip(&self.upcoming).enumerate();
+        rows.filter_map(move |(row, ([start, end], upcoming))| {
+            let records = self.records.get(*start as usize..*end as usize)?;
+            let found = RowFindings { manifest: &self.manifest, records, upcoming: *upcoming };
+            manual.next_if(|manual| **manual == row).is_none().then_some((row, found))
+        })
     }
 
     /// Rows about which the plugin could not be asked and a person must decide, in ascending order.
@@ -259,56 +265,137 @@ enum Kinds {
 
 /// Checks every record, orders them by row, kind, ordinal and reason, which is the order of declaration, and refuses
 /// what is said twice. Gives the place where the records of each row begin, and where the last ones end.
+///
+/// Each step is one pass without a branch that depends on what the records say: what a plugin found of one resident
+/// does not foretell what it found of the next.
 fn checked(
     manifest: &Manifest,
     kinds: Kinds,
     today: &[i32],
     records: &mut [abi::Finding],
 ) -> Result<Vec<u32>, CallError> {
-    // Plugins answer row by row as a rule; then only the few records of each row are out of order.
-    if !records.is_sorted_by_key(|record| record.resident) {
-        records.sort_by_key(|record| record.resident);
-    }
     let tables = Tables::of(manifest);
-    let shapes = Shapes::of(&tables, kinds);
-    let mut starts = Vec::with_capacity(today.len() + 1);
-    let mut place = 0_u32;
-    for row in records.chunk_by_mut(|a, b| a.resident == b.resident) {
-        let resident = row.first().map_or(0, |record| record.resident);
-        let Some(today) = today.get(resident as usize) else {
-            let rows = today.len();
-            let what = format!("resident {resident} is beyond the batch of {rows}");
-            return Err(CallError::Misbehaved { what });
-        };
-        let rules = Rules { tables: &tables, kinds, today: *today };
-        let (mut fits, mut in_order, mut before) = (true, true, 0);
-        for record in row.iter() {
-            // Kind and ordinal, so that another reason for the same is looked at too.
-            let entry = key(record) >> 16;
-            fits &= shapes.fit(record, *today);
-            in_order &= before < entry;
-            before = entry;
+    let mut look = Look::at(&tables, kinds, today, records)?;
+    if !look.fit {
+        for record in records.iter() {
+            let today = today.get(record.resident as usize).copied().unwrap_or(abi::NO_DATE);
+            Rules { tables: &tables, kinds, today }.check(record).map_err(|what| CallError::Misbehaved {
+                what: format!("resident {}, kind {}: {what}", record.resident, record.kind),
+            })?;
         }
-        if !fits {
-            for record in row.iter() {
-                rules.check(record).map_err(|what| CallError::Misbehaved {
-                    what: format!("resident {resident}, kind {}: {what}", record.kind),
-                })?;
-            }
-        }
-        if !in_order {
-            order(row);
-            if let Some(record) = said_twice(row) {
-                let (kind, ordinal) = (record.kind, record.ordinal);
-                let what = format!("resident {resident}, kind {kind}: said twice (ordinal {ordinal})");
-                return Err(CallError::Misbehaved { what });
-            }
-        }
-        starts.resize(resident as usize + 1, place);
-        place += row.len() as u32;
     }
-    starts.resize(today.len() + 1, place);
+    // Plugins answer row by row as a rule.
+    if !look.in_rows {
+        records.sort_by_key(|record| record.resident);
+        look = Look::at(&tables, kinds, today, records)?;
+    }
+    let Look { starts, counts, .. } = look;
+    let mut ordered = None;
+    for resident in by_kind(records, &starts, counts) {
+        let place = |row: usize| starts.get(row).map_or(0, |place| *place as usize);
+        let row = place(resident as usize)..place(resident as usize + 1);
+        let (Some(row), true) = (records.get_mut(row), ordered.replace(resident) != Some(resident)) else {
+            continue;
+        };
+        row.sort_unstable_by_key(key);
+        if let Some([record, _]) = row.array_windows().find(|[first, second]| say_the_same(first, second)) {
+            let (kind, ordinal) = (record.kind, record.ordinal);
+            let what = format!("resident {resident}, kind {kind}: said twice (ordinal {ordinal})");
+            return Err(CallError::Misbehaved { what });
+        }
+    }
     Ok(starts)
+}
+
+/// What a pass over all records shows.
+struct Look {
+    /// Where the records of each row begin, and where the last ones end, if they are in rows.
+    starts: Vec<u32>,
+    /// How many records of each kind a row has: a byte for each kind, if they are as few.
+    counts: Vec<u64>,
+    /// Whether rows come in ascending order.
+    in_rows: bool,
+    /// Whether every record is plainly right.
+    fit: bool,
+}
+
+impl Look {
+    fn at(tables: &Tables, kinds: Kinds, today: &[i32], records: &[abi::Finding]) -> Result<Self, CallError> {
+        let mut shapes = Shapes::of(tables, kinds, today.first().copied().unwrap_or(abi::NO_DATE));
+        let (mut in_rows, mut fit, mut before) = (true, true, 0);
+        let (mut starts, mut counts) = (vec![0; today.len() + 1], vec![0; today.len()]);
+        for (end, record) in (1..).zip(records) {
+            let row = record.resident as usize;
+            let (Some(today), Some(start), Some(counts)) =
+                (today.get(row), starts.get_mut(row + 1), counts.get_mut(row))
+            else {
+                let what = format!("resident {row} is beyond the batch of {}", today.len());
+                return Err(CallError::Misbehaved { what });
+            };
+            *start = end;
+            *counts = u64::wrapping_add(*counts, 1 << byte(record));
+            if *today != shapes.today {
+                shapes = Shapes::of(tables, kinds, *today);
+            }
+            fit &= shapes.fit(record);
+            in_rows &= before <= row;
+            before = row;
+        }
+        // Where nothing is said of a row, it begins where the one before it ends.
+        let mut last = 0;
+        for start in &mut starts {
+            last = last.max(*start);
+            *start = last;
+        }
+        Ok(Self { starts, counts, in_rows, fit })
+    }
+}
+
+/// Puts the records of each row in the order of their kinds, those of a kind as they came. Gives the rows with records
+/// that are not in order even then, or that may say the same; a row may be there more than once.
+fn by_kind(records: &mut [abi::Finding], starts: &[u32], mut counts: Vec<u64>) -> Vec<u32> {
+    /// Rows at a time: what is moved stays in the fastest cache.
+    const ROWS: usize = 64;
+    let (mut suspects, mut found, mut copies) = (Vec::new(), Vec::new(), Vec::new());
+    for (counts, first) in counts.chunks_mut(ROWS).zip((0..).step_by(ROWS)) {
+        let starts = starts.get(first..=first + counts.len()).unwrap_or_default();
+        let (Some(start), Some(end)) = (starts.first(), starts.last()) else { break };
+        let Some(records) = records.get_mut(*start as usize..*end as usize) else { break };
+        let few = starts.array_windows().all(|[start, end]| end - start <= u32::from(u8::MAX));
+        // From how many there are of each kind to where the first one belongs.
+        counts.iter_mut().for_each(|counts| *counts = counts.wrapping_mul(0x0101_0101_0101_0100));
+        copies.clear();
+        copies.extend_from_slice(records);
+        found.resize(records.len(), 0);
+        let (mut count, mut last) = (0, [0_u32; ROWS * KINDS]);
+        for record in &copies {
+            let (row, byte) = (record.resident as usize - first, byte(record));
+            let (Some(row_start), Some(places)) = (starts.get(row), counts.get_mut(row)) else { continue };
+            let place = (row_start - start) as usize + (*places >> byte & 0xFF) as usize;
+            if let (Some(place), true) = (records.get_mut(place), few) {
+                *place = *record;
+            }
+            *places = places.wrapping_add(1 << byte);
+            // From 1, so that the first one comes after nothing. Only a membership has one reason, so that another one does
+            // not make it another.
+            let (ordinal, reason) = (u32::from(record.ordinal) + 1, u32::from(record.reason));
+            let entry = if record.kind == abi::F_MEMBERSHIP { ordinal } else { ordinal << 16 | reason };
+            let Some(before) = last.get_mut(row * KINDS + usize::from(record.kind) % KINDS) else { continue };
+            if let Some(suspect) = found.get_mut(count) {
+                *suspect = record.resident;
+            }
+            count += usize::from(!few | (entry <= *before));
+            *before = entry;
+        }
+        suspects.extend(found.iter().take(count));
+    }
+    suspects
+}
+
+/// The lowest bit of the byte that counts records of a kind.
+#[inline]
+fn byte(record: &abi::Finding) -> u32 {
+    u32::from(record.kind) % KINDS as u32 * 8
 }
 
 /// Kind, ordinal and reason in one number.
@@ -316,39 +403,13 @@ fn key(record: &abi::Finding) -> u64 {
     u64::from(record.kind) << 32 | u64::from(record.ordinal) << 16 | u64::from(record.reason)
 }
 
-/// Orders the records of a row by their key. There are few, and they come almost in order.
-fn order(row: &mut [abi::Finding]) {
-    const FEW: usize = 24;
-    if row.len() > FEW {
-        row.sort_unstable_by_key(key);
-        return;
-    }
-    for end in 1..row.len() {
-        let mut at = end;
-        while let Some([a, b]) = row.get_mut(at - 1..=at)
-            && key(a) > key(b)
-        {
-            std::mem::swap(a, b);
-            at -= 1;
-            if at == 0 {
-                break;
-            }
-        }
-    }
-}
-
-/// A record of an ordered row that says what the one before it said.
-fn said_twice(row: &[abi::Finding]) -> Option<&abi::Finding> {
-    let twice = |a: &abi::Finding, b: &abi::Finding| match key(a) ^ key(b) {
-        0 => a.kind != abi::F_EXPIRES,
-        // Another reason for the same: only a membership has one reason.
-        1..=0xFFFF => a.kind == abi::F_MEMBERSHIP,
+/// Whether two records of a row say the same: another reason for the same does, where only one is given.
+fn say_the_same(first: &abi::Finding, second: &abi::Finding) -> bool {
+    match key(first) ^ key(second) {
+        0 => first.kind != abi::F_EXPIRES,
+        1..=0xFFFF => first.kind == abi::F_MEMBERSHIP,
         _ => false,
-    };
-    row.windows(2).find_map(|pair| match pair {
-        [a, b] if twice(a, b) => Some(a),
-        _ => None,
-    })
+    }
 }
 
 /// How many entries each table of a manifest has.
@@ -372,68 +433,83 @@ impl Tables {
     }
 }
 
+/// Kinds of records and then some: a power of two.
+const KINDS: usize = 8;
+
 /// The bounds of plain records by kind, for a look without a branch: what fits them is right, what does not fit is
 /// checked by [`Rules`], which knows every exception and the words.
-struct Shapes([Shape; 8]);
+struct Shapes {
+    shapes: [Shape; KINDS],
+    /// The day for which they are, in days since 1970-01-01.
+    today: i32,
+}
 
+/// The bounds of records of one kind. Four members are compared at once: the reason with what lies beside it, the first
+/// day, the first day no longer, and what is reserved.
 #[derive(Clone, Copy, Default)]
 struct Shape {
-    /// Entries of the tables; 0 where the kind does not belong into the answer.
-    ordinals: u32,
-    reasons: u32,
+    /// Entries of the table; 0 where the kind does not belong into the answer.
+    ordinals: u16,
     /// Largest basis.
     basis: u8,
-    since: bool,
-    until: bool,
+    above: [i32; 4],
+    below: [i32; 4],
+    /// What it may be besides.
+    or: [i32; 4],
 }
 
 impl Shapes {
-    fn of(tables: &Tables, kinds: Kinds) -> Self {
-        let table = |entries: usize, since, until| Shape {
-            ordinals: entries as u32,
-            reasons: tables.reasons as u32,
-            basis: 0,
-            since,
-            until,
-        };
-        let nothing = Shape::default();
-        Self(match kinds {
-            Kinds::Findings => [
-                nothing,
-                Shape { basis: abi::BASIS_CERTIFICATE, ..table(tables.groups, true, true) },
-                table(Tier::ALL.len(), true, false),
-                table(tables.tags, true, false),
-                table(tables.cautions, false, false),
-                // Without a reason, as a rule.
-                Shape { reasons: u32::MAX, ..table(1, false, true) },
-                nothing,
-                nothing,
-            ],
-            Kinds::Issues => {
-                let issue = table(tables.fields, false, false);
-                [nothing, nothing, nothing, nothing, nothing, nothing, issue, nothing]
+    fn of(tables: &Tables, kinds: Kinds, today: i32) -> Self {
+        let few = |entries: usize| u16::try_from(entries).unwrap_or(u16::MAX);
+        let none = i32::from(abi::NO_REASON);
+        let reasons = (-1, i32::from(few(tables.reasons)).min(none), -1);
+        let never = (0, 0, abi::NO_DATE);
+        let past = (CivilDate::MIN.days() - 1, today.saturating_add(1), abi::NO_DATE);
+        let ahead = (today, CivilDate::MAX.days() + 1, abi::NO_DATE);
+        let shape = |entries, basis, members: [(i32, i32, i32); 3]| {
+            let [reason, since, until] = members;
+            let members = [reason, since, until, (0, 0, 0)];
+            Shape {
+                ordinals: few(entries),
+                basis,
+                above: members.map(|(above, _, _)| above),
+                below: members.map(|(_, below, _)| below),
+                or: members.map(|(_, _, or)| or),
             }
-        })
+        };
+        let mut shapes = [Shape::default(); KINDS];
+        let mut put = |kind: u8, shape| {
+            if let Some(place) = shapes.get_mut(usize::from(kind)) {
+                *place = shape;
+            }
+        };
+        match kinds {
+            Kinds::Findings => {
+                put(abi::F_MEMBERSHIP, shape(tables.groups, abi::BASIS_CERTIFICATE, [reasons, past, ahead]));
+                put(abi::F_TIER, shape(Tier::ALL.len(), 0, [reasons, past, never]));
+                put(abi::F_TAG, shape(tables.tags, 0, [reasons, past, never]));
+                put(abi::F_CAUTION, shape(tables.cautions, 0, [reasons, never, never]));
+                // Without a reason, as a rule; never without its day.
+                let (above, below, _) = ahead;
+                put(abi::F_EXPIRES, shape(1, 0, [(0, 0, none), never, (above, below, below - 1)]));
+            }
+            Kinds::Issues => put(abi::F_ISSUE, shape(tables.fields, 0, [reasons, never, never])),
+        }
+        Self { shapes, today }
     }
 
     #[inline]
-    fn fit(&self, record: &abi::Finding, today: i32) -> bool {
-        let Some(shape) = self.0.get(usize::from(record.kind)) else { return false };
-        let (min, max) = (CivilDate::MIN.days(), CivilDate::MAX.days());
-        let expires = record.kind == abi::F_EXPIRES;
-        let since =
-            (record.since == abi::NO_DATE) | (shape.since & (record.since >= min) & (record.since <= today));
-        let until = ((record.until == abi::NO_DATE) & !expires)
-            | (shape.until & (record.until > today) & (record.until >= min) & (record.until <= max));
-        let reason =
-            (u32::from(record.reason) < shape.reasons) & (!expires | (record.reason == abi::NO_REASON));
-        (u32::from(record.ordinal) < shape.ordinals)
-            & reason
-            & (record.basis <= shape.basis)
-            & since
-            & until
-            & (record.reserved_a == 0)
-            & (record.reserved_b == 0)
+    fn fit(&self, record: &abi::Finding) -> bool {
+        let Some(shape) = self.shapes.get(usize::from(record.kind)) else { return false };
+        let reason = (u32::from(record.reserved_a) << 16 | u32::from(record.reason)).cast_signed();
+        let members = [reason, record.since, record.until, record.reserved_b.cast_signed()];
+        let mut fit = (record.ordinal < shape.ordinals) & (record.basis <= shape.basis);
+        for (((member, above), below), or) in
+            members.iter().zip(&shape.above).zip(&shape.below).zip(&shape.or)
+        {
+            fit &= ((above < member) & (member < below)) | (member == or);
+        }
+        fit
     }
 }
 
@@ -563,13 +639,14 @@ mod tests {
     fn what_looks_plain_is_right() {
         let tables = Tables { groups: 2, tags: 1, cautions: 3, fields: 2, reasons: 2 };
         let today = 20_528;
-        let dates = [abi::NO_DATE, -1_000_000, today - 1, today, today + 1, 1_000_000];
+        let (first, last) = (CivilDate::MIN.days(), CivilDate::MAX.days());
+        let dates = [abi::NO_DATE, i32::MAX, first - 1, first, today, today + 1, last, last + 1];
         let mut plain = 0;
         for kinds in [Kinds::Findings, Kinds::Issues] {
-            let shapes = Shapes::of(&tables, kinds);
+            let shapes = Shapes::of(&tables, kinds, today);
             let rules = Rules { tables: &tables, kinds, today };
             // Every combination of the edges of every member.
-            for number in 0..9 * 4 * 5 * 4 * 6 * 6 * 3 {
+            for number in 0..9 * 4 * 5 * 4 * 8 * 8 * 3 {
                 let mut rest = number;
                 let mut digit = |base: usize| {
                     let digit = rest % base;
@@ -582,12 +659,12 @@ mod tests {
                     basis: digit(4) as u8,
                     ordinal: [0, 1, 2, 3, u16::MAX][digit(5)],
                     reason: [0, 1, 2, abi::NO_REASON][digit(4)],
-                    since: dates[digit(6)],
-                    until: dates[digit(6)],
+                    since: dates[digit(8)],
+                    until: dates[digit(8)],
                     reserved_a: u16::from(digit(3) == 1),
                     reserved_b: 0,
                 };
-                if shapes.fit(&record, today) {
+                if shapes.fit(&record) {
                     plain += 1;
                     assert_eq!(rules.check(&record), Ok(()), "{record:?}");
                 }
