@@ -176,7 +176,7 @@ pub(crate) struct Room {
     cap: u32,
     max: u32,
     /// The memory, where it is the room's own; it grows by moving.
-    own: Option<Vec<abi::Finding>>,
+    own: Option<Vec<Blank>>,
     broken: bool,
 }
 
@@ -184,8 +184,10 @@ impl Room {
     /// Room of its own for the answer about so many rows, growing up to a number of records.
     pub(crate) fn new(rows: u32, records_max: u32) -> Self {
         let (cap, max) = Self::bounds(rows, records_max);
-        let mut own = guarded(cap);
-        Self { items: own.as_mut_ptr(), cap, max, own: Some(own), broken: false }
+        let mut own = blank(cap);
+        let room = Self { items: own.as_mut_ptr().cast(), cap, max, own: Some(own), broken: false };
+        room.set_guard();
+        room
     }
 
     /// Room in memory that has space for so many records; it grows in place.
@@ -206,11 +208,13 @@ impl Room {
         (cap, records_max.max(cap))
     }
 
-    /// The first records, out of a room of its own.
+    /// The first records, out of a room of its own. What a plugin did not write is all zeros, which is no record.
     pub(crate) fn into_records(self, count: u32) -> Vec<abi::Finding> {
-        let mut records = self.own.unwrap_or_default();
-        records.truncate(count as usize);
-        records
+        let mut own = std::mem::ManuallyDrop::new(self.own.unwrap_or_default());
+        let count = own.len().min(count as usize);
+        // SAFETY: the memory is this vector's, which is not used any more; the two types have one layout, and every bit
+        // pattern is a record.
+        unsafe { Vec::from_raw_parts(own.as_mut_ptr().cast(), count, own.capacity()) }
     }
 
     fn guard(&self) -> impl Iterator<Item = *mut abi::Finding> {
@@ -238,12 +242,12 @@ impl Room {
             return false;
         }
         if let Some(own) = &mut self.own {
-            let mut records = guarded(wanted);
-            for (new, old) in records.iter_mut().zip(own.iter().take(self.cap as usize)) {
+            let mut larger = blank(wanted);
+            for (new, old) in larger.iter_mut().zip(own.iter().take(self.cap as usize)) {
                 *new = *old;
             }
-            *own = records;
-            self.items = own.as_mut_ptr();
+            *own = larger;
+            self.items = own.as_mut_ptr().cast();
         }
         self.cap = wanted;
         self.set_guard();
@@ -251,8 +255,14 @@ impl Room {
     }
 }
 
-fn guarded(cap: u32) -> Vec<abi::Finding> {
-    vec![GUARD_RECORD; cap as usize + GUARD]
+/// Memory of a record. Zeros are cheap to come by.
+type Blank = [u32; size_of::<abi::Finding>() / size_of::<u32>()];
+const _: () = assert!(size_of::<Blank>() == size_of::<abi::Finding>());
+const _: () = assert!(align_of::<Blank>() == align_of::<abi::Finding>());
+
+/// Memory for so many records and the guard.
+fn blank(cap: u32) -> Vec<Blank> {
+    vec![[0; _]; cap as usize + GUARD]
 }
 
 unsafe extern "C" fn grow(sink: *mut abi::Sink, at_least: u32) -> abi::Status {
