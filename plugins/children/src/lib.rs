@@ -56,11 +56,6 @@ struct Child {
 type Class = (Option<Date>, Reason);
 
 impl Child {
-    /// From when on the child is known to be below this age; `None` if it is not, or if the birth date is not known.
-    fn below(&self, years: i64) -> Option<Date> {
-        self.birth_date.fulfils(|birth| *birth <= self.today && birth.plus_years(years) > self.today)
-    }
-
     /// The birthday of this age.
     fn birthday(&self, years: i64) -> Option<Date> {
         self.birth_date.value.map(|birth| birth.plus_years(years))
@@ -93,20 +88,17 @@ impl Child {
     }
 
     /// What the law forbids guardians, as far as it was found.
-    fn breaches(&self) -> [Class; 2] {
-        let to_be_attended = any_of([
-            self.below(ATTENDED_YEARS),
-            all_of([self.below(ADULT_YEARS), self.needs_special_care.is(true)]),
-        ]);
+    fn breaches(&self, ages: &Ages) -> [Class; 2] {
+        let to_be_attended = any_of([ages.attended, all_of([ages.minor, self.needs_special_care.is(true)])]);
         [
             (all_of([to_be_attended, self.left_unattended.is(true)]), Reason::Unattended),
-            (all_of([self.below(YOUTH_YEARS), self.lives_alone.is(true)]), Reason::Under16Alone),
+            (all_of([ages.youth, self.lives_alone.is(true)]), Reason::Under16Alone),
         ]
     }
 
     /// Being left behind and being on the move, where the site cares for them.
-    fn youths(&self) -> [Class; 2] {
-        let counts = self.below(YOUTH_YEARS).filter(|_| self.count_left_behind_and_migrant);
+    fn youths(&self, ages: &Ages) -> [Class; 2] {
+        let counts = ages.youth.filter(|_| self.count_left_behind_and_migrant);
         let moved = self.migrant_from().filter(|from| *from <= self.today);
         let migrant = moved.map(|from| from.max(self.left_registered_county_on.since));
         [
@@ -134,24 +126,60 @@ impl Child {
     }
 }
 
+/// From when on the child is known to be below each age of the law; `None` if it is not.
+struct Ages {
+    minor: Option<Date>,
+    youth: Option<Date>,
+    consent: Option<Date>,
+    attended: Option<Date>,
+}
+
+impl Ages {
+    /// By the birthdays on which the child is 8, 14, 16 and 18.
+    fn of(child: &Child, [attended, consent, youth, adult]: [Date; 4]) -> Self {
+        let below = |birthday: Date| (birthday > child.today).then_some(child.birth_date.since);
+        Self { minor: below(adult), youth: below(youth), consent: below(consent), attended: below(attended) }
+    }
+}
+
+/// Everything that is said of a child, found once.
+struct Situation {
+    ages: Ages,
+    difficulties: [Class; 8],
+    breaches: [Class; 2],
+    youths: [Class; 2],
+    risk: Option<(ChildRisk, Class)>,
+}
+
 struct Children;
 
 impl Rules for Children {
     type Facts = Child;
 
     fn assess(child: &Child, found: &mut Findings<'_>) {
-        let Some(minor) = child.below(ADULT_YEARS) else { return };
-        for years in [ATTENDED_YEARS, CONSENT_YEARS, YOUTH_YEARS, ADULT_YEARS] {
-            if let Some(birthday) = child.birthday(years).filter(|birthday| *birthday > child.today) {
-                found.expires(birthday);
-            }
+        let born = child.birth_date.value.filter(|birth| *birth <= child.today);
+        let adult = child.birthday(ADULT_YEARS).filter(|birthday| *birthday > child.today);
+        let (Some(birth), Some(_)) = (born, adult) else { return };
+        let birthdays =
+            [ATTENDED_YEARS, CONSENT_YEARS, YOUTH_YEARS, ADULT_YEARS].map(|years| birth.plus_years(years));
+        for birthday in birthdays.into_iter().filter(|birthday| *birthday > child.today) {
+            found.expires(birthday);
         }
         if let Some(day) = child.migrant_from().filter(|day| *day > child.today) {
             found.expires(day);
         }
-        if member(child, found, minor) {
-            attention(child, found, minor);
-            manners(child, found);
+        let ages = Ages::of(child, birthdays);
+        let situation = Situation {
+            difficulties: child.difficulties(),
+            breaches: child.breaches(&ages),
+            youths: child.youths(&ages),
+            risk: child.risk(),
+            ages,
+        };
+        let minor = child.birth_date.since;
+        if member(child, &situation, found, minor) {
+            attention(&situation, found, minor);
+            manners(child, &situation, found);
         }
     }
 
@@ -173,17 +201,17 @@ impl Rules for Children {
 }
 
 /// Whether somebody is a member; the weightiest class is the reason, and the end is known in advance.
-fn member(child: &Child, found: &mut Findings<'_>, minor: Date) -> bool {
-    let risk = child.risk().filter(|(colour, _)| *colour != ChildRisk::Green).map(|(_, class)| class);
-    let lasting = child.difficulties().into_iter().chain(child.breaches()).chain(risk);
-    let all: Vec<(Date, Reason, i64)> = lasting
-        .map(|class| (class, ADULT_YEARS))
-        .chain(child.youths().map(|class| (class, YOUTH_YEARS)))
-        .filter_map(|((since, reason), years)| Some((since?.max(minor), reason, years)))
-        .collect();
-    let Some((_, reason, _)) = all.first().copied() else { return false };
-    let since = all.iter().map(|(since, _, _)| *since).min().unwrap_or(minor);
-    let years = all.iter().map(|(_, _, years)| *years).max().unwrap_or(ADULT_YEARS);
+fn member(child: &Child, situation: &Situation, found: &mut Findings<'_>, minor: Date) -> bool {
+    let Situation { difficulties, breaches, youths, risk, .. } = situation;
+    let risk = risk.filter(|(colour, _)| *colour != ChildRisk::Green).map(|(_, class)| class);
+    let lasting = difficulties.iter().chain(breaches).chain(&risk).map(|class| (class, ADULT_YEARS));
+    let all = lasting
+        .chain(youths.iter().map(|class| (class, YOUTH_YEARS)))
+        .filter_map(|((since, reason), years)| Some(((*since)?.max(minor), *reason, years)));
+    let weightiest = all.reduce(|(since, reason, years), (other, _, other_years)| {
+        (since.min(other), reason, years.max(other_years))
+    });
+    let Some((since, reason, years)) = weightiest else { return false };
     let until = child.birthday(years);
     found.membership(Membership {
         group: Group::ChildInDifficulty,
@@ -197,14 +225,14 @@ fn member(child: &Child, found: &mut Findings<'_>, minor: Date) -> bool {
 }
 
 /// Tiers and the tags that standards select by: every reason is given, the highest tier counts.
-fn attention(child: &Child, found: &mut Findings<'_>, minor: Date) {
-    for (since, reason) in child.difficulties() {
+fn attention(situation: &Situation, found: &mut Findings<'_>, minor: Date) {
+    for (since, reason) in situation.difficulties {
         mark(found, Some(Tier::Key), Tag::ChildDifficulty, since.map(|since| since.max(minor)), reason);
     }
-    for (since, reason) in child.breaches() {
+    for (since, reason) in situation.breaches {
         mark(found, Some(Tier::High), Tag::GuardianBreach, since, reason);
     }
-    if let Some((colour, (since, reason))) = child.risk() {
+    if let Some((colour, (since, reason))) = situation.risk {
         let (tier, tag) = match colour {
             ChildRisk::Red => (Some(Tier::High), Tag::ChildRiskRed),
             ChildRisk::Yellow => (Some(Tier::Key), Tag::ChildRiskYellow),
@@ -213,23 +241,23 @@ fn attention(child: &Child, found: &mut Findings<'_>, minor: Date) {
         };
         mark(found, tier, tag, since.map(|since| since.max(minor)), reason);
     }
-    let [left_behind, migrant] = child.youths();
+    let [left_behind, migrant] = situation.youths;
     mark(found, None, Tag::ChildLeftBehind, left_behind.0, left_behind.1);
     mark(found, None, Tag::ChildMigrant, migrant.0, migrant.1);
 }
 
 /// What staff must and must not do.
-fn manners(child: &Child, found: &mut Findings<'_>) {
-    let [(orphan, _), (without_support, _), ..] = child.difficulties();
-    let [(unattended, _), (alone, _)] = child.breaches();
-    let [(left_behind, _), _] = child.youths();
-    let minor = child.below(ADULT_YEARS);
+fn manners(child: &Child, situation: &Situation, found: &mut Findings<'_>) {
+    let [(orphan, _), (without_support, _), ..] = situation.difficulties;
+    let [(unattended, _), (alone, _)] = situation.breaches;
+    let [(left_behind, _), _] = situation.youths;
+    let Ages { minor, consent, attended, .. } = situation.ages;
     for (applies, caution, reason) in [
         (minor, Caution::NeverAlone, Reason::Minor),
         (minor, Caution::ReportAtOnce, Reason::Minor),
+        (consent, Caution::GuardianConsent, Reason::Under14),
         (minor, Caution::FileAccess, Reason::Minor),
-        (child.below(CONSENT_YEARS), Caution::GuardianConsent, Reason::Under14),
-        (child.below(ATTENDED_YEARS), Caution::NeverUnattended, Reason::Under8),
+        (attended, Caution::NeverUnattended, Reason::Under8),
         (child.needs_special_care.is(true), Caution::NeverUnattended, Reason::SpecialCare),
         (unattended, Caution::StayAndCall, Reason::Unattended),
         (alone, Caution::TellCommittee, Reason::Under16Alone),

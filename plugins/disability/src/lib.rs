@@ -128,11 +128,6 @@ fn attention(person: &Person, found: &mut Findings<'_>, since: Date) {
     if let (Some(_), Some(birth)) = (child, person.birth_date.value) {
         found.expires(birth.plus_years(ADULT_YEARS));
     }
-    tag(found, Tag::SevereDisability, severe, Reason::Severe);
-    tag(found, Tag::SevereDisability, child, Reason::SevereChild);
-    if severe.is_some() {
-        found.caution(Caution::CareSubsidy, Reason::Severe);
-    }
     // What the site adds beyond severe grades.
     let added = if severe.is_none() { person.graded(person.key_grade) } else { None };
     let alone = all_of([Some(since), person.lives_alone.is(true)]);
@@ -146,6 +141,11 @@ fn attention(person: &Person, found: &mut Findings<'_>, since: Date) {
             found.tier(Tier::Key, since, reason);
         }
         tag(found, Tag::DisabilityKey, since, reason);
+    }
+    tag(found, Tag::SevereDisability, severe, Reason::Severe);
+    tag(found, Tag::SevereDisability, child, Reason::SevereChild);
+    if severe.is_some() {
+        found.caution(Caution::CareSubsidy, Reason::Severe);
     }
 }
 
@@ -170,14 +170,11 @@ fn ways_of_contact(person: &Person, found: &mut Findings<'_>) {
             Caution::GuardianFirst,
             Reason::GuardianContact,
         ),
-        (person.mobility_limited.is(true), Tag::Mobility, Caution::GiveTime, Reason::MobilityLimited),
         (severe_of(person, Kind::Limb), Tag::Mobility, Caution::GiveTime, Reason::SevereLimb),
         (severe_of(person, Kind::Sight), Tag::Mobility, Caution::GiveTime, Reason::SevereSight),
+        (person.mobility_limited.is(true), Tag::Mobility, Caution::GiveTime, Reason::MobilityLimited),
     ] {
-        if since.is_some() {
-            found.caution(caution, reason);
-        }
-        tag(found, way, since, reason);
+        mark(found, way, caution, since, reason);
     }
     if person.kind(Kind::Mental).is_some() {
         found.caution(Caution::Crisis, Reason::KindMental);
@@ -190,31 +187,39 @@ fn ways_of_contact(person: &Person, found: &mut Findings<'_>) {
 /// Who is escorted, and who gets a named helper in an evacuation: those too who would not hear or see an alarm.
 fn ways_out(person: &Person, found: &mut Findings<'_>) {
     let severe = any_of([person.graded(SEVERE_GRADE), person.severely_disabled.is(true)]);
-    for (since, escorted, reason) in [
-        (severe_of(person, Kind::Limb), true, Reason::SevereLimb),
-        (severe_of(person, Kind::Sight), true, Reason::SevereSight),
-        (person.kind(Kind::Intellectual), true, Reason::KindIntellectual),
-        (person.kind(Kind::Mental), true, Reason::KindMental),
-        (person.mobility_limited.is(true), true, Reason::MobilityLimited),
-        (person.kind(Kind::Sight), false, Reason::KindSight),
-        (person.kind(Kind::Hearing), false, Reason::KindHearing),
-        (person.hearing_impaired.is(true), false, Reason::HearingImpaired),
-        (person.sight_impaired.is(true), false, Reason::SightImpaired),
-        (severe, false, Reason::Severe),
-    ] {
-        let Some(since) = since else { continue };
-        found.tag(Tag::EvacuationHelper, since, reason);
-        found.caution(Caution::EvacuateFirst, reason);
-        if escorted {
-            found.tag(Tag::Escort, since, reason);
-            found.caution(Caution::Escort, reason);
-        }
+    let escorted = [
+        (person.kind(Kind::Intellectual), Reason::KindIntellectual),
+        (person.kind(Kind::Mental), Reason::KindMental),
+        (severe_of(person, Kind::Limb), Reason::SevereLimb),
+        (severe_of(person, Kind::Sight), Reason::SevereSight),
+        (person.mobility_limited.is(true), Reason::MobilityLimited),
+    ];
+    let alone_in_danger = [
+        (severe, Reason::Severe),
+        (person.kind(Kind::Sight), Reason::KindSight),
+        (person.kind(Kind::Hearing), Reason::KindHearing),
+        (person.hearing_impaired.is(true), Reason::HearingImpaired),
+        (person.sight_impaired.is(true), Reason::SightImpaired),
+    ];
+    for (since, reason) in escorted {
+        mark(found, Tag::Escort, Caution::Escort, since, reason);
+    }
+    for (since, reason) in escorted.into_iter().chain(alone_in_danger) {
+        mark(found, Tag::EvacuationHelper, Caution::EvacuateFirst, since, reason);
     }
 }
 
 /// From when on somebody has a severe disability of this kind.
 fn severe_of(person: &Person, kind: Kind) -> Option<Date> {
     all_of([person.kind(kind), person.graded(SEVERE_GRADE)])
+}
+
+/// A tag, and the caution that says what it means.
+fn mark(found: &mut Findings<'_>, tag: Tag, caution: Caution, since: Option<Date>, reason: Reason) {
+    if let Some(since) = since {
+        found.tag(tag, since, reason);
+        found.caution(caution, reason);
+    }
 }
 
 fn tag(found: &mut Findings<'_>, tag: Tag, since: Option<Date>, reason: Reason) {

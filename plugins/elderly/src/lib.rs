@@ -48,16 +48,9 @@ struct Elder {
 }
 
 impl Elder {
-    /// The birthday on which the person has this age, if the birth date is known.
-    fn birthday(&self, years: i64) -> Option<Date> {
-        self.birth_date.value.map(|birth| birth.plus_years(years))
-    }
-
     /// From when on the person has the age of a birthday; `None` before that.
-    fn reached(&self, birthday: Option<Date>) -> Option<Date> {
-        birthday
-            .filter(|birthday| *birthday <= self.today)
-            .map(|birthday| birthday.max(self.birth_date.since))
+    fn reached(&self, birthday: Date) -> Option<Date> {
+        (birthday <= self.today).then(|| birthday.max(self.birth_date.since))
     }
 }
 
@@ -67,10 +60,11 @@ impl Rules for Elderly {
     type Facts = Elder;
 
     fn assess(elder: &Elder, found: &mut Findings<'_>) {
+        let Some(birth) = elder.birth_date.value else { return };
         let birthdays = [elder.elder_age_years, elder.advanced_age_years, elder.high_risk_age_years]
-            .map(|years| elder.birthday(years));
-        for birthday in birthdays.into_iter().flatten().filter(|birthday| *birthday > elder.today) {
-            found.expires(birthday);
+            .map(|years| birth.plus_years(years));
+        if let Some(next) = any_of(birthdays.map(|day| (day > elder.today).then_some(day))) {
+            found.expires(next);
         }
         let [old_enough, advanced, high_risk] = birthdays.map(|birthday| elder.reached(birthday));
         let Some(old_enough) = old_enough else { return };
@@ -97,11 +91,11 @@ impl Rules for Elderly {
         ] {
             tag(found, Tag::SpecialDifficulty, since, reason);
         }
+        manners(elder, found, from, disabled, old_alone);
         tag(found, Tag::DualContact, special, Reason::FamilyPlanningSpecial);
         if elder.two_day_check {
             tag(found, Tag::TwoDayCheck, all_of([advanced, alone]), Reason::TwoDayCheck);
         }
-        manners(elder, found, from, disabled);
         if let Some(last_day) = ability::risk_events_count_until(elder) {
             found.expires(last_day.plus_days(1));
         }
@@ -112,7 +106,8 @@ impl Rules for Elderly {
         if after_today(&elder.birth_date) {
             found.issue(Field::BirthDate, Reason::DateInFuture);
         }
-        if elder.reached(elder.birthday(AGE_YEARS_MAX)).is_some() {
+        let oldest = elder.birth_date.value.map(|birth| birth.plus_years(AGE_YEARS_MAX));
+        if oldest.is_some_and(|birthday| elder.reached(birthday).is_some()) {
             found.issue(Field::BirthDate, Reason::OlderThan130);
         }
         if after_today(&elder.care_risk_event_last) {
@@ -166,9 +161,6 @@ fn attention(
             found.tier(tier, since, reason);
         }
     }
-    if old_alone.is_some() {
-        found.caution(Caution::ActOnSilence, Reason::OldAndWithoutChildren);
-    }
 }
 
 /// How to approach the person: tags that change what counts, and cautions.
@@ -177,11 +169,12 @@ fn manners(
     found: &mut Findings<'_>,
     from: impl Fn(Option<Date>) -> Option<Date>,
     disabled: Option<Date>,
+    old_alone: Option<Date>,
 ) {
     let limited = from(elder.mobility_limited.is(true));
     let (hearing, sight) = (from(elder.hearing_impaired.is(true)), from(elder.sight_impaired.is(true)));
-    tag(found, Tag::Mobility, limited, Reason::MobilityLimited);
     tag(found, Tag::Mobility, disabled, Reason::Disabled);
+    tag(found, Tag::Mobility, limited, Reason::MobilityLimited);
     tag(found, Tag::Hearing, hearing, Reason::HearingImpaired);
     tag(found, Tag::Sight, sight, Reason::SightImpaired);
     for (applies, caution, reason) in [
@@ -189,6 +182,7 @@ fn manners(
         (sight, Caution::SpeakFirst, Reason::SightImpaired),
         (elder.dementia.is(true), Caution::FamiliarFace, Reason::Dementia),
         (limited, Caution::GiveTime, Reason::MobilityLimited),
+        (old_alone, Caution::ActOnSilence, Reason::OldAndWithoutChildren),
         (elder.coma.is(true), Caution::SpeakToCarer, Reason::Coma),
         (elder.family_planning_special.is(true), Caution::Tactful, Reason::FamilyPlanningSpecial),
     ] {

@@ -162,13 +162,13 @@ fn family(kind: SurvivorKind) -> Reason {
 /// 伤残: every grade is a key contact; 1 to 4 need heavy care.
 fn disability(person: &Person, found: &mut Findings<'_>) {
     let grade = &person.military_disability_grade;
-    if let Some(since) = grade.known() {
-        found.tag(Tag::MilitaryKeyContact, since, Reason::DisabledServiceMember);
-    }
     if let Some(since) = grade.fulfils(|grade| *grade <= person.heavy_care_grade) {
         found.tier(Tier::Key, since, Reason::HeavyCare);
         found.tag(Tag::MilitaryHeavyCare, since, Reason::HeavyCare);
         found.caution(Caution::ReferAidDevice, Reason::HeavyCare);
+    }
+    if let Some(since) = grade.known() {
+        found.tag(Tag::MilitaryKeyContact, since, Reason::DisabledServiceMember);
     }
     if grade.fulfils(|grade| *grade <= NURSING_GRADE_MAX).is_some()
         && let Some(nature) = person.military_disability_nature.value
@@ -187,8 +187,8 @@ fn attention_to_veterans(person: &Person, veteran: Option<Date>, found: &mut Fin
     for (fact, reason) in [
         (person.war_or_test_veteran.is(true), Reason::WarOrTest),
         (person.merit_veteran.is(true), Reason::Merit),
-        (person.returned_ill.is(true), Reason::ReturnedIll),
         (person.aged(person.key_age_years), Reason::AgedVeteran),
+        (person.returned_ill.is(true), Reason::ReturnedIll),
     ] {
         if let Some(since) = all_of([veteran, fact]) {
             key(found, since, reason);
