@@ -2,7 +2,8 @@
 //! *call* from the bytes to the plugin's records, its rules and the way there and back included, *read* checks the
 //! records and reads every row. The mode is the one in which the plugin was loaded.
 //!
-//! Residents are taken batch by batch, each once a round: with a million of them nothing that is read lies in a cache.
+//! Residents are taken batch by batch, each once a round: with a million of them nothing that is read lies in a cache. Of
+//! each batch the round counts in which it took least, so that neighbours on the machine count little.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ pub const BATCH_ROWS: usize = 4_096;
 pub const SEED: u64 = 20_260_316;
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What a plugin costs for one resident; times are the least of the rounds, so that neighbours count little.
+/// What a plugin costs for one resident.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
     /// The plugin.
@@ -62,7 +63,7 @@ pub fn bench(plugin: &Plugin, rows: usize, rounds: usize) -> Result<Figures, Cal
     })
 }
 
-/// What all plugins together cost for one resident; times are the least of the rounds, so that neighbours count little.
+/// What all plugins together cost for one resident.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     /// Residents in a round.
@@ -87,30 +88,28 @@ pub struct Run {
 pub fn measure(plugins: &[&Plugin], residents: &Residents, rounds: usize) -> Result<Run, CallError> {
     let routes = residents.routes(plugins);
     // Threads, instances and memory are made beforehand.
-    batch(plugins, residents, &routes, 0, &mut Shares::default())?;
-    let mut measured: Vec<Shares> = Vec::new();
+    batch(plugins, residents, &routes, 0)?;
+    let firsts = || (0..residents.len()).step_by(BATCH_ROWS);
+    let mut least = vec![Shares::NEVER; firsts().count()];
     for _ in 0..rounds.max(1) {
-        let mut shares = Shares::default();
-        let started = Instant::now();
-        for first in (0..residents.len()).step_by(BATCH_ROWS) {
-            batch(plugins, residents, &routes, first, &mut shares)?;
+        for (first, least) in firsts().zip(&mut least) {
+            least.lower(&batch(plugins, residents, &routes, first)?);
         }
-        shares.whole = started.elapsed();
-        measured.push(shares);
     }
     let rows = residents.len().max(1) as f64;
-    let least = |of: fn(&Shares) -> Duration| measured.iter().map(of).min().unwrap_or_default().as_secs_f64();
+    let sum = |of: fn(&Shares) -> Duration| least.iter().map(of).sum::<Duration>().as_secs_f64();
     Ok(Run {
         residents: residents.len(),
-        statements: measured.first().map_or(0, |round| round.statements) as f64 / rows,
-        encode_ns: least(|round| round.encode) * 1e9 / rows,
-        call_ns: least(|round| round.call) * 1e9 / rows,
-        read_ns: least(|round| round.read) * 1e9 / rows,
-        seconds: least(|round| round.whole),
+        statements: least.iter().map(|batch| batch.statements).sum::<usize>() as f64 / rows,
+        encode_ns: sum(|batch| batch.encode) * 1e9 / rows,
+        call_ns: sum(|batch| batch.call) * 1e9 / rows,
+        read_ns: sum(|batch| batch.read) * 1e9 / rows,
+        seconds: sum(|batch| batch.whole),
     })
 }
 
-#[derive(Default)]
+/// What a batch took.
+#[derive(Clone)]
 struct Shares {
     encode: Duration,
     call: Duration,
@@ -119,31 +118,50 @@ struct Shares {
     statements: usize,
 }
 
+impl Shares {
+    const NEVER: Self = Self {
+        encode: Duration::MAX,
+        call: Duration::MAX,
+        read: Duration::MAX,
+        whole: Duration::MAX,
+        statements: 0,
+    };
+
+    /// Takes over what took less in another round.
+    fn lower(&mut self, other: &Self) {
+        self.encode = self.encode.min(other.encode);
+        self.call = self.call.min(other.call);
+        self.read = self.read.min(other.read);
+        self.whole = self.whole.min(other.whole);
+        self.statements = other.statements;
+    }
+}
+
 fn batch(
     plugins: &[&Plugin],
     residents: &Residents,
     routes: &Routes,
     first: usize,
-    shares: &mut Shares,
-) -> Result<(), CallError> {
-    let started = Instant::now();
+) -> Result<Shares, CallError> {
+    let begun = Instant::now();
     let mut batches: Vec<BatchBuilder<'_>> = plugins.iter().map(|plugin| plugin.batch()).collect();
     if residents.push(&mut batches, routes, first, BATCH_ROWS).is_err() {
         return Err(CallError::WrongPlugin);
     }
     let batches: Vec<Batch> = batches.into_iter().map(BatchBuilder::finish).collect();
-    shares.encode += started.elapsed();
+    let encode = begun.elapsed();
+    let (mut call, mut read, mut statements) = (Duration::ZERO, Duration::ZERO, 0);
     for (plugin, batch) in plugins.iter().zip(batches) {
         let started = Instant::now();
         let (batch, said) = plugin.said(batch, DEADLINE)?;
         let called = Instant::now();
         let answer = plugin.read(batch, said)?;
         for (_, row) in answer.rows() {
-            shares.statements += row.statements().map(black_box).count();
+            statements += row.statements().map(black_box).count();
         }
         drop(answer);
-        shares.call += called - started;
-        shares.read += called.elapsed();
+        call += called - started;
+        read += called.elapsed();
     }
-    Ok(())
+    Ok(Shares { encode, call, read, whole: begun.elapsed(), statements })
 }
