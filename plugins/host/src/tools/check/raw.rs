@@ -4,12 +4,14 @@
 use std::ffi::c_void;
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use linli_plugin_abi as abi;
 use linli_plugin_abi::encode;
 
+use super::watch::Computed;
 use super::{Case, Stop};
 use crate::instance::Question;
 use crate::library::{self, Library, copied};
@@ -236,9 +238,17 @@ impl Live<'_> {
             grow: Some(grow),
         };
         let mut sink = Larger { known, more: MORE };
+        if let Some(begins) = ask.begins {
+            begins.store(true, Ordering::Release);
+        }
+        // Only where it is wanted: reading the clock is a system call.
+        let computed = || ask.begins.map(|_| Computed::of_this_thread().now()).unwrap_or_default();
+        let begun = computed();
         // SAFETY: all pointers are valid for the call; only this thread uses the instance.
         let status = unsafe { function(self.raw, &raw const call.known, batch, &raw mut sink.known) };
+        let ended = computed();
         memory.look(sink.known.len);
+        memory.look_back();
         let mut answer = memory.answer;
         if sink.known.items != memory.items.as_mut_ptr() || sink.known.cap != memory.cap {
             answer.spoiled.get_or_insert("it changed `items` or `cap` of the sink".to_owned());
@@ -254,6 +264,7 @@ impl Live<'_> {
         answer.records = memory.items;
         answer.status = status;
         answer.errors = errors;
+        answer.computed = (begun, ended);
         answer
     }
 
@@ -273,6 +284,8 @@ pub(super) struct Ask<'a> {
     /// Structs with more members than ABI 1.0 has.
     pub(super) larger: bool,
     pub(super) cancel: Option<&'a AtomicU32>,
+    /// Set when everything is ready and the plugin begins.
+    pub(super) begins: Option<&'a AtomicBool>,
     pub(super) budget_ms: u32,
 }
 
@@ -289,7 +302,7 @@ pub(super) enum Growth {
 }
 
 /// What came of a call.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Answer {
     pub(super) status: abi::Status,
     pub(super) records: Vec<abi::Finding>,
@@ -301,6 +314,8 @@ pub(super) struct Answer {
     pub(super) asked_too_little: bool,
     /// What it did to the sink that it may not do.
     pub(super) spoiled: Option<String>,
+    /// What the thread had computed when the plugin began, and when it had ended; measured where [`Ask::begins`] is.
+    pub(super) computed: (Duration, Duration),
 }
 
 impl Answer {
@@ -357,13 +372,17 @@ struct Memory {
 }
 
 impl Memory {
-    /// Whether what lies beyond `cap` is untouched, and what was given up stays as it was.
+    /// Whether what lies beyond `cap` is untouched.
     fn look(&mut self, len: u32) {
         let behind = self.items.get(self.cap as usize..).unwrap_or_default();
         if behind.iter().any(|record| *record != UNTOUCHED) {
             let text = format!("it wrote beyond the sink: `cap` is {}, `len` is {len}", self.cap);
             self.answer.spoiled.get_or_insert(text);
         }
+    }
+
+    /// Whether what was given up stays as it was.
+    fn look_back(&mut self) {
         let stale = |(items, cap): &(Vec<abi::Finding>, usize)| {
             items.iter().skip(*cap).any(|record| *record != UNTOUCHED)
         };
@@ -390,10 +409,10 @@ unsafe extern "C" fn grow(sink: *mut abi::Sink, at_least: u32) -> abi::Status {
         Growth::Stays if wanted as usize + GUARD > memory.items.len() => return abi::E_FULL,
         Growth::Stays => {}
         Growth::Moves => {
-            let mut items = untouched(wanted);
-            for (new, old) in items.iter_mut().zip(memory.items.iter().take(memory.cap as usize)) {
-                *new = *old;
-            }
+            // A plugin may ask for one record after the other: what it wrote is copied as a whole.
+            let mut items = Vec::with_capacity(wanted as usize + GUARD);
+            items.extend_from_slice(memory.items.get(..memory.cap as usize).unwrap_or_default());
+            items.resize(wanted as usize + GUARD, UNTOUCHED);
             let old = std::mem::replace(&mut memory.items, items);
             memory.before.push((old, memory.cap as usize));
             sink.items = memory.items.as_mut_ptr();

@@ -1,6 +1,6 @@
 //! Rules about the sink and about being told to stop.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -149,19 +149,24 @@ pub(super) fn cancel(case: &Case) -> Result<(), Stop> {
                 batch.rows()
             ));
         }
-        let (told, clock) = (AtomicU32::new(0), Computed::of_this_thread());
-        let (late, answer) = thread::scope(|scope| {
+        let (told, begins, clock) = (AtomicU32::new(0), AtomicBool::new(false), Computed::of_this_thread());
+        let (set, answer) = thread::scope(|scope| {
             let setter = scope.spawn(|| {
+                while !begins.load(Ordering::Acquire) {
+                    thread::yield_now();
+                }
                 thread::sleep(Duration::from_micros(300));
                 told.store(1, Ordering::Release);
                 clock.now()
             });
-            let ask = Ask { cancel: Some(&told), ..Ask::default() };
+            let ask = Ask { cancel: Some(&told), begins: Some(&begins), ..Ask::default() };
             let answer = live.ask_at(question, batch.as_ptr(), batch.rows(), &ask);
-            let ended = clock.now();
-            let late = setter.join().map(|set| ended.saturating_sub(set)).unwrap_or_default();
-            (late, answer)
+            begins.store(true, Ordering::Release); // also where it never began
+            (setter.join().unwrap_or_default(), answer)
         });
+        // What the thread computed when it was told to, until the plugin returned; the check's own work does not count.
+        let (begun, ended) = answer.computed;
+        let late = ended.saturating_sub(set.max(begun));
         if !matches!(answer.status, abi::OK | abi::E_CANCELLED) {
             return failed(format!("{name}: told to stop, it ends with status {}", answer.status));
         }
