@@ -86,6 +86,8 @@ text_id! {
     LineId: check_id;
     /// A spending of the special fund.
     SpendingId: check_id;
+    /// An emergency access to a file.
+    EmergencyAccessId: check_id;
     /// A care group, such as `living_alone`.
     GroupCode: check_code;
     /// A service standard, such as `elder.visit`.

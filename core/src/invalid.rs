@@ -99,6 +99,8 @@ pub enum Invalid {
     },
     /// A field that this method does not write.
     FieldMask,
+    /// Names nobody who supervises the site.
+    NoSupervisor,
 }
 
 impl Invalid {
@@ -155,6 +157,7 @@ impl Invalid {
             Self::BeforeTenure => "lies before the move-in".into(),
             Self::AfterTenure => "lies after the move-out".into(),
             Self::FieldMask => "is not a field that this method updates".into(),
+            Self::NoSupervisor => "must name a deputy or a leader of the site".into(),
         }
     }
 
@@ -194,6 +197,7 @@ impl Invalid {
             Self::BeforeTenure => "早于入住日期".into(),
             Self::AfterTenure => "晚于搬离日期".into(),
             Self::FieldMask => "此方法不能更新该字段".into(),
+            Self::NoSupervisor => "须包含本项目的一名副组长或组长".into(),
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod care_plan;
 pub mod catalogue;
 pub mod compliance;
 pub mod duplicate;
+pub mod emergency;
 pub mod event;
 pub mod facility;
 pub mod fund;

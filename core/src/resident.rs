@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::id::{DwellingId, FieldCode, ResidentId, SiteId};
+use crate::id::{DwellingId, FieldCode, ResidentId, SiteId, StaffId};
 use crate::identity::IdentityNumber;
 use crate::invalid::Invalid;
 use crate::kind::closed_list;
@@ -29,6 +29,8 @@ pub struct Resident {
     pub died_on: Option<CivilDate>,
     /// Whether the file is under legal hold: it is neither sealed nor erased.
     pub held: bool,
+    /// Who may know of the file, where it is protected 受保护档案 (domestic violence, shelter); `None`: whom the policies allow.
+    pub protected_for: Option<Vec<StaffId>>,
     /// Class `contact`.
     pub contact: Contact,
     /// Class `identity`.
@@ -191,6 +193,20 @@ pub struct Identity {
     pub birth_date: Option<CivilDate>,
     /// The sex; where a number is known, that of the number.
     pub sex: Option<Sex>,
+}
+
+/// Below this age, in full years, a person's data are a child's: a guardian consents, and a deputy approves each look.
+pub const MINOR_BELOW_YEARS: u32 = 14;
+
+/// Most people who are named for a protected file: whoever visits, supervises and stands in.
+pub const PROTECTED_FOR_MAX: usize = 20;
+
+impl Identity {
+    /// Whether the person is known to be under 14 on a day.
+    pub fn is_minor(&self, day: CivilDate) -> bool {
+        let age = self.birth_date.and_then(|birth| day.age_from(birth));
+        age.is_some_and(|age| age < MINOR_BELOW_YEARS)
+    }
 }
 
 /// A person's name: 1–50 characters.

@@ -69,6 +69,8 @@ pub enum Thing {
     BudgetLine,
     /// A spending of the special fund.
     Spending,
+    /// An emergency access.
+    EmergencyAccess,
 }
 
 /// Why a use case refused or failed.
@@ -199,6 +201,8 @@ pub enum StateConflict {
     NotMerged,
     /// The file into which it was merged was itself merged.
     SurvivorMerged,
+    /// One of the files is protected, or for other people.
+    ProtectionDiffers,
     /// Keys are being replaced.
     RotationUnderWay,
     /// There is no root key to follow the one in use, or it cannot be read.
@@ -223,6 +227,12 @@ pub enum StateConflict {
     SpendingNotApproved,
     /// Whoever approves a spending may neither have asked for it nor pay it.
     SameHands,
+    /// The emergency access was reviewed already.
+    AccessReviewed,
+    /// The caller's last emergency access to the file waits for its review.
+    AccessNotReviewed,
+    /// Nobody reviews their own emergency access.
+    OwnAccess,
 }
 
 /// What a use case returns.

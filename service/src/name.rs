@@ -3,9 +3,9 @@
 use linli_core::care_plan::Revision;
 use linli_core::fund::{Cause, FundYear};
 use linli_core::id::{
-    ActivityId, AreaId, DwellingId, EventId, FacilityId, GroupCode, MembershipId, OverrideId, PauseId,
-    PluginId, PostId, RecordId, RequestId, ResidentId, SiteId, SpendingId, StaffId, StandardCode, Subject,
-    WaiverId,
+    ActivityId, AreaId, DwellingId, EmergencyAccessId, EventId, FacilityId, GroupCode, MembershipId,
+    OverrideId, PauseId, PluginId, PostId, RecordId, RequestId, ResidentId, SiteId, SpendingId, StaffId,
+    StandardCode, Subject, WaiverId,
 };
 use linli_core::invalid::Invalid;
 
@@ -125,6 +125,7 @@ in_site! {
     parse_record record RecordId "records" "sites/{site}/records/{record}";
     parse_activity activity ActivityId "activities" "sites/{site}/activities/{activity}";
     parse_fund fund FundYear "funds" "sites/{site}/funds/{year}";
+    parse_emergency_access emergency_access EmergencyAccessId "emergencyAccesses" "sites/{site}/emergencyAccesses/{access}";
     parse_event event EventId "events" "sites/{site}/events/{event}";
     parse_override standard_override OverrideId "overrides" "sites/{site}/overrides/{override}";
     parse_plugin_parameters plugin_parameters PluginId "pluginParameters" "sites/{site}/pluginParameters/{plugin}";

@@ -251,6 +251,7 @@ ResidentService/RecordMoveOut             u - - - y - y y y - - -
 ResidentService/ReportChange              u - - - y y y y y - - -
 ResidentService/RevealResident            u - - - y - y y y - - -
 ResidentService/SealFile                  u - - - - - y y y - - -
+ResidentService/SetProtected              u - - - - - y y y - - -
 ResidentService/UnsealFile                u - - - - - y y y - - -
 ResidentService/UnmergeResidents          u - - - - - y y y - - -
 ResidentService/UpdateResident            u - - - y - y y y - - -
@@ -278,8 +279,11 @@ SiteService/UpdateSite                    u - - - - - - y y - - -
 StaffService/CreateStaff                  u - - - - - - y y - - -
 StaffService/DeactivateStaff              u - - - - - - y y - - -
 StaffService/GetStaff                     u - - - - - y y y - y -
+StaffService/GrantEmergencyAccess         u - - - y y - y y - - -
+StaffService/ListEmergencyAccesses        u - - - - - y y y - - -
 StaffService/ListStaff                    u - - - - - y y y - y -
 StaffService/ReactivateStaff              u - - - - - - y y - - -
+StaffService/ReviewEmergencyAccess        u - - - - - y y y - - -
 StaffService/UpdateStaff                  u - - - - - - y y - - -
 ";
 

@@ -219,6 +219,13 @@ async fn every_reason_is_produced() {
     let stricter = client.ask(weekly(2)).await.unwrap().name;
     let needless = v1::ApproveOverrideRequest { name: stricter, ..Default::default() };
     produced.note("PROPOSAL_STATE", Code::FailedPrecondition, false, both!(client, needless.clone()));
+    let take = v1::GrantEmergencyAccessRequest {
+        resident: resident.clone(),
+        reason: "门内有呼救声".to_owned(),
+        ..Default::default()
+    };
+    client.ask(take.clone()).await.unwrap();
+    produced.note("EMERGENCY_ACCESS_STATE", Code::FailedPrecondition, false, both!(client, take.clone()));
     let leave = v1::RecordMoveOutRequest {
         name: resident.clone(),
         move_out_date: "2026-03-16".to_owned(),

@@ -36,6 +36,17 @@ fn calls_are_explained_by_the_policy_that_decides() {
     check(elsewhere, 0, &["denied", "in sites/b", "forbidden by `own-sites`"]);
     check("--as leader --of a --rpc GetResident --site a", 0, &["allowed"]);
     check("--as leader --of a --rpc CreateSite", 0, &["denied", "forbidden by `whole-server`"]);
+    check(
+        "--as leader --rpc GetResident --given protected",
+        0,
+        &["denied", "forbidden by `protected-files`"],
+    );
+    check("--as leader --rpc GetResident --given protected --given named", 0, &["allowed"]);
+    check("--as member.security --rpc RevealResident", 0, &["denied"]);
+    let at_night = "--as member.security --rpc RevealResident --class contact --given emergency";
+    check(at_night, 0, &["allowed", "permitted by `emergency-access`"]);
+    check("--as member.security --rpc RevealResident --class health --given emergency", 0, &["denied"]);
+    check("--as deputy --rpc GetResident --given secret", 2, &["`secret` is none of"]);
     check("--as king --rpc GetResident", 2, &["`king` is none of", "member.cleaning"]);
     check("--as deputy --rpc Get", 2, &["there is no `Get`"]);
     // Without an RPC: all of them, a line each.

@@ -157,7 +157,7 @@ impl App {
         site: SiteId,
         id: ResidentId,
     ) -> Result<Answer<AssessmentView>> {
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }

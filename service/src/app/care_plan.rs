@@ -76,14 +76,14 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], [`Error::State`], [`Error::Denied`].
     pub async fn draft_plan(&self, call: &Call, at: &InSite<ResidentId>) -> Result<Draft> {
-        let work = self.begin(call, Some(&at.site)).await?;
-        let head = self.load_head(&at.site, &at.id).await?;
+        let work = self.begin_file(call, &at.site, &at.id).await?;
+        let head = self.load_head(&work, &at.site, &at.id).await?;
         require_active(&head)?;
         let at = &InSite { site: at.site.clone(), id: head.id.clone() };
         let state = self.file_state(&head).await?;
         let today = work.today();
         let estate = estate(self, &work).await?;
-        let care = estate.care(&at.id).await?.ok_or(Error::NotFound(Thing::Resident))?;
+        let Some(care) = estate.care(&at.id).await? else { return Err(work.absent(&at.id).await) };
         work.disclose(&touches(&at.site, &at.id)).await?;
         let applied = estate.applied(&care);
         let standards = applied.iter().filter_map(|applied| span_on(applied, today));
@@ -109,11 +109,11 @@ impl App {
         new: NewPlan,
     ) -> Result<Answer<PlanView>> {
         let InSite { site, id } = at;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let head = self.load_head(&site, &id).await?;
+        let head = self.load_head(&work, &site, &id).await?;
         require_active(&head)?;
         let id = head.id.clone();
         let from = new.from.unwrap_or_else(|| work.today());
@@ -159,11 +159,11 @@ impl App {
         rejected: Option<Line>,
     ) -> Result<Answer<PlanView>> {
         let InResident { site, resident, id: revision } = at;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &resident).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        self.load_head(&site, &resident).await?;
+        self.load_head(&work, &site, &resident).await?;
         let mut plans = self.plans_of(&site, &resident).await?;
         let found = plans.iter().find(|plan| plan.revision == revision);
         let plan = found.ok_or(Error::NotFound(Thing::Plan))?;
@@ -198,12 +198,12 @@ impl App {
     /// [`Error::NotFound`], [`Error::PurposeRequired`], [`Error::RevealLimit`], [`Error::Denied`].
     pub async fn plan(&self, call: &Call, at: &InResident<Revision>, full: bool) -> Result<PlanView> {
         let InResident { site, resident, id: revision } = at;
-        let work = self.begin(call, Some(site)).await?;
+        let work = self.begin_file(call, site, resident).await?;
         let touches = touches(site, resident);
         if full {
             self.may_reveal(&work, &touches).await?;
         }
-        self.load_head(site, resident).await?;
+        self.load_head(&work, site, resident).await?;
         let stored = self.store.plans(site, std::slice::from_ref(resident)).await?;
         let plans: Vec<CarePlan> = stored.iter().map(|stored| stored.plan.clone()).collect();
         let found = stored.into_iter().find(|stored| stored.plan.revision == *revision);
@@ -232,7 +232,7 @@ impl App {
         state: Option<PlanState>,
         page: PageRequest,
     ) -> Result<Page<PlanView>> {
-        let work = &self.begin(call, Some(site)).await?;
+        let work = &self.begin_of(call, site, resident).await?;
         self.of_residents(work, site, resident, page, |ids: Vec<ResidentId>| {
             async move {
                 let stored = self.store.plans(site, &ids).await?;
@@ -296,7 +296,8 @@ impl App {
 /// The site of a call today.
 async fn estate<'a>(app: &'a App, work: &Work<'_>) -> Result<Estate<'a>> {
     let today = work.today();
-    Estate::open(app, work.site()?, work.now, DateRange::new(today, today.plus_days(1))).await
+    let days = DateRange::new(today, today.plus_days(1));
+    Estate::open(app, work.site()?, work.now, days, work.sight().clone()).await
 }
 
 /// What is wrong with the items of a plan: standards that do not apply or stand twice, numbers of another kind, and less than

@@ -66,11 +66,11 @@ impl App {
         id: ResidentId,
         report: ChangeReport,
     ) -> Result<Answer<CareEvent>> {
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let head = self.load_head(&site, &id).await?;
+        let head = self.load_head(&work, &site, &id).await?;
         require_active(&head)?;
         let id = head.id.clone();
         let occurred_at = report.reported_at.unwrap_or(work.now);
@@ -155,11 +155,11 @@ impl App {
         answers: Vec<EventId>,
         performer: Option<StaffId>,
     ) -> Result<Answer<Applied>> {
-        let work = self.begin(call, Some(&update.site)).await?;
+        let work = self.begin_file(call, &update.site, &update.id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let head = self.load_head(&update.site, &update.id).await?;
+        let head = self.load_head(&work, &update.site, &update.id).await?;
         let (site, id) = (update.site.clone(), head.id.clone());
         let update = Update { id: id.clone(), ..update };
         let subject = Subject::Resident(id.clone());

@@ -10,6 +10,7 @@ use linli_core::invalid::Invalid;
 use linli_core::kind::Department;
 use linli_core::standard::{Period, Standard};
 use linli_core::time::{CivilDate, DateRange, Instant};
+use linli_store::Sight;
 
 use super::App;
 use super::estate::{Estate, of_department};
@@ -89,7 +90,8 @@ impl App {
             return Err(Error::Internal("a report without a period".into()));
         };
         let range = DateRange::new(first.start(), last.end());
-        let estate = Estate::open(self, site, work.now, range).await?;
+        // Figures without names: what is owed to whom the caller may not know of counts like everything else.
+        let estate = Estate::open(self, site, work.now, range, Sight::All).await?;
         let is_wanted = |standard: &Standard| {
             of_department(standard, wanted.department)
                 && (wanted.standards.is_empty() || wanted.standards.contains(&standard.code))

@@ -17,7 +17,7 @@ use super::resident::{FileView, may_open};
 use super::work::{Touches, Work};
 use super::{App, BATCHES_MAX, Page, PageRequest};
 use crate::auth::Call;
-use crate::error::{Error, Result, Thing};
+use crate::error::{Error, Result};
 use crate::name;
 
 /// What is opened to compare.
@@ -108,7 +108,10 @@ impl App {
         about: About,
         page: PageRequest,
     ) -> Result<Page<Duplicate>> {
-        let work = self.begin(call, Some(site)).await?;
+        let work = match &about {
+            About::File(id) => self.begin_file(call, site, id).await?,
+            About::Everybody | About::Somebody(_) => self.begin(call, Some(site)).await?,
+        };
         let pairs = match &about {
             About::Everybody => self.pairs_of_site(&work, site, &page).await?,
             About::Somebody(new) => {
@@ -117,7 +120,7 @@ impl App {
             }
             About::File(id) => {
                 let own = self.opened_to_compare(&work, site, std::slice::from_ref(id)).await?;
-                let own = own.first().ok_or(Error::NotFound(Thing::Resident))?;
+                let Some(own) = own.first() else { return Err(work.absent(id).await) };
                 let found = self.suspects(&work, site, &[own.person()]).await?;
                 let others = found.into_iter().flatten().filter(|suspect| suspect.id != own.id);
                 by_score(others.map(|suspect| (suspect, Some(own.id.clone()))), &page)
@@ -146,6 +149,10 @@ impl App {
 
     /// For each of these people the files of the site that may be theirs, the most alike first. Whoever is compared
     /// leaves an audit entry.
+    ///
+    /// A protected file is compared for those who may know of it, and so are two files of one such person prevented. For
+    /// everybody else it is not there, and a second file may come to be: a question that names nobody would still say that
+    /// somebody is hidden here. Whoever is named finds the pair by `FindDuplicates`, protects both and merges them.
     pub(super) async fn suspects(
         &self,
         work: &Work<'_>,
@@ -183,12 +190,13 @@ impl App {
         for ids in ids.chunks(OPENED) {
             let sealed = self.store.residents_by_id(site, ids, FieldClasses::of(COMPARED)).await?;
             let mut opening: Vec<(ResidentId, SealedResident)> = Vec::with_capacity(sealed.len());
-            for sealed in sealed {
+            for sealed in sealed.into_iter().filter(|sealed| !work.hides(&sealed.head.id)) {
                 // What a merged file says is known of the survivor.
                 let of = match sealed.head.merged_into {
-                    Some(_) => self.load_head(site, &sealed.head.id).await?,
-                    None => sealed.head.clone(),
+                    Some(_) => self.find_head(site, &sealed.head.id).await?,
+                    None => Some(sealed.head.clone()),
                 };
+                let Some(of) = of else { continue };
                 if may_open(&of).is_ok() && may_open(&sealed.head).is_ok() {
                     opening.push((of.id, sealed));
                 }
@@ -256,6 +264,7 @@ impl App {
             let sites = linli_store::Sites::One(site.clone());
             let filter = ResidentFilter {
                 states: vec![FileState::Active, FileState::Left],
+                sight: work.sight().clone(),
                 ..ResidentFilter::default()
             };
             let files = self.store.residents(&sites, &filter, &next, FieldClasses::NONE).await?;

@@ -126,11 +126,11 @@ impl App {
         set: impl FnOnce(&mut ResidentHead) -> Result<()> + Send,
     ) -> Result<Answer<FileView>> {
         let Update { site, id, version, .. } = target;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let mut head = self.load_head(&site, &id).await?;
+        let mut head = self.load_head(&work, &site, &id).await?;
         let id = head.id.clone();
         if head.state == FileState::Erased {
             return Err(Error::State(StateConflict::FileErased));
@@ -163,11 +163,11 @@ impl App {
         target: Update<ResidentId, ()>,
     ) -> Result<Answer<FileView>> {
         let Update { site, id, version, .. } = target;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let mut head = self.load_head(&site, &id).await?;
+        let mut head = self.load_head(&work, &site, &id).await?;
         if head.state == FileState::Erased {
             return Err(Error::State(StateConflict::FileErased));
         }
@@ -233,7 +233,8 @@ impl App {
         id: &ResidentId,
     ) -> Result<Certificate> {
         let work = self.begin(call, Some(site)).await?;
-        let erasure = self.store.erasure(site, id).await?.ok_or(Error::NotFound(Thing::Erasure))?;
+        let erasure = self.store.erasure(site, id).await?.filter(|_| !work.hides(id));
+        let erasure = erasure.ok_or(Error::NotFound(Thing::Erasure))?;
         let subject = vec![id.as_str().to_owned()];
         work.disclose(&Touches::files(name::resident(site, id), subject, &[])).await?;
         let deleted = erasure.key_deleted_at.ok_or(Error::State(StateConflict::ErasureUnderWay))?;

@@ -32,8 +32,8 @@ use linli_core::standard::{Duty, OccasionRef, Standard};
 use linli_core::standard_override::{StandardOverride, overridden};
 use linli_core::time::{CivilDate, DateRange, Instant, SiteZone};
 use linli_store::{
-    CARE_PAGE_MAX, CareRange, PAGE_MAX, Page as StorePage, ResidentCare, ResidentHead, Sites as StoreSites,
-    SubjectCare,
+    CARE_PAGE_MAX, CareRange, PAGE_MAX, Page as StorePage, ResidentCare, ResidentHead, Sight,
+    Sites as StoreSites, SubjectCare,
 };
 
 use self::flag::{Flagging, Roster};
@@ -65,6 +65,9 @@ pub(super) struct Estate<'a> {
     care: CareRange,
     /// The day before which nobody is asked for: moves up to it change nothing that is computed.
     since: CivilDate,
+    sight: Sight,
+    /// Whom `sight` does not show.
+    hidden: Vec<ResidentId>,
     roster: tokio::sync::OnceCell<Roster>,
     announced: tokio::sync::OnceCell<Vec<CareEvent>>,
 }
@@ -143,9 +146,16 @@ impl Walk {
 }
 
 impl<'a> Estate<'a> {
-    /// A site, asked for the obligations that touch `range`.
-    pub(super) async fn open(app: &'a App, site: Site, now: Instant, range: DateRange) -> Result<Estate<'a>> {
-        Self::supposing(app, site, now, range, None).await
+    /// A site, asked for the obligations that touch `range`, with the files that `sight` shows: of the others neither a duty
+    /// nor a flag is seen.
+    pub(super) async fn open(
+        app: &'a App,
+        site: Site,
+        now: Instant,
+        range: DateRange,
+        sight: Sight,
+    ) -> Result<Estate<'a>> {
+        Box::pin(Self::supposing(app, site, now, range, (sight, None))).await
     }
 
     /// As [`Estate::open`], as if this override held too.
@@ -154,7 +164,7 @@ impl<'a> Estate<'a> {
         site: Site,
         now: Instant,
         range: DateRange,
-        draft: Option<StandardOverride>,
+        (sight, draft): (Sight, Option<StandardOverride>),
     ) -> Result<Estate<'a>> {
         let mut calendar = SiteCalendar::new(site.zone);
         for year in &app.public_years {
@@ -163,6 +173,14 @@ impl<'a> Estate<'a> {
         for (day, kind) in app.store.calendar_days(&site.id).await? {
             calendar = calendar.with_day(day, kind);
         }
+        let hidden = match &sight {
+            Sight::All => Vec::new(),
+            Sight::Named(named) => {
+                let protected = app.store.protected_files(&site.id).await?;
+                let unseen = protected.iter().filter(|file| !named.contains(&file.resident));
+                unseen.map(|file| file.resident.clone()).collect()
+            }
+        };
         let today = site.zone.date_of(now);
         let mut overrides = app.store.overrides(&site.id).await?;
         overrides.extend(draft);
@@ -181,6 +199,8 @@ impl<'a> Estate<'a> {
             range,
             care,
             since: first,
+            sight,
+            hidden,
             site,
             roster: tokio::sync::OnceCell::new(),
             announced: tokio::sync::OnceCell::new(),
@@ -255,7 +275,8 @@ impl<'a> Estate<'a> {
             }
             Subject::Request(id) => {
                 let request = self.app.store.request(&self.site.id, id).await?;
-                self.of_requests(&request.into_iter().collect::<Vec<_>>()).await?
+                let seen = request.into_iter().filter(|request| self.knows(request));
+                self.of_requests(&seen.collect::<Vec<_>>()).await?
             }
             Subject::Facility(id) => {
                 let facility = self.app.store.facility(&self.site.id, id).await?;
@@ -272,7 +293,7 @@ impl<'a> Estate<'a> {
         for ids in ids.chunks(usize::try_from(CARE_PAGE_MAX).unwrap_or(usize::MAX)) {
             let care = self.app.store.care_of(&self.site.id, ids, self.care).await?;
             let care = self.complete(care).await?;
-            for care in care.into_iter().filter(|care| in_use(&care.head)) {
+            for care in care.into_iter().filter(|care| self.counts(&care.head)) {
                 found.push(self.of_resident(care)?);
             }
         }
@@ -293,7 +314,8 @@ impl<'a> Estate<'a> {
         };
         let ids: Vec<DwellingId> = dwellings.iter().map(|dwelling| dwelling.id.clone()).collect();
         let heads = store.residents_of_dwellings(&self.site.id, &ids).await?;
-        let residents: Vec<ResidentId> = heads.into_iter().filter(in_use).map(|head| head.id).collect();
+        let residents: Vec<ResidentId> =
+            heads.into_iter().filter(|head| self.counts(head)).map(|head| head.id).collect();
         let mut found = self.residents(&residents).await?;
         found.extend(self.of_dwellings(dwellings).await?);
         Ok((found, Some(last)))
@@ -383,18 +405,18 @@ impl<'a> Estate<'a> {
         let mut care = self.app.store.care_of(&self.site.id, std::slice::from_ref(id), self.care).await?;
         if care.iter().any(|care| care.head.merged_into.is_some()) {
             // The name of a merged file stands for the survivor.
-            let survivor = self.app.load_head(&self.site.id, id).await?.id;
-            care = self.app.store.care_of(&self.site.id, &[survivor], self.care).await?;
+            let Some(survivor) = self.app.find_head(&self.site.id, id).await? else { return Ok(None) };
+            care = self.app.store.care_of(&self.site.id, &[survivor.id], self.care).await?;
         }
         let care = self.complete(care).await?;
-        Ok(care.into_iter().find(|care| in_use(&care.head)))
+        Ok(care.into_iter().find(|care| self.counts(&care.head)))
     }
 
     async fn residents_after(&self, after: Option<&ResidentId>) -> Result<(Vec<Owed>, Option<Subject>)> {
-        let care = self.app.store.care_page(&self.site.id, after, BATCH, self.care).await?;
+        let care = self.app.store.care_page(&self.site.id, after, BATCH, self.care, &self.sight).await?;
         let care = self.complete(care).await?;
         let last = care.last().map(|care| Subject::Resident(care.head.id.clone()));
-        let open = care.into_iter().filter(|care| in_use(&care.head));
+        let open = care.into_iter().filter(|care| self.counts(&care.head));
         let owed = open.map(|care| self.of_resident(care)).collect::<Result<_>>()?;
         Ok((owed, last))
     }
@@ -515,6 +537,11 @@ impl<'a> Estate<'a> {
         };
         let obligations = obligation::obligations(&case, self.range, self.now).map_err(calendar_error)?;
         Ok(Owed { subject, title, care: None, records: care.records, obligations })
+    }
+
+    /// Whether a file is in use, and seen.
+    fn counts(&self, head: &ResidentHead) -> bool {
+        in_use(head) && self.sight.sees(head)
     }
 
     fn is_owed(&self, kind: SubjectKind) -> bool {

@@ -62,8 +62,8 @@ impl App {
             Some(after) => linli_store::Page::after(site.as_str(), after.as_str(), PAGE),
             None => linli_store::Page::first(PAGE),
         };
-        let filter =
-            ResidentFilter { states: vec![*state], group: group.clone(), ..ResidentFilter::default() };
+        let (states, group, sight) = (vec![*state], group.clone(), work.sight().clone());
+        let filter = ResidentFilter { states, group, sight, ..ResidentFilter::default() };
         let mut sealed =
             self.store.residents(&linli_store::Sites::from(site), &filter, &page, opened).await?;
         let full = u64::try_from(sealed.len()).unwrap_or(u64::MAX) >= PAGE;
@@ -71,7 +71,7 @@ impl App {
         let heads: Vec<_> = sealed.iter().map(|sealed| &sealed.head).collect();
         let mut states = self.file_states(site, &heads).await?;
         let today = work.today();
-        if let Some(group) = group {
+        if let Some(group) = &export.group {
             sealed.retain(|sealed| {
                 states.get(&sealed.head.id).is_some_and(|state| state.is_member(group, today))
             });

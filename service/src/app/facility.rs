@@ -116,7 +116,8 @@ impl App {
     pub async fn facility(&self, call: &Call, site: &SiteId, id: &FacilityId) -> Result<FacilityView> {
         let work = self.begin(call, Some(site)).await?;
         let facility = self.load_facility(site, id).await?;
-        let estate = Estate::open(self, work.site()?, work.now, yesterday_and_today(work.today())).await?;
+        let (days, sight) = (yesterday_and_today(work.today()), work.sight().clone());
+        let estate = Estate::open(self, work.site()?, work.now, days, sight).await?;
         let mut found = self.facility_views(&estate, vec![facility]).await?;
         found.pop().ok_or(Error::NotFound(Thing::Facility))
     }
@@ -134,7 +135,8 @@ impl App {
     ) -> Result<Page<FacilityView>> {
         let work = self.begin(call, Some(site)).await?;
         let today = work.today();
-        let estate = Estate::open(self, work.site()?, work.now, yesterday_and_today(today)).await?;
+        let sight = work.sight().clone();
+        let estate = Estate::open(self, work.site()?, work.now, yesterday_and_today(today), sight).await?;
         let mut after =
             page.after.as_deref().map(FacilityId::new).transpose().map_err(|_| Error::PageToken)?;
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);

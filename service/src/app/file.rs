@@ -10,14 +10,14 @@ use linli_core::resident::{
 };
 use linli_core::text::Paragraph;
 use linli_core::time::{CivilDate, Instant};
-use linli_store::{CellChanges, ChangeSet, FieldClasses, Receipt, ResidentHead, Status};
+use linli_store::{CellChanges, ChangeSet, FieldClasses, Receipt, ResidentHead, Sight, Status};
 
 use super::App;
 use super::assessment::{FileState as AssessedState, PluginAnswer};
 use super::resident::{FILE, FileView, View};
 use super::site::{Update, fresh, next_version};
 use super::work::{Touches, Work};
-use crate::error::{Error, Result, StateConflict, Thing, Violation};
+use crate::error::{Error, Result, StateConflict, Violation};
 use crate::name;
 
 /// A care file to be opened.
@@ -113,6 +113,7 @@ impl App {
             tenure: Tenure { moved_in: new.moved_in, moved_out: None },
             died_on: None,
             held: false,
+            protected_for: None,
             contact: new.contact,
             identity: completed(new.identity),
             health: new.health,
@@ -183,6 +184,10 @@ impl App {
             return Err(Error::Invalid(violations));
         }
         resident.identity = completed(resident.identity);
+        if resident.identity.number != opened.resident.identity.number {
+            let number = resident.identity.number.as_ref();
+            self.require_fresh_number(work, &head.site, number, Some(&head.id)).await?;
+        }
         let facts: Vec<Fact> = change.facts.into_iter().map(|fact| recorded(fact, work.now, today)).collect();
         let mut changes = work.changes(&touches_file(&head.site, &head.id));
         let fields =
@@ -213,7 +218,9 @@ impl App {
         let mut id = id.clone();
         for _ in 0..=MERGED_MAX {
             let sealed = self.store.resident(site, &id, FieldClasses::of(FILE)).await?;
-            let sealed = sealed.ok_or(Error::NotFound(Thing::Resident))?;
+            let Some(sealed) = sealed.filter(|_| !work.hides(&id)) else {
+                return Err(work.absent(&id).await);
+            };
             match &sealed.head.merged_into {
                 None => return self.open_sealed(work, &sealed).await,
                 Some(survivor) => id = survivor.clone(),
@@ -254,18 +261,51 @@ impl App {
         Ok(OpenedFile { head: sealed.head.clone(), resident, facts: opened, state })
     }
 
-    /// The clear part of the file that a name stands for, which must exist: where it was merged, that of the survivor.
-    pub(super) async fn load_head(&self, site: &SiteId, id: &ResidentId) -> Result<ResidentHead> {
+    /// The clear part of the file that a name stands for, which must exist for the caller: where it was merged, that of the
+    /// survivor.
+    pub(super) async fn load_head(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        id: &ResidentId,
+    ) -> Result<ResidentHead> {
+        match self.find_head(site, id).await?.filter(|head| !work.hides(id) && !work.hides(&head.id)) {
+            Some(head) => Ok(head),
+            None => Err(work.absent(id).await),
+        }
+    }
+
+    /// As [`App::load_head`], of a file that may not exist, for whoever asks before it is known what they may know of.
+    pub(super) async fn find_head(&self, site: &SiteId, id: &ResidentId) -> Result<Option<ResidentHead>> {
         let mut id = id.clone();
         for _ in 0..=MERGED_MAX {
             let heads = self.store.resident_heads(site, std::slice::from_ref(&id)).await?;
-            let head = heads.into_iter().next().ok_or(Error::NotFound(Thing::Resident))?;
+            let Some(head) = heads.into_iter().next() else { return Ok(None) };
             match &head.merged_into {
-                None => return Ok(head),
+                None => return Ok(Some(head)),
                 Some(survivor) => id = survivor.clone(),
             }
         }
         Err(Error::Internal("files are merged in a circle".into()))
+    }
+
+    /// Asks that no other file that the caller sees have this number. Of files that are not protected the commit finds out by
+    /// itself; protected ones have an index of their own, so that a number which is taken tells of none of them.
+    pub(super) async fn require_fresh_number(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        number: Option<&IdentityNumber>,
+        own: Option<&ResidentId>,
+    ) -> Result<()> {
+        let sees_some = match work.sight() {
+            Sight::All => true,
+            Sight::Named(named) => !named.is_empty(),
+        };
+        let Some(number) = number.filter(|_| sees_some) else { return Ok(()) };
+        let found = self.store.find_by_identity(site, number).await?;
+        let is_taken = found.iter().any(|id| Some(id) != own && !work.hides(id));
+        if is_taken { Err(Error::IdentityTaken) } else { Ok(()) }
     }
 
     /// Violations of a file to be opened, but for its dwelling.
@@ -443,6 +483,7 @@ pub(super) fn with_head(resident: &Resident, head: &ResidentHead) -> Resident {
         tenure: head.tenure,
         died_on: head.died_on,
         held: head.held,
+        protected_for: head.protected_for.clone(),
         updated_at: head.updated_at,
         version: head.version,
         ..resident.clone()

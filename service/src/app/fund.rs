@@ -217,7 +217,7 @@ impl App {
         }
         if let Some(resident) = resident {
             let head = self.store.resident_heads(&at.site, std::slice::from_ref(resident)).await?.pop();
-            if !head.as_ref().is_some_and(exists) {
+            if work.hides(resident) || !head.as_ref().is_some_and(exists) {
                 violations.push(Violation { field: "spending.about".into(), why: Invalid::Unknown });
             }
         }
@@ -338,7 +338,8 @@ impl App {
         for entry in entries {
             changes.add_ledger_entry(entry);
         }
-        won(work.commit(action, changes, repeat, SpendingView { spending, purpose }).await)
+        let view = shown(&work, spending, purpose);
+        won(work.commit(action, changes, repeat, view).await)
     }
 
     /// One spending.
@@ -346,12 +347,12 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Denied`].
     pub async fn spending(&self, call: &Call, at: &InFund<SpendingId>) -> Result<SpendingView> {
-        self.begin(call, Some(&at.site)).await?;
+        let work = self.begin(call, Some(&at.site)).await?;
         let found = self.store.spending(&at.site, at.year, &at.id).await?;
         let spending = found.ok_or(Error::NotFound(Thing::Spending))?;
         let line = self.store.budget_line(&at.site, at.year, &spending.line).await?;
         let line = line.ok_or_else(|| Error::Internal("a spending without its budget line".into()))?;
-        Ok(SpendingView { spending, purpose: line.purpose })
+        Ok(shown(&work, spending, line.purpose))
     }
 
     /// The spendings of a fund year, in the order in which they were asked for.
@@ -365,7 +366,7 @@ impl App {
         filter: &SpendingFilter,
         page: PageRequest,
     ) -> Result<Page<SpendingView>> {
-        self.begin(call, Some(&at.site)).await?;
+        let work = self.begin(call, Some(&at.site)).await?;
         self.load_fund(at).await?;
         let fits = |spending: &Spending| {
             filter.state.is_none_or(|state| spending.state() == state)
@@ -385,7 +386,7 @@ impl App {
         let view = |spending: Spending| -> Result<SpendingView> {
             let line = lines.iter().find(|line| line.id == spending.line);
             let line = line.ok_or_else(|| Error::Internal("a spending without its budget line".into()))?;
-            Ok(SpendingView { spending, purpose: line.purpose })
+            Ok(shown(&work, spending, line.purpose))
         };
         let items = found.items.into_iter().map(view).collect::<Result<_>>()?;
         Ok(Page { items, next: found.next })
@@ -661,6 +662,14 @@ fn refusal(conflict: FundConflict) -> Error {
             Error::Internal(format!("{conflict:?} was not found by its field"))
         }
     }
+}
+
+/// A spending as the caller may know of it: for whom it is says nothing of whom they may not know of.
+fn shown(work: &Work<'_>, mut spending: Spending, purpose: FundPurpose) -> SpendingView {
+    if resident_of(spending.cause.as_ref()).is_some_and(|resident| work.hides(resident)) {
+        spending.cause = None;
+    }
+    SpendingView { spending, purpose }
 }
 
 fn resident_of(cause: Option<&Cause>) -> Option<&ResidentId> {

@@ -55,8 +55,8 @@ impl App {
     ) -> Result<Page<HistoryEntry>> {
         /// Rows read together; a change of a file has at most tens of fields.
         const BATCH: u64 = 500;
-        let work = self.begin(call, Some(site)).await?;
-        let head = self.load_head(site, resident).await?;
+        let work = self.begin_file(call, site, resident).await?;
+        let head = self.load_head(&work, site, resident).await?;
         let resident = &head.id;
         let subject = vec![resident.as_str().to_owned()];
         work.disclose(&Touches::files(crate::name::resident(site, resident), subject, &[])).await?;

@@ -389,16 +389,21 @@ impl App {
         candidates: &mut [Candidate],
     ) -> Result<HashMap<ResidentId, OpenedFile>> {
         let mut possible: Vec<(usize, ResidentId)> = Vec::new();
+        let seen = |mut found: Vec<ResidentId>| {
+            found.retain(|id| !work.hides(id));
+            found
+        };
         for (at, candidate) in candidates.iter().enumerate() {
             let file = &candidate.row.file;
             if let Some(number) = &file.identity.number
-                && let Some(id) = self.store.find_by_identity(site, number).await?
+                && let found = seen(self.store.find_by_identity(site, number).await?)
+                && !found.is_empty()
             {
-                possible.push((at, id));
+                possible.extend(found.into_iter().map(|id| (at, id)));
                 continue;
             }
             let name = file.contact.name.reveal();
-            for id in self.store.find_residents(site, IndexColumn::Name, name).await? {
+            for id in seen(self.store.find_residents(site, IndexColumn::Name, name).await?) {
                 possible.push((at, id));
             }
         }

@@ -81,11 +81,11 @@ impl App {
         id: ResidentId,
         declaration: Declaration,
     ) -> Result<Answer<MembershipView>> {
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let head = self.load_head(&site, &id).await?;
+        let head = self.load_head(&work, &site, &id).await?;
         require_active(&head)?;
         let id = head.id.clone();
         let today = work.today();
@@ -157,14 +157,11 @@ impl App {
         update: Update<MembershipId, Exit>,
     ) -> Result<Answer<MembershipView>> {
         let Update { site, id, version, change } = update;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &resident).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let head = match self.load_head(&site, &resident).await {
-            Err(Error::NotFound(_)) => Err(Error::NotFound(Thing::Membership)),
-            found => found,
-        }?;
+        let head = self.load_head(&work, &site, &resident).await?;
         let stored = self.store.memberships(&site, std::slice::from_ref(&resident)).await?;
         let stored = stored.into_iter().find(|stored| stored.membership.id == id);
         let stored = stored.ok_or(Error::NotFound(Thing::Membership))?;
@@ -227,7 +224,7 @@ impl App {
         state: Option<MembershipState>,
         page: PageRequest,
     ) -> Result<Page<MembershipView>> {
-        let work = self.begin(call, Some(site)).await?;
+        let work = self.begin_of(call, site, resident).await?;
         let today = work.today();
         let fits = |view: &MembershipView| state.is_none_or(|state| view.state == state);
         self.of_residents(&work, site, resident, page, |ids: Vec<ResidentId>| {
@@ -252,6 +249,19 @@ impl App {
             .boxed()
         })
         .await
+    }
+
+    /// As every call begins that is about what belongs to one resident, or to those of a site.
+    pub(super) async fn begin_of<'a>(
+        &'a self,
+        call: &'a Call,
+        site: &SiteId,
+        resident: Option<&ResidentId>,
+    ) -> Result<Work<'a>> {
+        match resident {
+            Some(resident) => self.begin_file(call, site, resident).await,
+            None => self.begin(call, Some(site)).await,
+        }
     }
 
     /// A page of things that belong to residents: those of one, or resident by resident of a whole site. The cursor
@@ -282,7 +292,7 @@ impl App {
         };
         match resident {
             Some(id) => {
-                let head = self.load_head(site, id).await?;
+                let head = self.load_head(work, site, id).await?;
                 if head.state == FileState::Sealed {
                     return Err(Error::State(StateConflict::FileSealed));
                 }
@@ -293,7 +303,10 @@ impl App {
                     Some((resident, id)) => {
                         let first = ResidentId::new(resident).map_err(|_| Error::PageToken)?;
                         if !id.is_empty() {
-                            found = skip(of_files(&[self.load_head(site, &first).await?], &load).await?);
+                            // Whoever was hidden meanwhile is no longer on any page.
+                            let head = self.find_head(site, &first).await?;
+                            let head = head.filter(|head| !work.hides(&head.id));
+                            found = skip(of_files(head.as_slice(), &load).await?);
                         }
                         Some(first)
                     }
@@ -313,7 +326,10 @@ impl App {
                     };
                     let sites = linli_store::Sites::One(site.clone());
                     let none = linli_store::FieldClasses::NONE;
-                    let filter = linli_store::ResidentFilter::default();
+                    let filter = linli_store::ResidentFilter {
+                        sight: work.sight().clone(),
+                        ..linli_store::ResidentFilter::default()
+                    };
                     let batch = self.store.residents(&sites, &filter, &next, none).await?;
                     let heads: Vec<ResidentHead> = batch.into_iter().map(|sealed| sealed.head).collect();
                     let Some(last) = heads.last() else { break };

@@ -20,7 +20,7 @@ use super::site::next_version;
 use super::work::{Touches, Work};
 use super::{Answer, App, Repeat};
 use crate::auth::Call;
-use crate::error::{Error, Result, StateConflict, Thing, Violation};
+use crate::error::{Error, Result, StateConflict, Violation};
 use crate::name;
 
 /// Two files of one person.
@@ -78,8 +78,10 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let (stays, goes) =
-            (self.sealed_as_is(&site, &survivor).await?, self.sealed_as_is(&site, &duplicate).await?);
+        let (stays, goes) = (
+            self.sealed_as_is(&work, &site, &survivor).await?,
+            self.sealed_as_is(&work, &site, &duplicate).await?,
+        );
         may_merge(&stays.head, &goes.head)?;
         let (stays, goes) = (self.open_sealed(&work, &stays).await?, self.open_sealed(&work, &goes).await?);
         match (&stays.resident.identity.number, &goes.resident.identity.number) {
@@ -148,11 +150,11 @@ impl App {
             return Ok(Answer::Repeated(answer));
         }
         let today = work.today();
-        let mut file = self.sealed_as_is(&site, &id).await?;
+        let mut file = self.sealed_as_is(&work, &site, &id).await?;
         let Some(survivor) = file.head.merged_into.take() else {
             return Err(Error::State(StateConflict::NotMerged));
         };
-        let mut survivor = self.sealed_as_is(&site, &survivor).await?;
+        let mut survivor = self.sealed_as_is(&work, &site, &survivor).await?;
         if survivor.head.merged_into.is_some() {
             return Err(Error::State(StateConflict::SurvivorMerged));
         }
@@ -208,9 +210,12 @@ impl App {
     }
 
     /// A file as it lies there, whatever its name stands for.
-    async fn sealed_as_is(&self, site: &SiteId, id: &ResidentId) -> Result<SealedResident> {
+    async fn sealed_as_is(&self, work: &Work<'_>, site: &SiteId, id: &ResidentId) -> Result<SealedResident> {
         let sealed = self.store.resident(site, id, FieldClasses::of(FILE)).await?;
-        sealed.ok_or(Error::NotFound(Thing::Resident))
+        match sealed.filter(|_| !work.hides(id)) {
+            Some(sealed) => Ok(sealed),
+            None => Err(work.absent(id).await),
+        }
     }
 
     /// Assesses a file whose facts or state a merge changed, where it is active, and sees to it that its own tier and tags are
@@ -300,6 +305,10 @@ fn may_merge(stays: &ResidentHead, goes: &ResidentHead) -> Result<()> {
     }
     if stays.state != goes.state || stays.died_on != goes.died_on {
         return Err(Error::State(StateConflict::StatesDiffer));
+    }
+    if stays.protected_for != goes.protected_for {
+        // Nobody comes to know of a protected file by a merge, and none is left unprotected by it.
+        return Err(Error::State(StateConflict::ProtectionDiffers));
     }
     if stays.files().len() + goes.files().len() > MERGED_MAX {
         return Err(Error::State(StateConflict::TooManyMerged));

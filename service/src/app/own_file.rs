@@ -95,8 +95,8 @@ impl App {
     /// [`Error::PurposeRequired`], [`Error::Denied`] where no class is the caller's, [`Error::RevealLimit`],
     /// [`Error::NotFound`].
     pub async fn own_file(&self, call: &Call, site: &SiteId, id: &ResidentId) -> Result<OwnFile> {
-        let work = self.begin(call, Some(site)).await?;
-        let head = self.load_head(site, id).await?;
+        let work = self.begin_file(call, site, id).await?;
+        let head = self.load_head(&work, site, id).await?;
         may_open(&head)?;
         let allowed = |class: &&FieldClass| work.may_see(**class);
         let classes: Vec<FieldClass> = FILE.iter().filter(allowed).copied().collect();

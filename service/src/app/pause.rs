@@ -66,11 +66,11 @@ impl App {
         id: ResidentId,
         new: NewPause,
     ) -> Result<Answer<PauseView>> {
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let head = self.load_head(&site, &id).await?;
+        let head = self.load_head(&work, &site, &id).await?;
         require_active(&head)?;
         let id = head.id.clone();
         let today = work.today();
@@ -137,7 +137,7 @@ impl App {
         update: Update<PauseId, CivilDate>,
     ) -> Result<Answer<PauseView>> {
         let Update { site, id, version, change: on } = update;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &resident).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
@@ -171,7 +171,7 @@ impl App {
         update: Update<PauseId, ()>,
     ) -> Result<Answer<PauseView>> {
         let Update { site, id, version, .. } = update;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &resident).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
@@ -199,7 +199,7 @@ impl App {
         awaiting: bool,
         page: PageRequest,
     ) -> Result<Page<PauseView>> {
-        let work = self.begin(call, Some(site)).await?;
+        let work = self.begin_of(call, site, resident).await?;
         let zone = work.zone();
         let today = work.today();
         self.of_residents(&work, site, resident, page, |ids: Vec<ResidentId>| {
@@ -228,6 +228,7 @@ impl App {
         resident: &ResidentId,
         id: &PauseId,
     ) -> Result<Pause> {
+        self.load_head(work, site, resident).await?;
         let stored = self.store.pause(site, resident, id).await?.ok_or(Error::NotFound(Thing::Pause))?;
         let mut pause = stored.pause;
         if let Some(remark) = &stored.remark {

@@ -15,7 +15,7 @@ use linli_core::record::{Evaluation, ServiceRecord, SubjectOutcome};
 use linli_core::resident::{FieldClass, FileState};
 use linli_core::text::{Line, Paragraph};
 use linli_core::time::Instant;
-use linli_store::{Opener, Plain, SealError, Sealed, StoredRecord};
+use linli_store::{Opener, Plain, SealError, Sealed, StoredEvaluation, StoredRecord};
 
 pub(super) use self::check::{exists, outside_tenure};
 pub use self::list::RecordFilter;
@@ -213,13 +213,15 @@ impl App {
         word: SafetyWord,
     ) -> Result<Answer<CareEvent>> {
         let InSite { site, id } = at;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
         let zone = work.zone();
-        let head = Some(self.load_head(&site, &id).await?);
-        let head = head.filter(exists).ok_or(Error::NotFound(Thing::Resident))?;
+        let head = self.load_head(&work, &site, &id).await?;
+        if !exists(&head) {
+            return Err(work.absent(&id).await);
+        }
         let id = head.id.clone();
         let occurred_at = word.occurred_at.unwrap_or(work.now);
         if occurred_at > work.now {
@@ -267,7 +269,9 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let stored = self.load_record(&at).await?;
+        self.load_record(&work, &at).await?;
+        // Whom the caller may not know of stays in the record as they are.
+        let stored = self.store.record(&at.site, &at.id).await?.ok_or(Error::NotFound(Thing::Record))?;
         let version = next_version(stored.record.version, version)?;
         if stored.record.voided {
             return Err(Error::State(StateConflict::RecordVoided));
@@ -283,12 +287,14 @@ impl App {
                 "record.withdraw"
             }
             Correction::Change(change) => {
+                let (hidden, known): (Vec<SubjectOutcome>, Vec<SubjectOutcome>) =
+                    record.subjects.into_iter().partition(|subject| is_hidden(&work, &subject.subject));
                 let changed = NewRecord {
                     kind: change.kind.unwrap_or(record.kind),
                     occurred_at: change.occurred_at.unwrap_or(record.occurred_at),
                     performer: change.performer.unwrap_or(Some(record.performer)),
                     department: change.department.unwrap_or(Some(record.department)),
-                    subjects: change.subjects.unwrap_or(record.subjects),
+                    subjects: change.subjects.unwrap_or(known),
                 };
                 let mut changed = [changed];
                 self.check(&work, &at.site, &mut changed, &["record".to_owned()]).await?;
@@ -299,6 +305,7 @@ impl App {
                     changed.performer.unwrap_or_else(|| work.permit().principal().staff.clone());
                 record.department = changed.department.unwrap_or_else(|| department_of(changed.kind));
                 record.subjects = changed.subjects;
+                record.subjects.extend(hidden);
                 "record.correct"
             }
         };
@@ -310,6 +317,7 @@ impl App {
         let first_recorded_at = stored.first_recorded_at;
         let mut changes = work.changes(&Touches::files(&resource, touched, CARE));
         changes.correct_record(stored, record.clone()).event("record.corrected", resource);
+        record.subjects.retain(|subject| !is_hidden(&work, &subject.subject));
         work.commit(action, changes, &repeat, RecordView::masked(record, first_recorded_at)).await
     }
 
@@ -328,14 +336,14 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let stored = self.load_record(&at).await?;
+        let stored = self.load_record(&work, &at).await?;
         if stored.record.voided {
             return Err(Error::State(StateConflict::RecordVoided));
         }
         if !stored.record.subjects.iter().any(|subject| subject.subject == new.subject) {
             return Err(invalid("subject", Invalid::Unknown));
         }
-        let before = self.store.evaluations(&at.site, &at.id).await?;
+        let before = self.load_evaluations(&at, &stored).await?;
         let known = before.iter().find(|known| known.evaluation.subject == new.subject);
         let version = known.map_or(0, |known| known.version).saturating_add(1);
         let evaluation = Evaluation {
@@ -367,8 +375,8 @@ impl App {
         if full {
             self.may_reveal(&work, &Touches::files(name::record(&at.site, &at.id), Vec::new(), CARE)).await?;
         }
-        let stored = self.load_record(at).await?;
-        let evaluations = self.store.evaluations(&at.site, &at.id).await?;
+        let stored = self.load_record(&work, at).await?;
+        let evaluations = self.load_evaluations(at, &stored).await?;
         let first_recorded_at = stored.first_recorded_at;
         if !full {
             let mut view = RecordView::masked(stored.record, first_recorded_at);
@@ -391,8 +399,53 @@ impl App {
         Ok(RecordView { record, first_recorded_at, evaluations: opened, full: true })
     }
 
-    async fn load_record(&self, at: &InSite<RecordId>) -> Result<StoredRecord> {
-        self.store.record(&at.site, &at.id).await?.ok_or(Error::NotFound(Thing::Record))
+    async fn load_record(&self, work: &Work<'_>, at: &InSite<RecordId>) -> Result<StoredRecord> {
+        let stored = self.store.record(&at.site, &at.id).await?.into_iter().collect();
+        self.known_records(work, &at.site, stored).await?.pop().ok_or(Error::NotFound(Thing::Record))
+    }
+
+    /// What those who received a service thought of it, as far as the caller may know of them.
+    async fn load_evaluations(
+        &self,
+        at: &InSite<RecordId>,
+        shown: &StoredRecord,
+    ) -> Result<Vec<StoredEvaluation>> {
+        let mut found = self.store.evaluations(&at.site, &at.id).await?;
+        let is_in = |subject: &Subject| shown.record.subjects.iter().any(|known| known.subject == *subject);
+        found.retain(|known| is_in(&known.evaluation.subject));
+        Ok(found)
+    }
+
+    /// Records as the caller may know of them: without the residents whom they may not, without these residents' requests,
+    /// and not at all where nothing else is in them.
+    pub(super) async fn known_records(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        stored: Vec<StoredRecord>,
+    ) -> Result<Vec<StoredRecord>> {
+        if !work.hides_somebody() {
+            return Ok(stored);
+        }
+        let mut shown = Vec::with_capacity(stored.len());
+        for stored in stored {
+            let mut hidden: Vec<Subject> = Vec::new();
+            for subject in stored.record.subjects.iter().map(|subject| &subject.subject) {
+                let about = match subject {
+                    Subject::Request(id) => self.store.request(site, id).await?.map(|found| found.subject),
+                    Subject::Resident(_)
+                    | Subject::Dwelling(_)
+                    | Subject::Area(_)
+                    | Subject::Facility(_)
+                    | Subject::Site => None,
+                };
+                if is_hidden(work, about.as_ref().unwrap_or(subject)) {
+                    hidden.push(subject.clone());
+                }
+            }
+            shown.extend(without(stored, &hidden));
+        }
+        Ok(shown)
     }
 
     /// A record with its words, which takes an audit entry where there are any.
@@ -417,10 +470,10 @@ impl App {
         let mut sealed = Vec::new();
         for head in heads {
             let state = match head.merged_into {
-                Some(_) => self.load_head(&record.site, &head.id).await?.state,
-                None => head.state,
+                Some(_) => self.find_head(&record.site, &head.id).await?.map(|head| head.state),
+                None => Some(head.state),
             };
-            if state == FileState::Sealed {
+            if state == Some(FileState::Sealed) {
                 sealed.push(Subject::Resident(head.id));
             }
         }
@@ -507,6 +560,37 @@ pub(super) fn word<T: Plain>(opener: &Opener<'_>, sealed: Option<&Sealed<T>>) ->
         Ok(word) => Ok(word),
         Err(SealError::NoKey) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// A record without some of its subjects; `None` where nobody else is in it.
+fn without(stored: StoredRecord, hidden: &[Subject]) -> Option<StoredRecord> {
+    if hidden.is_empty() {
+        return Some(stored);
+    }
+    let StoredRecord { mut record, subject_recorded_at, content, .. } = stored;
+    let mut kept = (Vec::new(), Vec::new(), Vec::new());
+    for ((subject, since), words) in record.subjects.into_iter().zip(subject_recorded_at).zip(content) {
+        if !hidden.contains(&subject.subject) {
+            kept.0.push(subject);
+            kept.1.push(since);
+            kept.2.push(words);
+        }
+    }
+    record.subjects = kept.0;
+    let is_left = !record.subjects.is_empty();
+    is_left.then_some(StoredRecord { record, subject_recorded_at: kept.1, content: kept.2, ..stored })
+}
+
+/// Whether something is a resident whom the caller may not know of.
+pub(super) fn is_hidden(work: &Work<'_>, subject: &Subject) -> bool {
+    match subject {
+        Subject::Resident(id) => work.hides(id),
+        Subject::Dwelling(_)
+        | Subject::Area(_)
+        | Subject::Facility(_)
+        | Subject::Request(_)
+        | Subject::Site => false,
     }
 }
 

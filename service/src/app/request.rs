@@ -18,13 +18,13 @@ use linli_core::request::{
 use linli_core::resident::{FieldClass, FileState};
 use linli_core::text::Paragraph;
 use linli_core::time::{CivilDate, DateRange, Instant};
-use linli_store::ChangeSet;
+use linli_store::{ChangeSet, ResidentHead};
 
 pub use self::list::RequestFilter;
 pub use self::step::{NewStep, Step};
 use super::estate::{Estate, Owed};
 use super::file::{require_active, violation};
-use super::record::{department_of, resident, word};
+use super::record::{department_of, is_hidden, resident, word};
 use super::site::{fresh, invalid};
 use super::work::{Touches, Work};
 use super::{Answer, App, Repeat};
@@ -186,10 +186,10 @@ impl App {
             let resource = name::request(&at.site, &at.id);
             self.may_reveal(&work, &Touches::files(resource, Vec::new(), CARE)).await?;
         }
-        let request = self.load_request(at).await?;
+        let request = self.load_request(&work, at).await?;
         let today = work.today();
         let days = DateRange::new(today, today.plus_days(1));
-        let estate = Estate::open(self, work.site()?, work.now, days).await?;
+        let estate = Estate::open(self, work.site()?, work.now, days, work.sight().clone()).await?;
         let owed = estate.of_requests(std::slice::from_ref(&request)).await?;
         let (due, overdue) = owed.first().map(standing).unwrap_or_default();
         let words = if full { self.words_of(&work, &request).await? } else { Words::default() };
@@ -224,8 +224,9 @@ impl App {
         Ok(words)
     }
 
-    async fn load_request(&self, at: &InSite<RequestId>) -> Result<Request> {
-        self.store.request(&at.site, &at.id).await?.ok_or(Error::NotFound(Thing::Request))
+    async fn load_request(&self, work: &Work<'_>, at: &InSite<RequestId>) -> Result<Request> {
+        let found = self.store.request(&at.site, &at.id).await?;
+        found.filter(|found| !is_hidden(work, &found.subject)).ok_or(Error::NotFound(Thing::Request))
     }
 
     /// A request as the answer to a command shows it.
@@ -252,7 +253,8 @@ impl App {
         match subject {
             Subject::Resident(id) => {
                 let head = self.store.resident_heads(site, std::slice::from_ref(id)).await?.pop();
-                let head = head.filter(super::record::exists).ok_or_else(unknown)?;
+                let head = head.filter(|head| super::record::exists(head) && !work.hides(id));
+                let head = head.ok_or_else(unknown)?;
                 require_active(&head)?;
                 if let Some(why) = super::record::outside_tenure(&head, work.zone().date_of(at)) {
                     return Err(invalid(paths.at, why));
@@ -265,7 +267,9 @@ impl App {
                     return Err(unknown());
                 }
                 let heads = self.store.residents_of_dwellings(site, ids).await?;
-                let active = heads.into_iter().filter(|head| require_active(head).is_ok());
+                // Whom the caller may not know of does not make their neighbours' requests more urgent.
+                let counts = |head: &ResidentHead| require_active(head).is_ok() && !work.hides(&head.id);
+                let active = heads.into_iter().filter(counts);
                 let residents: Vec<ResidentId> = active.map(|head| head.id).collect();
                 self.is_any_member(site, &residents, work.today()).await
             }

@@ -12,7 +12,8 @@ use linli_core::resident::{Contact, Fact, FieldClass, FileState, Identity, Perso
 use linli_core::staff::Reach;
 use linli_core::time::{CivilDate, Instant};
 use linli_store::{
-    FieldClasses, IndexColumn, Opener, ResidentFilter, ResidentHead, SealedFact, SealedResident, Status,
+    FieldClasses, IndexColumn, Opener, ResidentFilter, ResidentHead, SealedFact, SealedResident, Sight,
+    Status,
 };
 
 use super::assessment::{Coded, FileState as AssessedState};
@@ -171,6 +172,7 @@ impl App {
         if dwelling.is_none() {
             violations.push(violation("resident.dwelling", Invalid::Unknown));
         }
+        self.require_fresh_number(&work, &site, new.identity.number.as_ref(), None).await?;
         let Some(dwelling) = dwelling.filter(|_| violations.is_empty()) else {
             return Err(Error::Invalid(violations));
         };
@@ -205,7 +207,7 @@ impl App {
         id: &ResidentId,
         view: View,
     ) -> Result<FileView> {
-        let work = self.begin(call, Some(site)).await?;
+        let work = self.begin_file(call, site, id).await?;
         let touches = Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], view.classes());
         if view > View::Masked {
             self.may_reveal(&work, &touches).await?;
@@ -224,10 +226,10 @@ impl App {
         // BASIC shows no facts.
         let with_facts = shown.clear != FieldClasses::NONE && shown.view != View::Basic;
         let file = self.store.file(site, id, shown.opened, with_facts).await?;
-        let mut file = file.ok_or(Error::NotFound(Thing::Resident))?;
+        let Some(mut file) = file.filter(|_| !work.hides(id)) else { return Err(work.absent(id).await) };
         if file.resident.head.merged_into.is_some() {
             // The name of a merged file stands for the survivor.
-            let head = self.load_head(site, id).await?;
+            let head = self.load_head(work, site, id).await?;
             let touches = touches_files(&head, touches.classes);
             return Box::pin(self.show(work, (site, &head.id), shown, &touches)).await;
         }
@@ -277,7 +279,9 @@ impl App {
         let receipt = work.disclose(touches).await?;
         let opener = self.store.opener(&receipt).await?;
         let dwelling_name = dwelling.map(|dwelling| dwelling.display_name()).unwrap_or_default();
-        self.opened_view(&opener, (&sealed, &facts), &state, dwelling_name, shown, work.today())
+        let view =
+            self.opened_view(&opener, (&sealed, &facts), &state, dwelling_name, shown, work.today())?;
+        Ok(view.in_emergency(work))
     }
 
     /// A file as an answer shows it, its classes opened.
@@ -341,8 +345,10 @@ impl App {
         let mut last_site: Option<(SiteId, CivilDate)> = None;
         let mut batches = 0;
         // Conditions on the assessment and on indexes are checked page by page: bounded work for each round.
+        let sight = self.sight_of(&work, call, filter).await?;
         let exhausted = loop {
-            let (batch, exhausted) = self.resident_batch(&work, filter, after.as_ref(), page.size).await?;
+            let (batch, exhausted) =
+                self.resident_batch((&work, &sight), filter, after.as_ref(), page.size).await?;
             after =
                 batch.last().map(|(sealed, _)| (sealed.head.site.clone(), sealed.head.id.clone())).or(after);
             for (sealed, state) in batch {
@@ -395,7 +401,7 @@ impl App {
         repeat: Repeat<FileView>,
         update: Update<ResidentId, FileChange>,
     ) -> Result<Answer<FileView>> {
-        let work = self.begin(call, Some(&update.site)).await?;
+        let work = self.begin_file(call, &update.site, &update.id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
@@ -420,9 +426,20 @@ impl App {
         Ok(())
     }
 
+    /// Which protected files a list shows.
+    async fn sight_of(&self, work: &Work<'_>, call: &Call, filter: &Filter) -> Result<Sight> {
+        let sites = match (&filter.sites, work.permit().reach()) {
+            (Sites::One(_), _) => return Ok(work.sight().clone()),
+            (Sites::All, Reach::Everywhere) => linli_store::Sites::All,
+            (Sites::All, Reach::Sites(sites)) => linli_store::Sites::Among(sites.clone()),
+        };
+        let protected = self.store.protected_files_in(&sites).await?;
+        Ok(self.sight(call, work.permit(), &protected).0)
+    }
+
     async fn resident_batch(
         &self,
-        work: &Work<'_>,
+        (work, sight): (&Work<'_>, &Sight),
         filter: &Filter,
         after: Option<&(SiteId, ResidentId)>,
         size: u32,
@@ -431,8 +448,7 @@ impl App {
         let limit = u64::from(size) + 1;
         let indexed = match (&filter.sites, &filter.number, &filter.phone) {
             (Sites::One(site), Some(number), phone) => {
-                let mut found: Vec<_> =
-                    self.store.find_by_identity(site, number).await?.into_iter().collect();
+                let mut found = self.store.find_by_identity(site, number).await?;
                 if let Some(phone) = phone {
                     let also = self.store.find_residents(site, IndexColumn::Phone, phone.reveal()).await?;
                     found.retain(|id| also.contains(id));
@@ -451,13 +467,14 @@ impl App {
                     // The number of a merged file finds the survivor.
                     let mut ids = std::collections::BTreeSet::new();
                     for sealed in &found {
-                        ids.insert(self.load_head(site, &sealed.head.id).await?.id);
+                        ids.extend(self.find_head(site, &sealed.head.id).await?.map(|head| head.id));
                     }
                     let ids: Vec<ResidentId> = ids.into_iter().collect();
                     found = self.store.residents_by_id(site, &ids, classes).await?;
                 }
                 let fits = |head: &ResidentHead| {
-                    head.state == filter.state
+                    sight.sees(head)
+                        && head.state == filter.state
                         && filter.dwelling.as_ref().is_none_or(|(_, dwelling)| head.dwelling == *dwelling)
                         && after.is_none_or(|(_, seen)| head.id > *seen)
                 };
@@ -480,6 +497,7 @@ impl App {
                     dwelling: filter.dwelling.as_ref().map(|(_, dwelling)| dwelling.clone()),
                     group: filter.group.clone(),
                     manual: filter.manual,
+                    sight: sight.clone(),
                 };
                 let page = match after {
                     Some((site, id)) => linli_store::Page::after(site.as_str(), id.as_str(), limit),
@@ -595,6 +613,7 @@ pub(super) fn bare(head: &ResidentHead, status: Status) -> Resident {
         tenure: head.tenure,
         died_on: head.died_on,
         held: head.held,
+        protected_for: head.protected_for.clone(),
         contact: Contact {
             name: PersonName::new("-").expect("a literal name"),
             phone: None,

@@ -79,7 +79,7 @@ impl App {
         id: &ResidentId,
         classes: &[FieldClass],
     ) -> Result<FileView> {
-        let work = self.begin(call, Some(site)).await?;
+        let work = self.begin_file(call, site, id).await?;
         let touches = Touches::files(name::resident(site, id), vec![id.as_str().to_owned()], classes);
         self.may_reveal(&work, &touches).await?;
         let classes = FieldClasses::of(classes);

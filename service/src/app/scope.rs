@@ -5,6 +5,7 @@ use linli_core::site::Site;
 use linli_core::staff::Reach;
 
 use super::App;
+use super::work::Work;
 use crate::auth::Call;
 use crate::error::{Error, Result, Thing};
 use crate::name::Sites;
@@ -13,12 +14,12 @@ use crate::name::Sites;
 pub(super) struct InScope<'a> {
     app: &'a App,
     call: &'a Call,
-    rest: Rest,
+    rest: Rest<'a>,
 }
 
-enum Rest {
+enum Rest<'a> {
     /// This site, then none.
-    One(Option<Box<Site>>),
+    One(Option<Box<Work<'a>>>),
     /// Every site: `first`, then those after `after`.
     Everywhere { first: Option<SiteId>, after: Option<SiteId> },
     /// These sites.
@@ -34,10 +35,7 @@ impl<'a> InScope<'a> {
         from: Option<&SiteId>,
     ) -> Result<InScope<'a>> {
         let rest = match sites {
-            Sites::One(id) => {
-                let site = app.begin(call, Some(id)).await?.site()?;
-                Rest::One(Some(Box::new(site)))
-            }
+            Sites::One(id) => Rest::One(Some(Box::new(app.begin(call, Some(id)).await?))),
             Sites::All => {
                 let work = app.begin(call, None).await?;
                 match work.permit().reach() {
@@ -52,10 +50,12 @@ impl<'a> InScope<'a> {
         Ok(Self { app, call, rest })
     }
 
-    /// The next site.
-    pub(super) async fn next(&mut self) -> Result<Option<Site>> {
+    /// The next site, with what was decided about it.
+    pub(super) async fn next(&mut self) -> Result<Option<(Site, Work<'a>)>> {
         let site = match &mut self.rest {
-            Rest::One(site) => return Ok(site.take().map(|site| *site)),
+            Rest::One(work) => {
+                return work.take().map(|work| Ok((work.site()?, *work))).transpose();
+            }
             Rest::Everywhere { first, after } => {
                 let next = match first.take() {
                     Some(first) => self.app.store.site(&first).await?,
@@ -79,9 +79,12 @@ impl<'a> InScope<'a> {
                 }
             },
         };
-        if let Some(site) = &site {
-            self.app.begin(self.call, Some(&site.id)).await?;
+        match site {
+            Some(site) => {
+                let work = self.app.begin(self.call, Some(&site.id)).await?;
+                Ok(Some((site, work)))
+            }
+            None => Ok(None),
         }
-        Ok(site)
     }
 }

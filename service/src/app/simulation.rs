@@ -140,7 +140,8 @@ impl App {
         let declared = self.declared().into_iter().find(|standard| standard.code == supposed.standard);
         let department = declared.map(|standard| standard.department);
         for (side, draft) in [(Side::Before, None), (Side::After, Some(draft))] {
-            let estate = Estate::supposing(self, work.site()?, work.now, range, draft).await?;
+            let seen = (work.sight().clone(), draft);
+            let estate = Estate::supposing(self, work.site()?, work.now, range, seen).await?;
             let mut walk = estate.walk(|standard| standard.code == supposed.standard);
             while let Some(batch) = estate.next(&mut walk).await? {
                 for owed in &batch {

@@ -58,7 +58,7 @@ impl App {
         site: SiteId,
         move_in: MoveIn,
     ) -> Result<Answer<MovedIn>> {
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_of(call, &site, move_in.resident.as_ref()).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
@@ -192,7 +192,7 @@ impl App {
         end: impl FnOnce(&mut ResidentHead) + Send,
     ) -> Result<Answer<FileView>> {
         let Update { site, id, version, .. } = target;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }

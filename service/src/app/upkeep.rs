@@ -130,7 +130,8 @@ impl App {
     async fn compare_site(&self, site: &SiteId) -> Result<u64> {
         let parameters = self.store.plugin_parameters(site).await?;
         let sites = linli_store::Sites::One(site.clone());
-        let active = ResidentFilter { states: vec![FileStage::Active], ..ResidentFilter::default() };
+        let sight = linli_store::Sight::All;
+        let active = ResidentFilter { states: vec![FileStage::Active], sight, ..ResidentFilter::default() };
         let mut page = linli_store::Page::first(BATCH);
         let mut assessed = 0;
         loop {

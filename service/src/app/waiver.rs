@@ -54,11 +54,11 @@ impl App {
         new: NewWaiver,
     ) -> Result<Answer<WaiverView>> {
         let InSite { site, id } = at;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &id).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let head = self.load_head(&site, &id).await?;
+        let head = self.load_head(&work, &site, &id).await?;
         require_active(&head)?;
         let id = head.id;
         let today = work.today();
@@ -163,7 +163,7 @@ impl App {
         state: Option<WaiverState>,
         page: PageRequest,
     ) -> Result<Page<WaiverView>> {
-        let work = self.begin(call, Some(site)).await?;
+        let work = self.begin_of(call, site, resident).await?;
         let (zone, now) = (work.zone(), work.now);
         self.of_residents(&work, site, resident, page, |ids: Vec<ResidentId>| {
             async move {
@@ -193,11 +193,11 @@ impl App {
         change: impl FnOnce(&Work<'_>, &mut StandardWaiver) -> Result<()> + Send,
     ) -> Result<Answer<WaiverView>> {
         let Update { site, id, version, .. } = update;
-        let work = self.begin(call, Some(&site)).await?;
+        let work = self.begin_file(call, &site, &resident).await?;
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        self.load_head(&site, &resident).await?;
+        self.load_head(&work, &site, &resident).await?;
         let stored = self.store.waiver(&site, &resident, &id).await?.ok_or(Error::NotFound(Thing::Waiver))?;
         let mut waiver = stored.waiver;
         waiver.version = next_version(waiver.version, version)?;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use linli_core::id::{PostId, RequestId, SiteId, StaffId};
+use linli_core::id::{PostId, RequestId, ResidentId, SiteId, StaffId};
 use linli_core::request::Assignee;
 use linli_core::resident::FieldClass;
 use linli_core::site::Site;
 use linli_core::staff::Signed;
 use linli_core::time::{CivilDate, Instant, SiteZone};
 use linli_store::{
-    AuditDraft, ChangeSet, CommitError, Committed, Decision, Fault, FieldClasses, Receipt, RequestDraft,
-    Scope, SealError, StoreError,
+    AuditDraft, ChangeSet, CommitError, Committed, Decision, Fault, FieldClasses, ProtectedFile, Receipt,
+    RequestDraft, Scope, SealError, Sight, StoreError,
 };
 use secrecy::{ExposeSecret, SecretSlice};
 
@@ -29,6 +29,13 @@ pub(super) struct Work<'a> {
     scope: Scope,
     site: Option<Site>,
     purpose: String,
+    sight: Sight,
+    /// The protected files of the site that the caller may not know of, by id.
+    hidden: Vec<ResidentId>,
+    /// Whether the file opens by emergency access alone.
+    in_emergency: bool,
+    /// Whether it is about one of the hidden files: then nothing of it was ever answered.
+    is_about_hidden: bool,
     /// The plugins when the call began: who replaces them waits for those who began before.
     _deployed: Arc<Deployed>,
     /// The care clock's reading for the whole use case.
@@ -63,6 +70,22 @@ enum About<'a> {
     Nothing,
     Post(&'a PostId),
     Request(&'a RequestId),
+    File(&'a ResidentId),
+}
+
+impl<'a> About<'a> {
+    fn file(self) -> Option<&'a ResidentId> {
+        match self {
+            Self::File(id) => Some(id),
+            Self::Nothing | Self::Post(_) | Self::Request(_) => None,
+        }
+    }
+}
+
+/// What the policies are told of a protected file.
+fn protection(file: &ProtectedFile, permit: &Permit) -> FileFacts {
+    let named = file.named.contains(&permit.principal().staff);
+    FileFacts { protected: true, named, ..permit.file() }
 }
 
 impl App {
@@ -91,6 +114,16 @@ impl App {
         self.begin_about(call, Some(site), About::Request(request)).await
     }
 
+    /// As [`App::begin`], for a call that is about one file.
+    pub(super) async fn begin_file<'a>(
+        &'a self,
+        call: &'a Call,
+        site: &SiteId,
+        resident: &ResidentId,
+    ) -> Result<Work<'a>> {
+        self.begin_about(call, Some(site), About::File(resident)).await
+    }
+
     async fn begin_about<'a>(
         &'a self,
         call: &'a Call,
@@ -103,34 +136,87 @@ impl App {
         };
         let scope = known.as_ref().map_or(Scope::System, |site| Scope::from(&site.id));
         let epoch = self.store.authz_epoch(&scope).await?.unwrap_or_default();
-        // Rights are read after the epoch: what changes them later ends this epoch, and with it the decision.
+        // Rights and protection are read after the epoch: what changes them later ends this epoch, and with it the decision.
         let principal = self.principal(call).await?;
+        let protected = match &known {
+            Some(site) => self.store.protected_files(&site.id).await?,
+            None => Arc::default(),
+        };
         let staff = principal.staff.clone();
         let now = self.now();
         let assigned = match (&known, about) {
             (Some(site), About::Post(post)) => self.is_held(site, post, &staff, now).await?,
             (Some(site), About::Request(request)) => self.is_given(site, request, &staff, now).await?,
-            (None, _) | (_, About::Nothing) => false,
+            (None, _) | (_, About::Nothing | About::File(_)) => false,
         };
         let file = FileFacts { assigned, ..FileFacts::default() };
         let facts = Facts { site, epoch: u64::try_from(epoch).unwrap_or_default(), file };
         let deployed = self.deployed();
-        match self.policy.decide(call, principal, facts) {
+        let mut decided = self.policy.decide(call, principal, facts);
+        let mut purpose = self.purpose(call, &scope).await?;
+        let mut in_emergency = false;
+        if let (Err(_), Some(site), Some(resident)) = (&decided, &known, about.file())
+            && let Some(access) = Box::pin(self.emergency_access_of(site, resident, &staff)).await?
+        {
+            let file = FileFacts { emergency: true, ..file };
+            decided = self.policy.decide(call, self.principal(call).await?, Facts { file, ..facts });
+            if decided.is_ok() {
+                // Whatever is read by it names it.
+                purpose.push_str(&format!(";access={access}"));
+                in_emergency = true;
+            }
+        }
+        match decided {
             // Only somebody who may act there learns that there is no such site.
             Ok(_) if site.is_some() && known.is_none() => Err(Error::NotFound(Thing::Site)),
             Ok(permit) => {
-                let purpose = self.purpose(call, &scope).await?;
-                Ok(Work { app: self, call, permit, scope, site: known, purpose, _deployed: deployed, now })
+                let (sight, hidden) = self.sight(call, &permit, &protected);
+                let work = Work {
+                    app: self,
+                    call,
+                    permit,
+                    scope,
+                    site: known,
+                    purpose,
+                    sight,
+                    hidden,
+                    in_emergency,
+                    is_about_hidden: false,
+                    _deployed: deployed,
+                    now,
+                };
+                Ok(match about.file() {
+                    Some(resident) => work.about_file(resident, &protected),
+                    None => work,
+                })
             }
             Err(denied) => {
                 let resource = site.map(crate::name::site).unwrap_or_default();
-                let purpose = self.purpose(call, &scope).await?;
                 let mut draft = self.draft(call, &staff, now, &purpose, &Touches::resource(resource));
                 draft.decision = Decision::Denied;
                 self.store.commit("denied", ChangeSet::new(scope, epoch, draft)).await?;
                 Err(denied)
             }
         }
+    }
+
+    /// Which of these protected files the caller of a call sees, as the policies say, and the others.
+    pub(super) fn sight(
+        &self,
+        call: &Call,
+        permit: &Permit,
+        protected: &[ProtectedFile],
+    ) -> (Sight, Vec<ResidentId>) {
+        let (mut seen, mut hidden) = (Vec::new(), Vec::new());
+        for file in protected {
+            let facts = protection(file, permit);
+            let list = match self.policy.decide_file(call, permit, facts) {
+                Ok(_) => &mut seen,
+                Err(_) => &mut hidden,
+            };
+            list.push(file.resident.clone());
+        }
+        (Sight::Named(seen), hidden)
     }
 
     /// Whether somebody holds or covers a post today.
@@ -194,6 +280,18 @@ impl App {
     }
 }
 
+impl<'a> Work<'a> {
+    /// The same with what is known of the file that it is about. One that the caller may not know of is met, or rather not met,
+    /// where a file that is not there would be.
+    fn about_file(self, resident: &ResidentId, protected: &[ProtectedFile]) -> Self {
+        let Some(file) = protected.iter().find(|file| file.resident == *resident) else { return self };
+        match self.app.policy.decide_file(self.call, &self.permit, protection(file, &self.permit)) {
+            Ok(permit) => Work { permit, ..self },
+            Err(_) => Work { is_about_hidden: true, ..self },
+        }
+    }
+}
+
 impl Work<'_> {
     /// The proof that the call was allowed.
     pub(super) fn permit(&self) -> &Permit {
@@ -203,6 +301,40 @@ impl Work<'_> {
     /// The site that the call is about, as it was when the call was allowed.
     pub(super) fn site(&self) -> Result<Site> {
         self.site.clone().ok_or_else(|| Error::Internal("a call about no site asks for its site".into()))
+    }
+
+    /// Which protected files of the site the caller sees.
+    pub(super) fn sight(&self) -> &Sight {
+        &self.sight
+    }
+
+    /// Whether there is no such file for the caller, whatever there is.
+    pub(super) fn hides(&self, resident: &ResidentId) -> bool {
+        self.hidden.contains(resident)
+    }
+
+    /// Whether there are files that the caller may not know of.
+    pub(super) fn hides_somebody(&self) -> bool {
+        !self.hidden.is_empty()
+    }
+
+    /// Whether the file opens by emergency access alone.
+    pub(super) fn is_in_emergency(&self) -> bool {
+        self.in_emergency
+    }
+
+    /// What is said where there is no such file, or none that the caller may know of: the same, and the log keeps the same of
+    /// it, so that neither the answer nor the time it takes tells them apart.
+    pub(super) async fn absent(&self, resident: &ResidentId) -> Error {
+        let site = self.site.as_ref().map(|site| &site.id);
+        let resource = site.map(|site| crate::name::resident(site, resident)).unwrap_or_default();
+        let mut draft = self.draft(&Touches::files(resource, vec![resident.as_str().to_owned()], &[]));
+        draft.decision = Decision::Denied;
+        let epoch = i64::try_from(self.permit.epoch()).unwrap_or(i64::MAX);
+        match self.app.store.commit("absent", ChangeSet::new(self.scope.clone(), epoch, draft)).await {
+            Ok(_) => Error::NotFound(Thing::Resident),
+            Err(error) => error.into(),
+        }
     }
 
     /// The zone of the site that the call is about.
@@ -246,7 +378,8 @@ impl Work<'_> {
         if self.call.purpose.is_none() {
             return Err(Error::PurposeRequired);
         }
-        let decided = self.app.policy.decide_classes(self.call, &self.permit, touches.classes);
+        let file = self.permit.file();
+        let decided = self.app.policy.decide_classes(self.call, &self.permit, file, touches.classes);
         if decided.is_err() {
             let mut draft = self.draft(touches);
             draft.decision = Decision::Denied;
@@ -276,7 +409,7 @@ impl Work<'_> {
     /// Whether the policies let the caller see a class in clear; where a purpose is missing, none.
     pub(super) fn may_see(&self, class: FieldClass) -> bool {
         self.call.purpose.is_some()
-            && self.app.policy.decide_classes(self.call, &self.permit, &[class]).is_ok()
+            && self.app.policy.decide_classes(self.call, &self.permit, self.permit.file(), &[class]).is_ok()
     }
 
     /// As [`Work::disclose`], in the chain of one of the sites that a call across sites covers.
@@ -288,7 +421,13 @@ impl Work<'_> {
         let epoch = self.app.store.authz_epoch(&scope).await?.unwrap_or_default();
         let seen = u64::try_from(epoch).unwrap_or_default();
         let facts = Facts { site: Some(site), epoch: seen, file: FileFacts::default() };
-        self.app.policy.decide(self.call, self.app.principal(self.call).await?, facts)?;
+        let permit = self.app.policy.decide(self.call, self.app.principal(self.call).await?, facts)?;
+        let protected = self.app.store.protected_files(site).await?;
+        let (_, hidden) = self.app.sight(self.call, &permit, &protected);
+        if hidden.iter().any(|id| touches.subjects.iter().any(|subject| subject == id.as_str())) {
+            // Protected since it was found: the caller asks again, and then it is not there.
+            return Err(Error::EtagMismatch);
+        }
         let changes = ChangeSet::new(scope, epoch, self.draft(touches));
         self.enter(changes).await
     }
@@ -299,7 +438,7 @@ impl Work<'_> {
 
     /// The answer that this command gave before under the same request id.
     pub(super) async fn repeated<T>(&self, repeat: &Repeat<T>) -> Result<Option<Vec<u8>>> {
-        let Some(id) = &repeat.id else { return Ok(None) };
+        let Some(id) = repeat.id.as_ref().filter(|_| !self.is_about_hidden) else { return Ok(None) };
         let principal = self.permit.principal().staff.as_str();
         let request = (self.call.method.path, id.as_str());
         let now = self.app.system_clock.now();
@@ -411,6 +550,7 @@ fn thing(what: &str) -> Thing {
         "override" => Thing::Override,
         "plan" => Thing::Plan,
         "waiver" => Thing::Waiver,
+        "emergency access" => Thing::EmergencyAccess,
         _ => Thing::Resident,
     }
 }

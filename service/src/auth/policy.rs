@@ -78,6 +78,11 @@ impl Permit {
         &self.reach
     }
 
+    /// What is known of the file that the call is about.
+    pub fn file(&self) -> FileFacts {
+        self.file
+    }
+
     /// Whether nothing but the task is shown, no file: no grant that holds there is more than a volunteer's.
     pub fn is_task_only(&self) -> bool {
         let holds = |grant: &&Grant| self.site.as_ref().is_none_or(|site| grant.reach.holds(site));
@@ -139,19 +144,40 @@ impl Policy {
         })
     }
 
-    /// Decides whether who was permitted a call may see each of these classes in clear.
+    /// Decides about one file what was permitted without looking at it.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], which the caller must make look as if there were no such file.
+    pub fn decide_file(&self, call: &Call, permit: &Permit, file: FileFacts) -> Result<Permit, Error> {
+        let permit = Permit { file, ..permit.clone() };
+        if self.allows_again(call, &permit, None) { Ok(permit) } else { Err(Error::Denied) }
+    }
+
+    /// Decides whether who was permitted a call may see each of these classes of a file in clear.
     ///
     /// # Errors
     /// [`Error::Denied`] where one of them is refused; the caller audits it.
-    pub fn decide_classes(&self, call: &Call, permit: &Permit, classes: &[FieldClass]) -> Result<(), Error> {
+    pub fn decide_classes(
+        &self,
+        call: &Call,
+        permit: &Permit,
+        file: FileFacts,
+        classes: &[FieldClass],
+    ) -> Result<(), Error> {
+        let permit = Permit { file, ..permit.clone() };
+        let allowed = |class: &FieldClass| self.allows_again(call, &permit, Some(*class));
+        if classes.iter().all(allowed) { Ok(()) } else { Err(Error::Denied) }
+    }
+
+    /// Whether one of the rights of who was permitted a call allows this too.
+    fn allows_again(&self, call: &Call, permit: &Permit, class: Option<FieldClass>) -> bool {
         let about = (permit.site.as_ref(), permit.file);
-        let allowed = |class: FieldClass| match &permit.principal.rights {
-            Rights::Server => self.allows(call, about, Some(class), (Acting::Server, &Reach::Everywhere)),
-            Rights::Grants(grants) => grants
-                .iter()
-                .any(|grant| self.allows(call, about, Some(class), (Acting::of(grant), &grant.reach))),
-        };
-        if classes.iter().all(|class| allowed(*class)) { Ok(()) } else { Err(Error::Denied) }
+        match &permit.principal.rights {
+            Rights::Server => self.allows(call, about, class, (Acting::Server, &Reach::Everywhere)),
+            Rights::Grants(grants) => {
+                grants.iter().any(|grant| self.allows(call, about, class, (Acting::of(grant), &grant.reach)))
+            }
+        }
     }
 
     fn allows(

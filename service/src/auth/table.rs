@@ -168,6 +168,7 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.ResidentService/ReportChange", Site, Write, NOTHING),
     method("linli.v1.ResidentService/RevealResident", Site, Read, FILE),
     method(SEAL_FILE, Site, Write, NOTHING),
+    method("linli.v1.ResidentService/SetProtected", Site, Write, MASKED),
     method("linli.v1.ResidentService/UnmergeResidents", Site, Write, FILE),
     method("linli.v1.ResidentService/UnsealFile", Site, Write, NOTHING),
     method("linli.v1.ResidentService/UpdateResident", Site, Write, FILE),
@@ -195,8 +196,11 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.StaffService/CreateStaff", Server, Write, NOTHING),
     method("linli.v1.StaffService/DeactivateStaff", Server, Write, NOTHING),
     method("linli.v1.StaffService/GetStaff", Server, Read, NOTHING),
+    method("linli.v1.StaffService/GrantEmergencyAccess", Site, Write, NOTHING),
+    method("linli.v1.StaffService/ListEmergencyAccesses", Site, Read, RECORDS),
     method("linli.v1.StaffService/ListStaff", Server, Read, NOTHING),
     method("linli.v1.StaffService/ReactivateStaff", Server, Write, NOTHING),
+    method("linli.v1.StaffService/ReviewEmergencyAccess", Site, Write, RECORDS),
     method("linli.v1.StaffService/UpdateStaff", Server, Write, NOTHING),
 ];
 

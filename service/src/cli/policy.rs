@@ -37,6 +37,8 @@ Examples:
   linli policy explain --as member.security --rpc ResidentService/GetResident
   linli policy explain --as leader --of xingfuli --rpc GetResident --site other
   linli policy explain --config /etc/linli.toml --as staff/wang --rpc ListWorklist --site xingfuli
+  linli policy explain --as leader --rpc GetResident --given protected
+  linli policy explain --as member.security --rpc RevealResident --class contact --given emergency
   linli policy explain --as deputy                                every RPC, one a line";
 
 /// Which policies to check.
@@ -72,6 +74,10 @@ pub struct Explain {
     /// Ask whether the answer may show this class of fields in clear, such as `health`, rather than whether it may be called.
     #[arg(long)]
     class: Option<String>,
+    /// What is so about the file: `assigned`, `protected`, `named`, `minor`, `approved`, `emergency`, as `linli policy show
+    /// --schema` explains them.
+    #[arg(long, value_name = "FACT")]
+    given: Vec<String>,
 }
 
 impl PolicyCommand {
@@ -119,12 +125,13 @@ impl Explain {
         let site = self.site.as_deref().map(site).transpose()?;
         let purpose = self.purpose.as_deref().map(purpose).transpose()?;
         let class = self.class.as_deref().map(class).transpose()?;
+        let file = given(&self.given)?;
         let who = self.who(&config).await?;
         let methods = self.methods()?;
         let single = methods.len() == 1;
         for method in methods {
             let question = |(acting, reach): &(Acting, Reach)| {
-                explain(&rules, (*acting, reach), (method, class), site.as_ref(), purpose)
+                explain(&rules, (*acting, reach), (method, class), site.as_ref(), (purpose, file))
             };
             let answers: Vec<_> = who.grants.iter().map(question).collect();
             let allowed = answers.iter().any(|answer| answer.allowed);
@@ -195,7 +202,7 @@ fn explain(
     (acting, reach): (Acting, &Reach),
     (method, class): (&'static Method, Option<FieldClass>),
     site: Option<&SiteId>,
-    purpose: Option<PurposeKind>,
+    (purpose, file): (Option<PurposeKind>, FileFacts),
 ) -> crate::auth::rules::Reasoned {
     let in_scope = match (method.access, site) {
         (Access::Site, Some(site)) => reach.holds(site),
@@ -203,16 +210,7 @@ fn explain(
     };
     let everywhere = *reach == Reach::Everywhere;
     let site = site.map(SiteId::as_str);
-    rules.explain(&Question {
-        acting,
-        method,
-        class,
-        site,
-        in_scope,
-        everywhere,
-        purpose,
-        file: FileFacts::default(),
-    })
+    rules.explain(&Question { acting, method, class, site, in_scope, everywhere, purpose, file })
 }
 
 fn tell(who: &Who, answers: &[crate::auth::rules::Reasoned]) {
@@ -255,6 +253,26 @@ fn class(text: &str) -> Result<FieldClass, Failure> {
         let codes: Vec<_> = FieldClass::ALL.iter().map(|class| class.code()).collect();
         Failure::Usage(format!("--class: `{text}` is none of {}", codes.join(", ")))
     })
+}
+
+fn given(facts: &[String]) -> Result<FileFacts, Failure> {
+    let mut file = FileFacts::default();
+    for fact in facts {
+        let known = match fact.as_str() {
+            "assigned" => &mut file.assigned,
+            "protected" => &mut file.protected,
+            "named" => &mut file.named,
+            "minor" => &mut file.minor,
+            "approved" => &mut file.approved,
+            "emergency" => &mut file.emergency,
+            _ => {
+                let facts = "assigned, protected, named, minor, approved, emergency";
+                return Err(Failure::Usage(format!("--given: `{fact}` is none of {facts}")));
+            }
+        };
+        *known = true;
+    }
+    Ok(file)
 }
 
 fn acting(text: &str) -> Result<Acting, Failure> {

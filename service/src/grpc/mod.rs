@@ -18,6 +18,7 @@ mod care_plan;
 mod catalog;
 mod compliance;
 mod duplicate;
+mod emergency;
 mod erasure;
 mod event;
 mod export;
@@ -284,12 +285,13 @@ repeatable! {
     CreateFacilityRequest CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest
     DeactivateStaffRequest DeclareMembershipRequest DispatchRequestRequest DrainPluginRequest EndPauseRequest
     EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest FollowUpRequestRequest
-    HoldFileRequest LoadPluginRequest MergeResidentsRequest OpenFundYearRequest OverrideStandardRequest
-    PauseRequest PublishReportRequest ReactivateStaffRequest RecordDeathRequest RecordDisbursementRequest
-    RecordInspectionRequest RecordMoveInRequest RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest
-    RecordServiceRequest RejectPlanRequest RejectSpendingRequest ReportChangeRequest ReportDefectRequest
-    ReportEmergencyRequest ReportWeatherRequest RequestSpendingRequest RetireOverrideRequest ReviewRequestRequest
-    RotateKeysRequest SealFileRequest SetPluginParametersRequest SubmitPlanRequest SubmitRequestRequest
+    GrantEmergencyAccessRequest HoldFileRequest LoadPluginRequest MergeResidentsRequest OpenFundYearRequest
+    OverrideStandardRequest PauseRequest PublishReportRequest ReactivateStaffRequest RecordDeathRequest
+    RecordDisbursementRequest RecordInspectionRequest RecordMoveInRequest RecordMoveOutRequest
+    RecordNoticeRequest RecordRoundRequest RecordServiceRequest RejectPlanRequest RejectSpendingRequest
+    ReportChangeRequest ReportDefectRequest ReportEmergencyRequest ReportWeatherRequest RequestSpendingRequest
+    RetireOverrideRequest ReviewEmergencyAccessRequest ReviewRequestRequest RotateKeysRequest SealFileRequest
+    SetPluginParametersRequest SetProtectedRequest SubmitPlanRequest SubmitRequestRequest
     UnmergeResidentsRequest UnsealFileRequest UpdateAreaRequest UpdateDwellingRequest UpdateFacilityRequest
     UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest
 }

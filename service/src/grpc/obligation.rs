@@ -43,7 +43,7 @@ impl v1::obligation_service_server::ObligationService for Face {
                 ],
             );
             let wanted = wanted(&binding, message.page_size, &message.page_token)?;
-            let page = app.obligations(&call, &sites, &filter, wanted).await?;
+            let page = Box::pin(app.obligations(&call, &sites, &filter, wanted)).await?;
             Ok(v1::ListObligationsResponse {
                 obligations: page.items.iter().map(ToWire::to_wire).collect(),
                 next_page_token: next(&binding, page.next),
@@ -55,7 +55,7 @@ impl v1::obligation_service_server::ObligationService for Face {
     async fn get_standing(&self, request: Request<v1::GetStandingRequest>) -> Answer<v1::Standing> {
         self.read(request, |app, call, message| async move {
             let at = one("name", name::parse_resident(&message.name))?;
-            app.standing(&call, &at).await.map(|standing| standing.to_wire())
+            Box::pin(app.standing(&call, &at)).await.map(|standing| standing.to_wire())
         })
         .await
     }

@@ -18,7 +18,7 @@ use crate::app::site::Update;
 use crate::app::tenure::MoveIn;
 use crate::name;
 
-use read::{batch, change_aspect, file_change, filter, new_file, reported_kind, view};
+use read::{batch, change_aspect, file_change, filter, new_file, reported_kind, staff, view};
 pub(super) use read::{classes, described, personal};
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
@@ -437,6 +437,19 @@ impl v1::resident_service_server::ResidentService for Face {
                 pauses: page.items.iter().map(ToWire::to_wire).collect(),
                 next_page_token: next(&binding, page.next),
             })
+        })
+        .await
+    }
+
+    async fn set_protected(&self, request: Request<v1::SetProtectedRequest>) -> Answer<v1::Resident> {
+        self.write(request, |app, call, repeat, message| async move {
+            let mut check = Check::new();
+            let at = check.take("name", name::parse_resident(&message.name));
+            let version = check.take("etag", parse_etag(&message.etag));
+            let named = staff(&mut check, "protected_for", &message.protected_for);
+            let ((at, version), named) = check.finish(at.zip(version).zip(named))?;
+            let update = Update { site: at.site, id: at.id, version, change: named };
+            app.set_protected(&call, repeat, update).await
         })
         .await
     }

@@ -80,6 +80,44 @@ impl v1::staff_service_server::StaffService for Face {
         })
         .await
     }
+
+    async fn grant_emergency_access(
+        &self,
+        request: Request<v1::GrantEmergencyAccessRequest>,
+    ) -> Answer<v1::EmergencyAccess> {
+        self.write(request, |app, call, repeat, message| async move {
+            let (at, reason) = super::emergency::taken(&message)?;
+            app.grant_emergency_access(&call, repeat, at, reason).await
+        })
+        .await
+    }
+
+    async fn review_emergency_access(
+        &self,
+        request: Request<v1::ReviewEmergencyAccessRequest>,
+    ) -> Answer<v1::EmergencyAccess> {
+        self.write(request, |app, call, repeat, message| async move {
+            let update = super::emergency::review(&message)?;
+            app.review_emergency_access(&call, repeat, update).await
+        })
+        .await
+    }
+
+    async fn list_emergency_accesses(
+        &self,
+        request: Request<v1::ListEmergencyAccessesRequest>,
+    ) -> Answer<v1::ListEmergencyAccessesResponse> {
+        self.read(request, |app, call, message| async move {
+            let (site, binding) = super::emergency::list(&call, &message)?;
+            let wanted = wanted(&binding, message.page_size, &message.page_token)?;
+            let page = app.emergency_accesses(&call, &site, message.awaiting_review, wanted).await?;
+            Ok(v1::ListEmergencyAccessesResponse {
+                emergency_accesses: page.items.iter().map(ToWire::to_wire).collect(),
+                next_page_token: next(&binding, page.next),
+            })
+        })
+        .await
+    }
 }
 
 impl Shows<Staff> for v1::Staff {

@@ -384,6 +384,13 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
         StateConflict::TooManyMerged => {
             (R::MergeState, label("并入的档案过多", "too many files were merged into this one"))
         }
+        StateConflict::ProtectionDiffers => (
+            R::MergeState,
+            label(
+                "两份档案的保护范围不同;请先设为一致",
+                "the files are protected for different people: protect both alike first",
+            ),
+        ),
         StateConflict::NotMerged => {
             (R::MergeState, label("档案未曾并入他档", "the file was not merged into another one"))
         }
@@ -394,6 +401,19 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
                 "the file into which it was merged was itself merged later: part those first",
             ),
         ),
+        StateConflict::AccessReviewed => {
+            (R::EmergencyAccessState, label("该紧急查阅已复核", "this emergency access was reviewed already"))
+        }
+        StateConflict::AccessNotReviewed => (
+            R::EmergencyAccessState,
+            label(
+                "您对此档案的上一次紧急查阅尚未复核",
+                "your last emergency access to this file was not reviewed yet",
+            ),
+        ),
+        StateConflict::OwnAccess => {
+            (R::FourEyes, label("不能复核自己的紧急查阅", "nobody reviews their own emergency access"))
+        }
         StateConflict::HolderOverlaps => {
             (R::PostHolderState, label("该时段已有他人任职", "somebody else holds the post in that time"))
         }
@@ -427,6 +447,7 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Fund => label("经费年度", "fund year"),
         Thing::BudgetLine => label("预算科目", "budget line"),
         Thing::Spending => label("支出申请", "spending"),
+        Thing::EmergencyAccess => label("紧急查阅", "emergency access"),
     }
 }
 

@@ -81,6 +81,9 @@ const REMAINS: &[(Table, Of)] = &[
     (Table::RequestWords, Of::Subject),
 ];
 
+/// Words of rows that stay, because they say what the staff did.
+const WORDS: &[(Table, &str)] = &[(Table::EmergencyAccess, "reason"), (Table::EmergencyAccess, "remark")];
+
 /// Where a correction's reason may speak of any of the subjects.
 const CORRECTIONS: &[Table] = &[Table::Record, Table::RecordVersion];
 
@@ -117,6 +120,9 @@ pub(crate) fn tombstone_rows(head: &ResidentHead, index: &IndexRows, rows: &mut 
         created_at: head.created_at.micros(),
         updated_at: head.updated_at.micros(),
         held: 0,
+        // Whoever might not know of the file might not know of its end.
+        protected_for: head.protected_for.as_deref().map(crate::resident::named_column),
+        may_be_minor: 0,
         merged_into: None,
         merged_files: None,
     };
@@ -189,6 +195,11 @@ impl Store {
         // Corrections first: by the words that are still there it is known of which records they are.
         for table in CORRECTIONS {
             found.extend(self.corrections(*table, site, id, left(&found)).await?);
+        }
+        for (table, column) in WORDS {
+            let which = format!("resident = ? AND {column} IS NOT NULL");
+            let limit = left(&found);
+            found.extend(self.select(*table, site, &which, &[id.as_str()], Some(column), limit).await?);
         }
         for (table, of) in REMAINS {
             let (which, values) = match of {

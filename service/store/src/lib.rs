@@ -24,6 +24,7 @@ mod change;
 mod conformance;
 mod convert;
 mod crypto;
+mod emergency;
 mod erasure;
 mod error;
 mod evaluation;
@@ -72,6 +73,7 @@ pub use care_plan::StoredPlan;
 pub use change::{ChangeSet, EventDraft, IDEMPOTENCY_DAYS, RequestDraft, Scope};
 pub use crypto::index::IndexColumn;
 pub use crypto::{Chacha, CryptoProvider, Key, NoRandomness, Random, RootKey, RootKeys};
+pub use emergency::StoredEmergencyAccess;
 pub use erasure::{Erasure, Remains};
 pub use error::{CommitError, Fault, OpenError, SealError, StoreError};
 pub use evaluation::StoredEvaluation;
@@ -89,7 +91,9 @@ pub use pause::StoredPause;
 pub use plugin::PluginManifest;
 pub use record::{RecordFilter, StoredRecord};
 pub use request::RequestFilter;
-pub use resident::{CellChanges, MergedFile, ResidentFilter, ResidentHead, SealedResident};
+pub use resident::{
+    CellChanges, MergedFile, ProtectedFile, ResidentFilter, ResidentHead, SealedResident, Sight,
+};
 pub use seal::{Opener, Receipt, Sealed};
 pub use site::PluginParameters;
 pub use store::{Committed, Store, StoreConfig};

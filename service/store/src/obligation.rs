@@ -18,7 +18,7 @@ use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, Quer
 use crate::convert::days;
 use crate::error::StoreError;
 use crate::page::{PAGE_MAX, padded};
-use crate::resident::{ResidentHead, to_head};
+use crate::resident::{ResidentHead, Sight, to_head};
 use crate::site::to_dwelling;
 use crate::store::Store;
 use crate::table::{attention, care_event, dwelling, former_resident, record_subject, resident};
@@ -68,8 +68,8 @@ pub struct SubjectCare {
 }
 
 impl Store {
-    /// The care of a site's residents, by id: a page after an id, without files that were merged into others. As many
-    /// statements, whatever the page holds: eight, and a ninth where there are care plans.
+    /// The care of a site's residents whom somebody sees, by id: a page after an id, without files that were merged into
+    /// others. As many statements, whatever the page holds: eight, and a ninth where there are care plans.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -79,6 +79,7 @@ impl Store {
         after: Option<&ResidentId>,
         limit: u64,
         range: CareRange,
+        sight: &Sight,
     ) -> Result<Vec<ResidentCare>, StoreError> {
         let mut query = resident::Entity::find()
             .filter(resident::Column::Site.eq(site.as_str()))
@@ -86,6 +87,7 @@ impl Store {
         if let Some(after) = after {
             query = query.filter(resident::Column::Id.gt(after.as_str()));
         }
+        let query = sight.restrict(query);
         let limit = limit.clamp(1, CARE_PAGE_MAX.min(PAGE_MAX));
         let heads = query.order_by_asc(resident::Column::Id).limit(limit).all(self.reader()).await?;
         let heads = heads.into_iter().map(to_head).collect::<Result<Vec<_>, _>>()?;

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use linli_core::id::{DwellingId, GroupCode, ResidentId, SiteId};
+use linli_core::id::{DwellingId, GroupCode, ResidentId, SiteId, StaffId};
 use linli_core::resident::{Contact, FieldClass, FileState, FormerDwelling, Identity, Resident, Tenure};
 use linli_core::text::Paragraph;
-use linli_core::time::{CivilDate, Instant};
+use linli_core::time::{CivilDate, Instant, SiteZone};
 use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::audit::FieldClasses;
 use crate::change::{ChangeSet, Expect, Rows};
@@ -44,6 +45,11 @@ pub struct ResidentHead {
     pub died_on: Option<CivilDate>,
     /// Whether the file is under legal hold.
     pub held: bool,
+    /// Who may know of the file, where it is protected.
+    pub protected_for: Option<Vec<StaffId>>,
+    /// Whether the person may be under 14: so it was when their identity was last written, or that is not known. Who turns
+    /// 14 stays among them until then.
+    pub may_be_minor: bool,
     /// When the file was opened (care clock).
     pub created_at: Instant,
     /// When it last changed (care clock).
@@ -78,6 +84,8 @@ impl ResidentHead {
             former_dwellings: Vec::new(),
             died_on: resident.died_on,
             held: resident.held,
+            protected_for: resident.protected_for.clone(),
+            may_be_minor: may_be_minor(&resident.identity, resident.updated_at),
             created_at: resident.created_at,
             updated_at: resident.updated_at,
             merged_into: None,
@@ -162,6 +170,7 @@ impl SealedResident {
             tenure: head.tenure,
             died_on: head.died_on,
             held: head.held,
+            protected_for: head.protected_for.clone(),
             contact: opener.open(self.contact.as_ref().ok_or(SealError::Format)?)?,
             identity: opener.open(self.identity.as_ref().ok_or(SealError::Format)?)?,
             health: opener.open(self.health.as_ref().ok_or(SealError::Format)?)?,
@@ -186,6 +195,58 @@ pub struct ResidentFilter {
     pub group: Option<GroupCode>,
     /// Only those about whom a person must decide instead of a plugin.
     pub manual: bool,
+    /// Which protected files it holds.
+    pub sight: Sight,
+}
+
+/// Which protected files somebody sees; of the others they learn nothing. Files that are not protected are not concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sight {
+    /// All of them.
+    All,
+    /// Those for which they are named.
+    Named(Vec<ResidentId>),
+}
+
+/// None, unless somebody says which.
+impl Default for Sight {
+    fn default() -> Self {
+        Self::Named(Vec::new())
+    }
+}
+
+impl Sight {
+    /// Whether a file is seen.
+    pub fn sees(&self, head: &ResidentHead) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(named) => head.protected_for.is_none() || named.contains(&head.id),
+        }
+    }
+
+    /// A query of care files without those that are not seen.
+    pub(crate) fn restrict(&self, query: Select<resident::Entity>) -> Select<resident::Entity> {
+        match self {
+            Self::All => query,
+            Self::Named(named) if named.is_empty() => query.filter(resident::Column::ProtectedFor.is_null()),
+            Self::Named(named) => query.filter(
+                Condition::any()
+                    .add(resident::Column::ProtectedFor.is_null())
+                    .add(resident::Column::Id.is_in(padded(named.iter().map(ResidentId::as_str)))),
+            ),
+        }
+    }
+}
+
+/// A protected file, and who may know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtectedFile {
+    /// The site.
+    pub site: SiteId,
+    /// The resident.
+    pub resident: ResidentId,
+    /// Who is named for it.
+    pub named: Vec<StaffId>,
 }
 
 impl ChangeSet {
@@ -238,6 +299,11 @@ pub(crate) fn update_rows(
         earlier_tenures: earlier_column(&head.earlier_tenures),
         former_dwellings: former_column(&head.former_dwellings),
         died_on: head.died_on.map(days),
+        protected_for: head.protected_for.as_deref().map(named_column),
+        may_be_minor: i64::from(match &cells.identity {
+            Some(identity) => may_be_minor(identity, head.updated_at),
+            None => head.may_be_minor,
+        }),
         created_at: head.created_at.micros(),
         updated_at: head.updated_at.micros(),
         held: i64::from(head.held),
@@ -350,6 +416,43 @@ impl Store {
         found.into_iter().map(to_head).collect()
     }
 
+    /// The protected files of a site: few. Where this process alone writes, they are remembered as authorisation epochs are,
+    /// and a change of them ends an epoch. Read them after the epoch; never on a replica.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn protected_files(&self, site: &SiteId) -> Result<Arc<[ProtectedFile]>, StoreError> {
+        let generation = match self.known_protected().get(site.as_str()) {
+            Ok(files) => return Ok(files),
+            Err(generation) => generation,
+        };
+        let files: Arc<[ProtectedFile]> = self.protected_files_in(&Sites::from(site)).await?.into();
+        self.known_protected().remember(site.as_str(), &files, generation);
+        Ok(files)
+    }
+
+    /// The protected files of these sites, by site and id. As for [`Store::protected_files`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn protected_files_in(&self, sites: &Sites) -> Result<Vec<ProtectedFile>, StoreError> {
+        let query = resident::Entity::find().filter(resident::Column::ProtectedFor.is_not_null());
+        let query = match sites {
+            Sites::All => query,
+            Sites::One(site) => query.filter(resident::Column::Site.eq(site.as_str())),
+            Sites::Among(these) => {
+                query.filter(resident::Column::Site.is_in(padded(these.iter().map(SiteId::as_str))))
+            }
+        };
+        let query = query.order_by_asc(resident::Column::Site).order_by_asc(resident::Column::Id);
+        let found = query.all(self.reader()).await?.into_iter().map(|row| {
+            let head = to_head(row)?;
+            let named = head.protected_for.unwrap_or_default();
+            Ok(ProtectedFile { site: head.site, resident: head.id, named })
+        });
+        found.collect()
+    }
+
     /// A page of care files, by site and id, with the cells of these classes: for lists, `contact` alone. Files that were
     /// merged into others are left out: these stand for them.
     ///
@@ -390,6 +493,7 @@ impl Store {
             }
             query = query.filter(resident::Column::Id.in_subquery(members));
         }
+        query = filter.sight.restrict(query);
         if filter.manual {
             query = query.filter(resident::Column::Id.in_subquery(crate::assessment::undecided()));
         }
@@ -535,6 +639,20 @@ fn merged(column: &str) -> Option<Vec<MergedFile>> {
     column.split_ascii_whitespace().map(one).collect()
 }
 
+/// Ids of staff, separated by blanks, which no id holds.
+pub(crate) fn named_column(named: &[StaffId]) -> String {
+    named.iter().map(StaffId::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn named(column: &str) -> Option<Vec<StaffId>> {
+    column.split_ascii_whitespace().map(|id| StaffId::new(id).ok()).collect()
+}
+
+/// Whether somebody may be under 14 at an instant, wherever on earth it is asked: a day too early is no harm.
+fn may_be_minor(identity: &Identity, at: Instant) -> bool {
+    identity.is_minor(SiteZone::SHANGHAI.date_of(at).plus_days(-1))
+}
+
 pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> {
     let build = || {
         Some(ResidentHead {
@@ -547,6 +665,12 @@ pub(crate) fn to_head(row: resident::Model) -> Result<ResidentHead, StoreError> 
             former_dwellings: former(row.former_dwellings.as_deref().unwrap_or_default())?,
             died_on: date_opt(row.died_on)?,
             held: row.held == 1,
+            protected_for: row
+                .protected_for
+                .as_deref()
+                .map(named)
+                .map_or(Some(None), |named| named.map(Some))?,
+            may_be_minor: row.may_be_minor != 0,
             created_at: instant(row.created_at)?,
             updated_at: instant(row.updated_at)?,
             merged_into: match row.merged_into {

@@ -3,6 +3,7 @@
 use linli_core::assessment::Attention;
 use linli_core::calendar::DayKind;
 use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
+use linli_core::emergency::EmergencyAccess;
 use linli_core::event::CareEvent;
 use linli_core::facility::Facility;
 use linli_core::fund::{BudgetLine, Fund, FundReport, LedgerEntry, Spending};
@@ -66,6 +67,7 @@ pub(crate) enum Change {
     CarePlan(Box<CarePlan>, Box<PlanWords>),
     PlanDecision(SiteId, ResidentId, Revision, Box<PlanDecision>),
     RequireLatestPlan(SiteId, ResidentId, Revision),
+    EmergencyAccess(Box<EmergencyAccess>),
     CareEvent(CareEvent),
     RequireCareEvent(SiteId, Subject, linli_core::time::Instant, EventId),
     Fund(Box<Fund>),
@@ -115,6 +117,7 @@ impl Change {
             Self::Waiver(waiver) if waiver.reason.is_some() => out.push(&waiver.resident),
             Self::CarePlan(plan, _) => out.push(&plan.resident),
             Self::PlanDecision(_, resident, _, decision) if decision.reason.is_some() => out.push(resident),
+            Self::EmergencyAccess(access) => out.push(&access.resident),
             Self::CareEvent(event) => {
                 if let (Subject::Resident(id), Some(_)) = (&event.subject, &event.note) {
                     out.push(id);
@@ -238,6 +241,7 @@ impl Change {
             Self::RequireLatestPlan(site, resident, revision) => {
                 crate::care_plan::require_latest(site, resident, *revision, rows);
             }
+            Self::EmergencyAccess(access) => return crate::emergency::rows(access, sealer, rows),
             Self::CareEvent(event) => return crate::event::rows(event, sealer, rows),
             Self::RequireCareEvent(site, subject, occurred_at, id) => {
                 crate::event::require(site, subject, *occurred_at, id, rows);

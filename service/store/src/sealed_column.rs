@@ -89,6 +89,8 @@ sealed! {
     Waiver."reason" = "waiver" ["resident", "id"] Named("reason"), In("version"), Resident("resident");
     CarePlan."words" = "care_plan" ["resident"] Named("words"), In("revision"), Resident("resident");
     PlanDecision."reason" = "plan_decision" ["resident"] Named("reason"), In("revision"), Resident("resident");
+    EmergencyAccess."reason" = "emergency_access" ["id"] Named("reason"), In("version"), Resident("resident");
+    EmergencyAccess."remark" = "emergency_access" ["id"] Named("remark"), In("version"), Resident("resident");
     CareEvent."note" = "care_event" ["subject_kind", "subject", "id"] Named("note"), One, Subject;
     RequestWords."cell" = "request_words" ["request"] Of("part"), One, Subject;
     History."old_cell" = "history" ["resident", "id"] Named("old"), One, Resident("resident");

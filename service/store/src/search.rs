@@ -44,8 +44,10 @@ pub(crate) fn rows(
     let empty = ResidentIndexRows::default();
     let before = index.by_resident.get(head.id.as_str()).unwrap_or(&empty);
     let site = head.site.as_str();
+    // A protected file lies in an index of its own: neither a search nor a number that is taken tells of it.
+    let place = |value: String| if head.protected_for.is_some() { protected(&value) } else { value };
     let mut replace = |field: IndexColumn, value: Option<String>| {
-        let now = value.map(|value| sealer.blind(field, &value));
+        let now = value.map(|value| sealer.blind(field, &place(value)));
         for (_, hash) in before.fields.iter().filter(|(f, _)| f == field.code()) {
             let key =
                 vec![site.into(), field.code().into(), Val::Bytes(hash.clone()), head.id.as_str().into()];
@@ -72,7 +74,8 @@ pub(crate) fn rows(
     }
     if let Some(identity) = &cells.identity {
         replace(IndexColumn::BirthDate, identity.birth_date.map(|date| date.to_string()));
-        let now = identity.number.as_ref().map(|number| sealer.blind(IndexColumn::Identity, number.reveal()));
+        let number = identity.number.as_ref().map(|number| place(number.reveal().to_owned()));
+        let now = number.as_deref().map(|number| sealer.blind(IndexColumn::Identity, number));
         let key = |hash: &Vec<u8>| vec![site.into(), Val::Bytes(hash.clone())];
         for hash in &before.identity {
             if Some(hash) != now.as_ref() {
@@ -82,8 +85,7 @@ pub(crate) fn rows(
         }
         if let Some(hash) = now.filter(|hash| !before.identity.contains(hash)) {
             // While the keys of the index are being replaced, the number may stand under an older one.
-            let number = identity.number.as_ref().map(|number| number.reveal());
-            let older = number.map(|number| sealer.blind_before(IndexColumn::Identity, number));
+            let older = number.as_deref().map(|number| sealer.blind_before(IndexColumn::Identity, number));
             for hash in older.unwrap_or_default().iter().filter(|hash| !before.identity.contains(*hash)) {
                 rows.guard(Table::ResidentIdentity, key(hash), Expect::Absent, "identity number");
             }
@@ -114,9 +116,15 @@ pub(crate) fn remove_rows(head: &ResidentHead, index: &IndexRows, rows: &mut Row
     }
 }
 
+/// A value in the index of protected files; no value holds a NUL.
+fn protected(value: &str) -> String {
+    format!("protected\0{value}")
+}
+
 impl Store {
     /// The residents of a site whose value of a column is equal to `value`, normalised: phone numbers as
-    /// [`linli_core::resident::Phone`] spells them, birth dates `YYYY-MM-DD`, names in full. By id.
+    /// [`linli_core::resident::Phone`] spells them, birth dates `YYYY-MM-DD`, names in full. By id; protected ones too, which
+    /// not everybody may know of.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -129,7 +137,9 @@ impl Store {
         let mut keys = self.site_keys(site.as_str()).await?;
         let ids = loop {
             let versions = std::iter::once(keys.current()).chain(keys.older());
-            let hashes = versions.map(|key| index::blind(self.keys().provider(), &key.find, column, value));
+            let blind = |key, value: &str| index::blind(self.keys().provider(), key, column, value);
+            let hashes =
+                versions.flat_map(|key| [blind(&key.find, value), blind(&key.find, &protected(value))]);
             let found = self.indexed(site, column, hashes.collect()).await?;
             // Nobody may mean that another server has begun to move the index to a key that is not known here yet.
             if !found.is_empty() || !self.shared() {
@@ -166,7 +176,8 @@ impl Store {
     }
 
     /// The residents of a site that share a name, a birth date, a telephone number or a dwelling with one of `people`, each
-    /// with the place of that one, in order, none twice: whom to compare with whom. A statement for each of the four.
+    /// with the place of that one, in order, none twice: whom to compare with whom, protected ones too. A statement for each
+    /// of the four.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -195,8 +206,10 @@ impl Store {
                 };
                 let Some(value) = value else { continue };
                 for key in std::iter::once(keys.current()).chain(keys.older()) {
-                    let hash = index::blind(self.keys().provider(), &key.find, column, &value);
-                    wanted.entry(hash).or_default().push(at);
+                    for value in [&value, &protected(&value)] {
+                        let hash = index::blind(self.keys().provider(), &key.find, column, value);
+                        wanted.entry(hash).or_default().push(at);
+                    }
                 }
             }
             if wanted.is_empty() {
@@ -238,7 +251,7 @@ impl Store {
         found.into_iter().map(|(at, id)| Ok((at, ResidentId::new(&id).map_err(|_| row)?))).collect()
     }
 
-    /// The resident of a site with this identity number.
+    /// The residents of a site with this identity number: one at most that is not protected, and one that is.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -246,8 +259,8 @@ impl Store {
         &self,
         site: &SiteId,
         number: &IdentityNumber,
-    ) -> Result<Option<ResidentId>, StoreError> {
-        Ok(self.find_residents(site, IndexColumn::Identity, number.reveal()).await?.pop())
+    ) -> Result<Vec<ResidentId>, StoreError> {
+        self.find_residents(site, IndexColumn::Identity, number.reveal()).await
     }
 
     /// The keyed hash of a value for an audit entry: searched terms and the like. Who knows the value can confirm it.

@@ -25,6 +25,7 @@ use crate::error::{CommitError, Fault, OpenError, SealError, StoreError};
 use crate::grouped::Grouped;
 use crate::known::Known;
 use crate::migration::newest_migration;
+use crate::resident::ProtectedFile;
 use crate::resource::Change;
 use crate::seal::{Receipt, Sealer};
 use crate::search::INDEX_ROW;
@@ -105,6 +106,7 @@ struct Inner {
     epochs: Known<i64>,
     sites: Known<Site>,
     holders: Known<Vec<Staff>>,
+    protected: Known<Arc<[ProtectedFile]>>,
     files: Grouped<FileQuestion, Option<StoredFile>>,
     file_reader: Reader,
 }
@@ -165,12 +167,23 @@ impl Store {
         let queues = backend.writers.iter().cloned().map(Queue::start).collect();
         let alone = backend.kind() == DbBackend::Sqlite;
         let (epochs, sites, holders) = (Known::new(alone), Known::new(alone), Known::new(alone));
+        let protected = Known::new(alone);
         let reader = Reader::new(backend.reader.clone());
         let file_reader = reader.clone();
         let readers = if alone { FILE_READERS } else { SHARED_FILE_READERS };
         let files = Grouped::start(readers, move |questions| care_file::read(reader.clone(), questions));
         Ok(Self {
-            inner: Arc::new(Inner { backend, queues, keys, epochs, sites, holders, files, file_reader }),
+            inner: Arc::new(Inner {
+                backend,
+                queues,
+                keys,
+                epochs,
+                sites,
+                holders,
+                protected,
+                files,
+                file_reader,
+            }),
         })
     }
 
@@ -237,10 +250,10 @@ impl Store {
             self.inner.holders.forget_all();
         }
         if bump_epoch || matches!(outcome, Err(CommitError::EpochChanged { .. })) {
-            self.inner.epochs.forget(scope.text());
+            self.forget_rights(scope.text());
         }
         for site in &bumped {
-            self.inner.epochs.forget(site);
+            self.forget_rights(site);
         }
         for change in &changes {
             if let Change::Site(site) = change {
@@ -471,6 +484,16 @@ impl Store {
             self.inner.epochs.remember(scope.text(), epoch, generation);
         }
         Ok(epoch)
+    }
+
+    /// What rests on the epoch goes before it: who then reads the new epoch reads what belongs to it.
+    fn forget_rights(&self, scope: &str) {
+        self.inner.protected.forget(scope);
+        self.inner.epochs.forget(scope);
+    }
+
+    pub(crate) fn known_protected(&self) -> &Known<Arc<[ProtectedFile]>> {
+        &self.inner.protected
     }
 
     /// The numbers of the newest audit entry and event of a scope, `(0, 0)` before the first.

@@ -223,6 +223,7 @@ tables! {
         version: i64, dwelling: String, state: String, moved_in: i64, moved_out: Option<i64>,
         earlier_tenures: Option<String>, former_dwellings: Option<String>, died_on: Option<i64>,
         created_at: i64, updated_at: i64, held: i64, merged_into: Option<String>, merged_files: Option<String>,
+        protected_for: Option<String>, may_be_minor: i64,
     }
     /// Who lived in a dwelling before a change of room: the index of `resident.former_dwellings`.
     former_resident FormerResident = "former_resident" plain
@@ -300,6 +301,11 @@ tables! {
     /// What was decided about a revision: once.
     plan_decision PlanDecision = "plan_decision" plain (site: String, resident: String, revision: i64) {
         approved: i64, decided_by: String, decided_at: i64, reason: Option<Vec<u8>>,
+    }
+    /// Emergency access to files.
+    emergency_access EmergencyAccess = "emergency_access" versioned (site: String, id: String) {
+        version: i64, resident: String, staff: String, granted_at: i64, expires_at: i64, reason: Option<Vec<u8>>,
+        reviewer: Option<String>, reviewed_at: Option<i64>, justified: Option<i64>, remark: Option<Vec<u8>>,
     }
     /// Events that start clocks.
     care_event CareEvent = "care_event" plain

@@ -160,6 +160,7 @@ rpcs! {
         ReportChange ReportChangeRequest => CareEvent,
         RevealResident RevealResidentRequest => Resident,
         SealFile SealFileRequest => Resident,
+        SetProtected SetProtectedRequest => Resident,
         UnsealFile UnsealFileRequest => Resident,
         UnmergeResidents UnmergeResidentsRequest => UnmergeResidentsResponse,
         UpdateResident UpdateResidentRequest => Resident,
@@ -168,8 +169,11 @@ rpcs! {
         CreateStaff CreateStaffRequest => Staff,
         DeactivateStaff DeactivateStaffRequest => Staff,
         GetStaff GetStaffRequest => Staff,
+        GrantEmergencyAccess GrantEmergencyAccessRequest => EmergencyAccess,
+        ListEmergencyAccesses ListEmergencyAccessesRequest => ListEmergencyAccessesResponse,
         ListStaff ListStaffRequest => ListStaffResponse,
         ReactivateStaff ReactivateStaffRequest => Staff,
+        ReviewEmergencyAccess ReviewEmergencyAccessRequest => EmergencyAccess,
         UpdateStaff UpdateStaffRequest => Staff,
     }
     SiteService {

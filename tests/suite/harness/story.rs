@@ -57,6 +57,8 @@ impl Words {
             "canary-defect-Pq9eU2fKj",
             "canary-merge-Rk8tE3bWo",
             "canary-unmerge-Lc1vN6gHq",
+            "canary-access-Wq5zL8eRv",
+            "canary-verdict-Ab9kN2sTx",
         ];
         Self {
             names: names.map(str::to_owned),
@@ -215,6 +217,7 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     overrides(&mut t, &site).await;
     plans(&mut t, &resident, words).await;
     waivers(&mut t, &resident, words).await;
+    access(&mut t, &site, &resident, words).await;
 
     merges(&mut t, &site, &resident, words).await;
     fund(&mut t, &site).await;
@@ -840,6 +843,26 @@ async fn merges(t: &mut Teller<'_>, site: &str, resident: &str, words: &Words) {
         ..Default::default()
     })
     .await;
+}
+
+/// Who may see the file: protection that names nobody, and access in an emergency.
+async fn access(t: &mut Teller<'_>, site: &str, resident: &str, words: &Words) {
+    let said = |what: &str| words.notes.iter().find(|note| note.contains(what)).unwrap().clone();
+    t.ask(v1::SetProtectedRequest { name: resident.to_owned(), ..Default::default() }).await;
+    let taken = t.ask(v1::GrantEmergencyAccessRequest {
+        resident: resident.to_owned(),
+        reason: said("canary-access"),
+        ..Default::default()
+    });
+    let name = taken.await.name;
+    t.ask(v1::ListEmergencyAccessesRequest { parent: site.to_owned(), ..Default::default() }).await;
+    let review = v1::ReviewEmergencyAccessRequest {
+        name,
+        verdict: v1::EmergencyVerdict::Justified.into(),
+        note: said("canary-verdict"),
+        ..Default::default()
+    };
+    t.countersign(review).await;
 }
 
 /// A roster of one.

@@ -11,7 +11,7 @@ use linli_store::{
     CARE_PAGE_MAX, CareRange, PAGE_MAX, Page as StorePage, ResidentCare, ResidentHead, Sites as StoreSites,
 };
 
-use super::{Estate, days_in_care, in_use};
+use super::{Estate, days_in_care};
 use crate::error::Result;
 
 /// A resident who may flag a place.
@@ -43,7 +43,7 @@ impl Estate<'_> {
             let care = store.care_of(site, chunk, self.no_history()).await?;
             let mut care = self.united(care, self.no_history()).await?;
             care.retain(|care| care.head.merged_into.is_none());
-            for care in care.into_iter().filter(|care| in_use(&care.head)) {
+            for care in care.into_iter().filter(|care| self.counts(&care.head)) {
                 for dwelling in lived_in(&care.head).into_iter().filter(|id| ids.contains(id)) {
                     let there = Flagging::of(&care, self.site.zone, |id| *id == dwelling);
                     flagging.entry(dwelling).or_default().extend(there);
@@ -67,10 +67,11 @@ impl Estate<'_> {
         let mut after: Option<ResidentId> = None;
         loop {
             let range = self.no_history();
-            let care = self.app.store.care_page(&self.site.id, after.as_ref(), CARE_PAGE_MAX, range).await?;
+            let (store, sight) = (&self.app.store, &self.sight);
+            let care = store.care_page(&self.site.id, after.as_ref(), CARE_PAGE_MAX, range, sight).await?;
             let Some(last) = care.last() else { break };
             after = Some(last.head.id.clone());
-            for care in self.united(care, range).await?.into_iter().filter(|care| in_use(&care.head)) {
+            for care in self.united(care, range).await?.into_iter().filter(|care| self.counts(&care.head)) {
                 let building = |id: &DwellingId| building_of.get(id).map(String::as_str).unwrap_or_default();
                 let dwellings = lived_in(&care.head);
                 let buildings: BTreeSet<&str> = dwellings.iter().map(building).collect();

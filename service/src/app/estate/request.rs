@@ -23,6 +23,7 @@ impl Estate<'_> {
         let lately = RequestFilter { settled_since: Some(self.care.from), ..RequestFilter::default() };
         let requests = self.app.store.requests(&self.site.id, &lately, after, BATCH).await?;
         let last = requests.last().map(|request| Subject::Request(request.id.clone()));
+        let requests: Vec<Request> = requests.into_iter().filter(|request| self.knows(request)).collect();
         Ok((self.of_requests(&requests).await?, last))
     }
 
@@ -39,10 +40,16 @@ impl Estate<'_> {
                 let building = doors.get(&request.subject).and_then(|door| door.building.as_deref());
                 building.is_none_or(|building| buildings.contains(&building))
             };
-            let requests: Vec<Request> = requests.into_iter().filter(inside).collect();
+            let seen = |request: &Request| self.knows(request) && inside(request);
+            let requests: Vec<Request> = requests.into_iter().filter(seen).collect();
             found.extend(self.of_requests(&requests).await?);
             after = Some(last);
         }
+    }
+
+    /// Whether a request is about nobody who is hidden.
+    pub(super) fn knows(&self, request: &Request) -> bool {
+        super::resident_id(Some(&request.subject)).is_none_or(|id| !self.hidden.contains(id))
     }
 
     /// These requests, in their order.

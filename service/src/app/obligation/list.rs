@@ -15,9 +15,10 @@ use super::{LIST_DAYS_MAX, ObligationView, Wanted, opening_key};
 use crate::app::estate::{Estate, Owed};
 use crate::app::scope::InScope;
 use crate::app::site::invalid;
+use crate::app::work::Work;
 use crate::app::{App, BATCHES_MAX, Page, PageRequest};
 use crate::auth::Call;
-use crate::error::{Error, Result, Thing};
+use crate::error::{Error, Result};
 use crate::name::Sites;
 
 /// Which obligations a list holds; all given conditions hold.
@@ -83,10 +84,10 @@ impl App {
         }
         let mut found = Found { views: Vec::new(), size: page.size, batches: 0, last: None };
         let now = self.now();
-        while let Some(site) = in_scope.next().await? {
+        while let Some((site, work)) = in_scope.next().await? {
             let id = site.id.clone();
             let cursor = cursor.take().filter(|cursor| cursor.site == id);
-            if self.of_site(site, now, filter, cursor, &mut found).await? {
+            if self.of_site(&work, (site, now), filter, cursor, &mut found).await? {
                 return Ok(found.page());
             }
             found.batches += 1;
@@ -101,18 +102,18 @@ impl App {
     /// Collects one site's obligations after `cursor`; `true`: the page is full, or the call has done enough.
     async fn of_site(
         &self,
-        site: Site,
-        now: Instant,
+        work: &Work<'_>,
+        (site, now): (Site, Instant),
         filter: &ObligationFilter,
         cursor: Option<Cursor>,
         found: &mut Found,
     ) -> Result<bool> {
         let range = filter.range(site.zone, now)?;
-        let estate = Estate::open(self, site, now, range).await?;
+        let estate = Estate::open(self, site, now, range, work.sight().clone()).await?;
         let wanted = Wanted { department: filter.department, standard: filter.standard.as_ref() };
         if let Some(resident) = &filter.resident {
             let owed = estate.one(&Subject::Resident(resident.clone())).await?;
-            let owed = owed.ok_or(Error::NotFound(Thing::Resident))?;
+            let Some(owed) = owed else { return Err(work.absent(resident).await) };
             return self.collect(&estate, owed, filter, &wanted, cursor.as_ref(), found);
         }
         let mut walk = estate.walk(|standard| wanted.holds(standard));

@@ -16,7 +16,7 @@ use crate::app::assessment::Coded;
 use crate::app::estate::{Estate, calendar_error, days_in_care};
 use crate::app::work::Touches;
 use crate::auth::Call;
-use crate::error::{Error, Result, Thing};
+use crate::error::Result;
 use crate::name::{self, InSite};
 
 /// How far ahead the next occasion is looked for, in days: a year and a leap month, so that every lunar occasion
@@ -71,16 +71,17 @@ impl App {
     /// # Errors
     /// [`Error::NotFound`], [`Error::CalendarYearMissing`], [`Error::Denied`].
     pub async fn standing(&self, call: &Call, at: &InSite<ResidentId>) -> Result<StandingView> {
-        let work = self.begin(call, Some(&at.site)).await?;
+        let work = self.begin_file(call, &at.site, &at.id).await?;
         let site = work.site()?;
         let today = site.zone.date_of(work.now);
         let days = DateRange::new(today, today.plus_days(1));
-        let estate = Estate::open(self, site, work.now, days).await?.with_whole_history();
-        let care = estate.care(&at.id).await?.ok_or(Error::NotFound(Thing::Resident))?;
+        let sight = work.sight().clone();
+        let estate = Estate::open(self, site, work.now, days, sight).await?.with_whole_history();
+        let Some(care) = estate.care(&at.id).await? else { return Err(work.absent(&at.id).await) };
         let at = &InSite { site: at.site.clone(), id: care.head.id.clone() };
         let classes = FieldClasses::of(&[FieldClass::Contact]);
         let file = self.store.resident(&at.site, &at.id, classes).await?;
-        let file = file.ok_or(Error::NotFound(Thing::Resident))?;
+        let Some(file) = file else { return Err(work.absent(&at.id).await) };
         let assessments = self.store.assessments(&at.site, std::slice::from_ref(&at.id)).await?;
         let standards = self.standards_of(&estate, &care, days)?;
         let subject = Subject::Resident(at.id.clone());

@@ -99,7 +99,7 @@ impl App {
         let today = site.zone.date_of(work.now);
         let until = last_day(today, wanted.until)?;
         let days = DateRange::new(today, until.plus_days(1));
-        let estate = Estate::open(self, site, work.now, days).await?;
+        let estate = Estate::open(self, site, work.now, days, work.sight().clone()).await?;
         let department = post.as_ref().map(|post| post.department);
         let buildings: Vec<&str> =
             post.iter().flat_map(|post| &post.buildings).map(|building| building.as_str()).collect();

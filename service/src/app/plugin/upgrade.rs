@@ -135,10 +135,10 @@ impl App {
         let versions = self.versions(candidate);
         let mut counted = Vec::new();
         let mut sites = InScope::new(self, call, sites, None).await?;
-        while let Some(site) = sites.next().await? {
+        while let Some((site, work)) = sites.next().await? {
             let mut count = SiteDifference::none(&site.id);
             let mut after: Option<ResidentId> = None;
-            while let Some(batch) = self.compared(call, &site, after.as_ref(), &versions).await? {
+            while let Some(batch) = self.compared(&work, &site, after.as_ref(), &versions).await? {
                 count.add(&batch);
                 after = Some(batch.last);
             }
@@ -176,10 +176,10 @@ impl App {
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
         let mut found = Vec::new();
         let mut sites = InScope::new(self, call, sites, seen.as_ref().map(|(site, _)| site)).await?;
-        while let Some(site) = sites.next().await? {
+        while let Some((site, work)) = sites.next().await? {
             let mut after = seen.as_ref().filter(|(first, _)| *first == site.id).map(|(_, id)| id.clone());
             while found.len() < wanted
-                && let Some(batch) = self.compared(call, &site, after.as_ref(), &versions).await?
+                && let Some(batch) = self.compared(&work, &site, after.as_ref(), &versions).await?
             {
                 found.extend(batch.differences);
                 after = Some(batch.last);
@@ -318,7 +318,7 @@ impl App {
     /// The next batch of a site's active files, asked about by both versions; `None` after the last.
     async fn compared(
         &self,
-        call: &Call,
+        work: &Work<'_>,
         site: &Site,
         after: Option<&ResidentId>,
         versions: &Versions,
@@ -327,7 +327,8 @@ impl App {
             Some(id) => linli_store::Page::after(site.id.as_str(), id.as_str(), BATCH),
             None => linli_store::Page::first(BATCH),
         };
-        let active = ResidentFilter { states: vec![FileStage::Active], ..ResidentFilter::default() };
+        let sight = work.sight().clone();
+        let active = ResidentFilter { states: vec![FileStage::Active], sight, ..ResidentFilter::default() };
         let one = linli_store::Sites::One(site.id.clone());
         let sealed = self.store.residents(&one, &active, &page, FieldClasses::of(FILE)).await?;
         let ids: Vec<ResidentId> = sealed.iter().map(|file| file.head.id.clone()).collect();
@@ -336,7 +337,6 @@ impl App {
         let all: Vec<ResidentId> = heads.iter().flat_map(|head| head.files()).collect();
         let facts = self.store.facts(&site.id, &all).await?;
         let mut states = self.file_states(&site.id, &heads).await?;
-        let work = self.begin(call, Some(&site.id)).await?;
         let today = work.today();
         let subjects = all.iter().map(|id| id.as_str().to_owned()).collect();
         let touches = Touches::files(format!("sites/{}/residents", site.id), subjects, FILE);
@@ -348,7 +348,7 @@ impl App {
                 facts.iter().filter(|fact| of_person.contains(&fact.resident)).cloned().collect();
             let state = states.remove(&file.head.id).unwrap_or_default();
             let opened = self.opened_file(file, &own, state, &receipt).await?;
-            rows.push(self.row(&opened.resident, &opened.facts, &work, (today, None)));
+            rows.push(self.row(&opened.resident, &opened.facts, work, (today, None)));
             files.push((file.head.id.clone(), opened.state));
         }
         let parameters = self.store.plugin_parameters(&site.id).await?;
@@ -360,7 +360,7 @@ impl App {
         let mut compared = Compared { last, files: 0, unanswered: 0, differences: Vec::new() };
         for (at, (resident, state)) in files.into_iter().enumerate() {
             compared.files += 1;
-            match versions.difference(&work, &site.id, (resident, &state), (by_old.as_ref(), &by_new), at) {
+            match versions.difference(work, &site.id, (resident, &state), (by_old.as_ref(), &by_new), at) {
                 None => compared.unanswered += 1,
                 Some(difference) if difference.before != difference.after => {
                     compared.differences.push(difference);

@@ -23,17 +23,17 @@ impl App {
         records: &mut [NewRecord],
         paths: &[String],
     ) -> Result<()> {
-        let mut known = self.known(site, &Asked::of(records)).await?;
+        let mut known = self.known(work, site, &Asked::of(records)).await?;
         if known.heads.values().any(|head| head.merged_into.is_some()) {
             // What is recorded for a file that was merged is recorded for the survivor.
             for subject in records.iter_mut().flat_map(|record| &mut record.subjects) {
                 if let Subject::Resident(id) = &subject.subject
                     && known.heads.get(id).is_some_and(|head| head.merged_into.is_some())
                 {
-                    subject.subject = Subject::Resident(self.load_head(site, id).await?.id);
+                    subject.subject = Subject::Resident(self.load_head(work, site, id).await?.id);
                 }
             }
-            known = self.known(site, &Asked::of(records)).await?;
+            known = self.known(work, site, &Asked::of(records)).await?;
         }
         let mut violations = Vec::new();
         let mut sealed = false;
@@ -48,7 +48,7 @@ impl App {
     }
 
     /// What the site knows of the things that records name: one statement for each kind of thing.
-    async fn known(&self, site: &SiteId, asked: &Asked) -> Result<Known> {
+    async fn known(&self, work: &Work<'_>, site: &SiteId, asked: &Asked) -> Result<Known> {
         let residents: Vec<ResidentId> = asked.residents.iter().cloned().collect();
         let dwellings: Vec<DwellingId> = asked.dwellings.iter().cloned().collect();
         let events: Vec<EventId> = asked.events.iter().cloned().collect();
@@ -77,7 +77,11 @@ impl App {
         );
         Ok(Known {
             zone: of_site?.zone,
-            heads: heads?.into_iter().map(|head| (head.id.clone(), head)).collect(),
+            heads: heads?
+                .into_iter()
+                .filter(|head| !work.hides(&head.id))
+                .map(|head| (head.id.clone(), head))
+                .collect(),
             dwellings: dwellings?.into_iter().map(|dwelling| dwelling.id).collect(),
             areas: areas?,
             facilities: facilities?.into_iter().map(|facility| facility.id).collect(),
@@ -269,6 +273,8 @@ mod tests {
                 state,
                 tenure: Tenure { moved_in: day("2026-03-01"), moved_out: moved_out.map(day) },
                 earlier_tenures: Vec::new(),
+                protected_for: None,
+                may_be_minor: false,
                 former_dwellings: Vec::new(),
                 died_on: died_on.map(day),
                 held: false,

@@ -8,6 +8,7 @@ use linli_store::{PAGE_MAX, RecordFilter as StoredFilter, StoredRecord};
 
 use super::RecordView;
 use crate::app::scope::InScope;
+use crate::app::work::Work;
 use crate::app::{App, BATCHES_MAX, Page, PageRequest};
 use crate::auth::Call;
 use crate::error::{Error, Result};
@@ -44,14 +45,14 @@ impl App {
             InScope::new(self, call, sites, cursor.as_ref().map(|cursor| &cursor.site)).await?;
         let wanted = usize::try_from(page.size).unwrap_or(usize::MAX).saturating_add(1);
         let mut found = Found { records: Vec::new(), wanted, batches: 0, looked_to: None };
-        while let Some(site) = in_scope.next().await? {
+        while let Some((site, work)) = in_scope.next().await? {
             let place = match cursor.take().filter(|cursor| cursor.site == site.id) {
                 Some(Cursor { place: None, .. }) => continue,
                 Some(Cursor { place, .. }) => place,
                 None => None,
             };
             let range = TimeRange::of(site.zone, filter);
-            self.newest(&site.id, filter, range, place, &mut found).await?;
+            self.newest(&work, &site.id, (filter, range), place, &mut found).await?;
             if found.is_full() || found.looked_to.is_some() {
                 break;
             }
@@ -70,26 +71,38 @@ impl App {
     /// Adds records of one site, the newest first, until the page is full or the call has looked through enough.
     async fn newest(
         &self,
+        work: &Work<'_>,
         site: &SiteId,
-        filter: &RecordFilter,
-        range: TimeRange,
+        (filter, range): (&RecordFilter, TimeRange),
         mut place: Option<(Instant, RecordId)>,
         found: &mut Found,
     ) -> Result<()> {
         let rows = u64::try_from(found.wanted).unwrap_or(PAGE_MAX);
         let Some(subject) = &filter.subject else {
             let stored = StoredFilter { kind: filter.kind, from: range.from, to: range.to };
-            let before = place.as_ref().map(|(_, record)| record);
-            found.batches += 1;
-            found.add(self.store.records_newest(site, &stored, before, rows).await?);
-            return Ok(());
+            loop {
+                let before = place.as_ref().map(|(_, record)| record);
+                let batch = self.store.records_newest(site, &stored, before, rows).await?;
+                let exhausted = batch.len() < found.wanted;
+                place = batch.last().map(|stored| (stored.record.occurred_at, stored.record.id.clone()));
+                found.batches += 1;
+                found.add(self.known_records(work, site, batch).await?);
+                if exhausted || found.is_full() {
+                    return Ok(());
+                }
+                if found.batches >= BATCHES_MAX {
+                    found.looked_to = Some(Cursor { site: site.clone(), place });
+                    return Ok(());
+                }
+            }
         };
         // Those of a file that was merged are those of the survivor.
         let subjects = match subject {
-            Subject::Resident(id) => match self.load_head(site, id).await {
-                Ok(head) => head.files().into_iter().map(Subject::Resident).collect(),
-                Err(Error::NotFound(_)) => Vec::new(),
-                Err(error) => return Err(error),
+            Subject::Resident(id) => match self.find_head(site, id).await? {
+                Some(head) if !work.hides(&head.id) => {
+                    head.files().into_iter().map(Subject::Resident).collect()
+                }
+                Some(_) | None => Vec::new(),
             },
             Subject::Dwelling(_)
             | Subject::Area(_)
@@ -114,7 +127,7 @@ impl App {
             place = batch.last().map(|stored| (stored.record.occurred_at, stored.record.id.clone()));
             found.batches += 1;
             let fits = |stored: &StoredRecord| filter.kind.is_none_or(|kind| stored.record.kind == kind);
-            found.add(batch.into_iter().filter(fits));
+            found.add(self.known_records(work, site, batch.into_iter().filter(fits).collect()).await?);
             if exhausted || found.is_full() {
                 return Ok(());
             }

@@ -8,6 +8,7 @@ use linli_store::RequestFilter as StoredFilter;
 
 use super::{RequestView, Words, standing};
 use crate::app::estate::{BATCH, Estate};
+use crate::app::record::is_hidden;
 use crate::app::{App, BATCHES_MAX, Page, PageRequest};
 use crate::auth::Call;
 use crate::error::{Error, Result};
@@ -57,7 +58,7 @@ impl App {
         let work = self.begin(call, Some(site)).await?;
         let today = work.today();
         let days = DateRange::new(today, today.plus_days(1));
-        let estate = Estate::open(self, work.site()?, work.now, days).await?;
+        let estate = Estate::open(self, work.site()?, work.now, days, work.sight().clone()).await?;
         let Cursor { stretch, place: after } =
             page.after.as_deref().map(Cursor::parse).transpose()?.unwrap_or_default();
         let stored = filter.stored();
@@ -65,9 +66,11 @@ impl App {
         let mut next_stretch = None;
         for batches in 1.. {
             let requests = self.store.requests(site, &stored, last.as_ref(), BATCH).await?;
-            let owed = estate.of_requests(&requests).await?;
             let exhausted = u64::try_from(requests.len()).is_ok_and(|count| count < BATCH);
             last = requests.last().map(|request| request.id.clone()).or(last);
+            let seen = |request: &Request| !is_hidden(&work, &request.subject);
+            let requests: Vec<Request> = requests.into_iter().filter(seen).collect();
+            let owed = estate.of_requests(&requests).await?;
             let items = requests.into_iter().zip(owed.iter().map(standing));
             found.extend(items.map(|(request, (due, late))| Item::new(request, due, late)));
             if exhausted {

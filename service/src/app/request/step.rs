@@ -112,7 +112,7 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let mut request = self.load_request(&InSite { site, id }).await?;
+        let mut request = self.load_request(&work, &InSite { site, id }).await?;
         request.version = next_version(request.version, version)?;
         if !step.kind().fits(request.state, request.urgency) {
             return Err(not_now(&request));
@@ -174,7 +174,7 @@ impl App {
         if let Some(answer) = work.repeated(&repeat).await? {
             return Ok(Answer::Repeated(answer));
         }
-        let mut request = self.load_request(&InSite { site, id }).await?;
+        let mut request = self.load_request(&work, &InSite { site, id }).await?;
         request.version = next_version(request.version, version)?;
         if request.urgency != RequestUrgency::Emergency || request.state.is_settled() {
             return Err(not_now(&request));

@@ -1,7 +1,7 @@
 //! What requests about care files say: from messages to the words of the use cases, with every violation.
 
 use linli_core::event::EventAspect;
-use linli_core::id::{FieldCode, ResidentId, SiteId};
+use linli_core::id::{FieldCode, ResidentId, SiteId, StaffId};
 use linli_core::identity::IdentityNumber;
 use linli_core::invalid::Invalid;
 use linli_core::resident::{
@@ -323,4 +323,13 @@ pub(super) fn change_aspect(number: i32) -> std::result::Result<EventAspect, Inv
         Ok(Kind::Other) => Ok(EventAspect::Other),
         Err(_) => Err(Invalid::Unknown),
     }
+}
+
+/// Names of staff.
+pub(in crate::grpc) fn staff(check: &mut Check, field: &str, names: &[String]) -> Option<Vec<StaffId>> {
+    let mut parsed = Vec::with_capacity(names.len());
+    for (at, staff) in names.iter().enumerate() {
+        parsed.push(check.take(format!("{field}[{at}]"), name::parse_staff(staff)));
+    }
+    parsed.into_iter().collect()
 }

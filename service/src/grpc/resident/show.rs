@@ -89,6 +89,7 @@ impl Shows<FileView> for v1::Resident {
             legal_hold: resident.held,
             merged_residents: file.merged.iter().map(|id| name::resident(&resident.site, id)).collect(),
             revealed_classes: clear.iter().map(Listed::number).collect(),
+            protected_for: resident.protected_for.iter().flatten().map(name::staff).collect(),
             create_time: Some(timestamp(resident.created_at)),
             update_time: Some(timestamp(resident.updated_at)),
         }

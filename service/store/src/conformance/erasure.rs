@@ -1,5 +1,7 @@
 //! Erasure: nothing of the person is left but an id in records of what the staff did, and no copy of the database opens a value.
 
+use linli_core::emergency::EmergencyAccess;
+use linli_core::id::EmergencyAccessId;
 use linli_core::retention::ErasureCause;
 
 use super::key_rotation::fill;
@@ -18,6 +20,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("record", "what the staff did"),
     ("record_version", "what the staff did"),
     ("record_subject", "what the staff did"),
+    ("emergency_access", "what the staff did"),
 ];
 
 fn erasure(id: &str, version: u64, deleted: Option<i64>, finished: Option<i64>) -> Erasure {
@@ -74,6 +77,14 @@ async fn nothing_of_the_person_is_left(env: Env) {
         ..record("a", "v3", id, 0)
     };
     change(store, "a", |set| set.correct_record(stored, corrected)).await.unwrap();
+    let access = EmergencyAccess::taken(
+        (a.clone(), EmergencyAccessId::new("x9").unwrap()),
+        resident_id(id),
+        StaffId::new("guard").unwrap(),
+        paragraph("planted-emergency-secret"),
+        at(0),
+    );
+    change(store, "a", |set| set.put_emergency_access(access)).await.unwrap();
     let receipt = disclose(store, "a", &[id], FieldClass::ALL).await;
     let before = store.resident(&a, &resident_id(id), FieldClasses::all()).await.unwrap().unwrap();
     assert!(before.open(&store.opener(&receipt).await.unwrap()).is_ok());
@@ -105,6 +116,9 @@ async fn nothing_of_the_person_is_left(env: Env) {
             .len(),
         0
     );
+    let taken = store.emergency_access(&a, &EmergencyAccessId::new("x9").unwrap()).await.unwrap().unwrap();
+    let told = taken.open(&store.opener(&receipt).await.unwrap()).unwrap();
+    assert_eq!((told.staff.as_str(), told.reason), ("guard", None), "who looked, and no word of why");
     let tombstone = head(store, id).await;
     assert_eq!(tombstone.state, FileState::Erased);
     assert!(tombstone.former_dwellings.is_empty() && tombstone.died_on.is_none());

@@ -14,8 +14,8 @@ use linli_core::resident::{Fact, FactValue};
 
 use super::*;
 use crate::{
-    CellChanges, HistoryDraft, IndexColumn, MergedFile, Page, ResidentFilter, ResidentHead, SealError, Sites,
-    StoredAssessment,
+    CellChanges, HistoryDraft, IndexColumn, MergedFile, Page, ResidentFilter, ResidentHead, SealError, Sight,
+    Sites, StoredAssessment,
 };
 
 on_both!(
@@ -224,7 +224,7 @@ async fn a_merged_file_is_left_out_of_lists_and_keeps_its_place(env: Env) {
     let ids: Vec<&str> = found.iter().map(|sealed| sealed.head.id.as_str()).collect();
     assert_eq!(ids, ["r1", "r3"]);
     let range = crate::CareRange { from: at(0), to: at(9) };
-    let care = store.care_page(&site_id("a"), None, 10, range).await.unwrap();
+    let care = store.care_page(&site_id("a"), None, 10, range, &Sight::default()).await.unwrap();
     assert_eq!(care.iter().map(|care| care.head.id.as_str()).collect::<Vec<_>>(), ["r1", "r3"]);
     let there = store.residents_of_dwellings(&site_id("a"), &[home]).await.unwrap();
     assert_eq!(there.iter().map(|head| head.id.as_str()).collect::<Vec<_>>(), ["r1", "r3"]);
@@ -243,16 +243,16 @@ async fn identity_numbers_are_unique_per_site(env: Env) {
     assert_eq!(create("a", "r1", "440524188001010014").await, Err(CommitError::Exists { what: "resident" }));
     assert_eq!(create("b", "r1", NUMBER).await, Ok(()));
     let number = IdentityNumber::new(NUMBER).unwrap();
-    assert_eq!(store.find_by_identity(&site_id("a"), &number).await.unwrap(), Some(resident_id("r1")));
+    assert_eq!(store.find_by_identity(&site_id("a"), &number).await.unwrap(), [resident_id("r1")]);
 
     // A corrected number frees the old one.
     let value = with_number(resident("a", "r1"), "440524188001010014");
     let head = ResidentHead { version: 2, ..ResidentHead::of(&value) };
     let cells = CellChanges { identity: Some(value.identity.clone()), ..CellChanges::default() };
     change(store, "a", |set| set.update_resident(head, cells)).await.unwrap();
-    assert_eq!(store.find_by_identity(&site_id("a"), &number).await.unwrap(), None);
+    assert_eq!(store.find_by_identity(&site_id("a"), &number).await.unwrap(), []);
     assert_eq!(create("a", "r2", NUMBER).await, Ok(()));
-    assert_eq!(store.find_by_identity(&site_id("a"), &number).await.unwrap(), Some(resident_id("r2")));
+    assert_eq!(store.find_by_identity(&site_id("a"), &number).await.unwrap(), [resident_id("r2")]);
 }
 
 async fn lists_filter_and_page(env: Env) {

@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
+use linli_core::emergency::{EmergencyAccess, EmergencyReview};
 use linli_core::event::{CareEvent, EventAspect};
-use linli_core::id::{EventId, FieldCode, GroupCode, MembershipId, PauseId, RecordId, RequestId};
+use linli_core::id::{
+    EmergencyAccessId, EventId, FieldCode, GroupCode, MembershipId, PauseId, RecordId, RequestId,
+};
 use linli_core::kind::EventKind;
 use linli_core::membership::{Basis, Membership};
 use linli_core::pause::{Pause, PauseReason};
@@ -96,7 +99,21 @@ pub(super) async fn fill(store: &Store) {
         comment: Some(paragraph("planted-comment-secret")),
         recorded_at: at(300),
     };
+    let access = EmergencyAccess::taken(
+        (a.clone(), EmergencyAccessId::new("x1").unwrap()),
+        r1.clone(),
+        StaffId::new("guard").unwrap(),
+        paragraph("planted-emergency-secret"),
+        at(0),
+    );
+    let access = access.reviewed(EmergencyReview {
+        staff: StaffId::new("deputy").unwrap(),
+        reviewed_at: at(30),
+        justified: true,
+        remark: Some(line("planted-verdict-secret")),
+    });
     let mut set = set("a");
+    set.put_emergency_access(access);
     set.add_fact(&a, &r1, FieldClass::Health, fact).put_membership(membership).put_pause(pause);
     set.add_history(history).add_care_event(event).add_record(record("a", "v1", "r1", 0));
     set.put_evaluation(&a, evaluation, 1).request(answered("q1"));
@@ -166,6 +183,11 @@ async fn everything(store: &Store) -> String {
     }
     for event in store.care_events_by_id(&a, &[EventId::new("e1").unwrap()]).await.unwrap() {
         found.extend(opener.open_option(event.note.as_ref()).unwrap().map(words));
+    }
+    for stored in store.emergency_accesses(&a, false, None, 10).await.unwrap() {
+        let access = stored.open(&opener).unwrap();
+        found.extend(access.reason.map(words));
+        found.extend(access.review.and_then(|review| review.remark).map(|line| line.as_str().to_owned()));
     }
     let scope = Scope::Site(a);
     let kept = store.kept_answer(&scope, "steward-1", ("m", "q1"), &[1; 32], at(2)).await.unwrap().unwrap();
@@ -431,7 +453,7 @@ async fn an_identity_number_stays_one_persons(env: Env) {
     store.retire_keys(&scope).await.unwrap();
     assert_eq!(twin("r5").await, taken);
     let number = IdentityNumber::new(NUMBER).unwrap();
-    assert_eq!(store.find_by_identity(&site_id("a"), &number).await.unwrap(), Some(resident_id("r1")));
+    assert_eq!(store.find_by_identity(&site_id("a"), &number).await.unwrap(), [resident_id("r1")]);
 }
 
 /// On PostgreSQL a second server, which knows the keys of before, reads and writes on; on SQLite there is none.

@@ -1,6 +1,7 @@
 //! The contract of the store, run on both databases. A case is one function over an [`Env`]; the macro at the end
 //! makes a test of it per database.
 
+mod access;
 mod chain;
 mod commit;
 mod erasure;
@@ -201,6 +202,7 @@ pub(crate) fn resident(site: &str, id: &str) -> Resident {
         tenure: Tenure { moved_in: day("2020-05-01"), moved_out: None },
         died_on: None,
         held: false,
+        protected_for: None,
         contact: Contact {
             name: PersonName::new(NAME).unwrap(),
             phone: Some(Phone::new(PHONE).unwrap()),

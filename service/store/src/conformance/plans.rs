@@ -160,6 +160,22 @@ fn hot_reads_search() {
         )
         .await;
         check(
+            "SELECT * FROM resident WHERE protected_for IS NOT NULL AND site = ? ORDER BY site, id",
+            "USING INDEX resident_protected (site=?",
+        )
+        .await;
+        check(
+            "SELECT * FROM emergency_access WHERE site = ? AND resident = ? AND staff = ? AND (reviewed_at IS NULL OR \
+             expires_at > ?) ORDER BY id",
+            "USING INDEX emergency_access_resident (site=? AND resident=? AND staff=?",
+        )
+        .await;
+        check(
+            "SELECT * FROM emergency_access WHERE site = ? AND reviewed_at IS NULL AND id > ? ORDER BY id LIMIT ?",
+            "USING INDEX emergency_access_waiting (site=? AND id>?",
+        )
+        .await;
+        check(
             "SELECT site, principal, method, request_id FROM idempotency WHERE expires_at <= ? \
              ORDER BY expires_at LIMIT 1000",
             "INDEX idempotency_expiry (expires_at<?",

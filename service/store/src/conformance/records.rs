@@ -176,12 +176,12 @@ async fn care_is_read_by_subject_and_time(env: Env) {
     assert_eq!(unknown, Err(CommitError::Missing { what: "event" }));
 
     let range = CareRange { from: at(0), to: at(60) };
-    let page = store.care_page(&a, None, 10, range).await.unwrap();
+    let page = store.care_page(&a, None, 10, range, &crate::Sight::All).await.unwrap();
     assert_eq!(page.iter().map(|care| care.head.id.as_str()).collect::<Vec<_>>(), ["r1", "r2"]);
     assert_eq!(page[0].records.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["v2", "v3"]);
     assert_eq!(page[0].events, vec![bare(event("e1", r1(), 0))]);
     assert!(page[1].records.is_empty() && page[1].events.is_empty());
-    let rest = store.care_page(&a, Some(&resident_id("r1")), 10, range).await.unwrap();
+    let rest = store.care_page(&a, Some(&resident_id("r1")), 10, range, &crate::Sight::All).await.unwrap();
     assert_eq!(rest.len(), 1);
     let care = store.care_of_subjects(&a, &[gate(), Subject::Site], range).await.unwrap();
     assert_eq!(care.len(), 1);

@@ -6,7 +6,7 @@
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, plan_with};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct First;
@@ -32,13 +32,7 @@ impl MigrationTrait for First {
 async fn plan_for_many_sites(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
     connection.execute_unprepared("ANALYZE").await?;
     connection.execute_unprepared("DELETE FROM sqlite_stat1").await?;
-    for (table, index, figures) in FIGURES {
-        let row =
-            format!("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('{table}', '{index}', '{figures}')");
-        connection.execute_unprepared(&row).await?;
-    }
-    connection.execute_unprepared("ANALYZE sqlite_schema").await?; // reads the figures, counts nothing
-    Ok(())
+    plan_with(connection, FIGURES).await
 }
 
 /// Per index: rows in all, then rows that share its first column, its first two, and so on, for a thousand sites. The
