@@ -114,6 +114,12 @@ pub struct Attention {
     pub tags: Vec<TagCode>,
 }
 
+/// The tier on a day; [`Tier::General`] before the first entry of the timeline.
+pub fn tier_on(attention: &[Attention], day: CivilDate) -> Tier {
+    let before = attention.iter().filter(|entry| entry.from <= day);
+    before.max_by_key(|entry| entry.from).map_or(Tier::General, |entry| entry.tier)
+}
+
 /// What new findings do to a resident's tier and tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttentionChange {

@@ -6,9 +6,9 @@ mod task;
 mod watch;
 mod worklist;
 
-use linli_core::assessment::Attention;
+use linli_core::assessment::tier_on;
 use linli_core::id::{PauseId, SiteId, StandardCode, Subject, SubjectKind};
-use linli_core::kind::{Department, Tier};
+use linli_core::kind::Department;
 use linli_core::obligation::{Excuse, Obligation, ObligationStatus, Opening};
 use linli_core::standard::{Duty, Standard};
 use linli_core::text::Label;
@@ -187,12 +187,6 @@ fn number_reasons(obligation: &Obligation, care: Option<&ResidentCare>, window_d
 /// A reason of the server's own.
 fn own(code: &str, zh: &str, en: &str) -> Coded {
     Coded { code: code.to_owned(), text: Label::new(zh, en), plugin: None }
-}
-
-/// The tier of a resident on a day.
-fn tier_on(attention: &[Attention], day: CivilDate) -> Tier {
-    let before = attention.iter().filter(|entry| entry.from <= day);
-    before.max_by_key(|entry| entry.from).map_or(Tier::General, |entry| entry.tier)
 }
 
 /// Which standards a question is about.

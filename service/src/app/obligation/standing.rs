@@ -1,6 +1,7 @@
 //! The standing of one resident: every standard now, with the reasons and the records that earned credit.
 
 use linli_core::applied::Applied;
+use linli_core::assessment::tier_on;
 use linli_core::care_plan::{Revision, plan_days};
 use linli_core::id::{GroupCode, OverrideId, ResidentId, SiteId, StandardCode, Subject, WaiverId};
 use linli_core::kind::Tier;
@@ -10,7 +11,7 @@ use linli_core::standard::{Duty, Standard};
 use linli_core::time::{CivilDate, DateRange, Instant};
 use linli_store::{FieldClasses, ResidentCare};
 
-use super::{ObligationView, tier_on};
+use super::ObligationView;
 use crate::app::App;
 use crate::app::assessment::Coded;
 use crate::app::estate::{Estate, calendar_error, days_in_care};

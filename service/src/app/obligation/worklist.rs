@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use linli_core::assessment::tier_on;
 use linli_core::calendar::calendar_window;
 use linli_core::id::{
     AreaId, DwellingId, EventId, FacilityId, PostId, RequestId, ResidentId, SiteId, Subject, SubjectKind,
@@ -16,7 +17,7 @@ use linli_core::worklist::{self, Contact, Urgency};
 use linli_store::FieldClasses;
 
 use super::task::first_name;
-use super::{ObligationView, WORKLIST_DAYS_MAX, Wanted, is_due, tier_on};
+use super::{ObligationView, WORKLIST_DAYS_MAX, Wanted, is_due};
 use crate::app::assessment::{Coded, FileState};
 use crate::app::estate::{Estate, Owed};
 use crate::app::site::invalid;

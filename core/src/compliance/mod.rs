@@ -1,6 +1,20 @@
-//! Compliance: how many obligations of a period were met, per standard.
+//! Compliance: how many obligations of a period were met, per standard, and within each by care group, tier and post; what
+//! was closed, and what corrected it since; how many were visited; how much work a post had; and which of these figures
+//! may be shown to others.
+
+mod closing;
+mod figures;
+mod publish;
+mod visit_rate;
+mod workload;
 
 use std::collections::BTreeMap;
+
+pub use closing::{Cause, ClosedPeriod, Correction, Frozen, Promise, ReportPeriod, Since, corrections};
+pub use figures::{Cell, Counted, Figure, Figures, People};
+pub use publish::{Blocks, Weighed, blocks, percent_shown};
+pub use visit_rate::{Person, PublishedRate, VISIT_KINDS, VISIT_TAG, VisitRate};
+pub use workload::Workload;
 
 use crate::id::StandardCode;
 use crate::obligation::{Obligation, ObligationStatus};
