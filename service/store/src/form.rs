@@ -1,9 +1,11 @@
 //! How values look inside a sealed cell and in the few composite columns: protobuf messages of the store's own, so
 //! that later versions can add fields. Nothing here prints its content.
 
+mod closing;
 mod course;
 mod numbers;
 
+pub(crate) use closing::{Closing, decode_closing, encode_closing};
 pub(crate) use course::{decode_course, encode_course};
 pub(crate) use numbers::{decode_items, decode_numbers, encode_items, encode_numbers};
 

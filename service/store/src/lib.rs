@@ -20,6 +20,7 @@ mod backup;
 mod care_file;
 mod care_plan;
 mod change;
+mod closed_period;
 #[cfg(test)]
 mod conformance;
 mod convert;

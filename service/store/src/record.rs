@@ -3,7 +3,7 @@
 //! `record` holds the current version, `record_version` those it superseded, `record_subject` the current version as
 //! each subject sees it (what obligations are computed from), `record_content` the sealed words of every version.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::marker::PhantomData;
 
 use linli_core::id::{EventId, RecordId, SiteId, StaffId, Subject};
@@ -291,6 +291,45 @@ impl Store {
             }
         }
         Ok(performers)
+    }
+
+    /// The records that were corrected after an instant, of those of which some version occurred with `from` ≤ occurred_at < `to`.
+    /// Corrections are few: only what they superseded is looked through.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn corrected_since(
+        &self,
+        site: &SiteId,
+        (from, to): (Instant, Instant),
+        since: Instant,
+    ) -> Result<BTreeSet<RecordId>, StoreError> {
+        let superseded: Vec<String> = record_version::Entity::find()
+            .select_only()
+            .column(record_version::Column::Id)
+            .distinct()
+            .filter(record_version::Column::Site.eq(site.as_str()))
+            .filter(record_version::Column::OccurredAt.gte(from.micros()))
+            .filter(record_version::Column::OccurredAt.lt(to.micros()))
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        let mut corrected = BTreeSet::new();
+        for ids in superseded.chunks(IDS_MAX) {
+            let found: Vec<String> = record::Entity::find()
+                .select_only()
+                .column(record::Column::Id)
+                .filter(record::Column::Site.eq(site.as_str()))
+                .filter(record::Column::Id.is_in(padded(ids.iter().map(String::as_str))))
+                .filter(record::Column::RecordedAt.gt(since.micros()))
+                .into_tuple()
+                .all(self.reader())
+                .await?;
+            for id in found {
+                corrected.insert(RecordId::new(&id).map_err(|_| StoreError::Row { table: "record" })?);
+            }
+        }
+        Ok(corrected)
     }
 
     /// The records among `ids` that exist, by id, with their sealed words.

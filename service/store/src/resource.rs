@@ -3,6 +3,7 @@
 use linli_core::assessment::Attention;
 use linli_core::calendar::DayKind;
 use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
+use linli_core::compliance::ClosedPeriod;
 use linli_core::emergency::EmergencyAccess;
 use linli_core::event::CareEvent;
 use linli_core::facility::Facility;
@@ -75,6 +76,7 @@ pub(crate) enum Change {
     LedgerEntry(Box<LedgerEntry>),
     Spending(Box<Spending>),
     FundReport(Box<FundReport>),
+    ClosedPeriod(Box<ClosedPeriod>),
     Facility(Facility),
     RequireFacility(SiteId, FacilityId),
     Request(Box<Request>),
@@ -167,7 +169,8 @@ impl Change {
             | Self::BudgetLine(_)
             | Self::LedgerEntry(_)
             | Self::Spending(_)
-            | Self::FundReport(_) => {}
+            | Self::FundReport(_)
+            | Self::ClosedPeriod(_) => {}
         }
     }
 
@@ -251,6 +254,7 @@ impl Change {
             Self::LedgerEntry(entry) => crate::fund::entry_rows(entry, rows),
             Self::Spending(spending) => crate::fund::spending_rows(spending, rows),
             Self::FundReport(report) => crate::fund::report_rows(report, rows),
+            Self::ClosedPeriod(period) => crate::closed_period::rows(period, rows),
             Self::Facility(facility) => crate::facility::rows(facility, rows),
             Self::RequireFacility(site, id) => crate::facility::require(site, id, rows),
             Self::Request(request) => crate::request::rows(request, rows),

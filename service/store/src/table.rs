@@ -336,6 +336,10 @@ tables! {
     fund_report FundReport = "fund_report" plain (site: String, year: i64, number: i64) {
         published_by: String, published_at: i64, record: String, detail: Vec<u8>,
     }
+    /// Periods that were closed, with their figures as one value.
+    closed_period ClosedPeriod = "closed_period" plain (site: String, unit: String, first_day: i64) {
+        closed_by: String, closed_at: i64, detail: Vec<u8>,
+    }
     /// Accessible facilities.
     facility Facility = "facility" versioned (site: String, id: String) {
         version: i64, kind: String, title: String, building: Option<String>, retired_on: Option<i64>, created_at: i64,

@@ -490,6 +490,7 @@ async fn every_sealed_column_is_known(env: Env) {
         ("audit_entry", "body"),
         ("audit_entry", "hash"),
         ("care_plan", "items"),
+        ("closed_period", "detail"),
         ("fund_report", "detail"),
         ("idempotency", "request_hash"),
         ("plugin_parameter", "detail"),

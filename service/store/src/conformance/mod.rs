@@ -3,6 +3,7 @@
 
 mod access;
 mod chain;
+mod closed_periods;
 mod commit;
 mod erasure;
 mod facilities;

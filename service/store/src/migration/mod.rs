@@ -14,6 +14,7 @@ mod m0012_fund;
 mod m0013_facility;
 mod m0013_request;
 mod m0014_access;
+mod m0019_closed_period;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_request::Request),
             Box::new(m0013_facility::Facility),
             Box::new(m0014_access::Access),
+            Box::new(m0019_closed_period::ClosedPeriod),
         ]
     }
 }
