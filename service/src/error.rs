@@ -233,6 +233,12 @@ pub enum StateConflict {
     AccessNotReviewed,
     /// Nobody reviews their own emergency access.
     OwnAccess,
+    /// The period has not ended, or records of it may still be entered in time.
+    PeriodNotOver,
+    /// The period was closed already.
+    PeriodClosed,
+    /// The period was not closed.
+    PeriodOpen,
 }
 
 /// What a use case returns.

@@ -1,6 +1,7 @@
 //! Resource names, `sites/{site}/residents/{resident}`: parsed here and written here.
 
 use linli_core::care_plan::Revision;
+use linli_core::compliance::ReportPeriod;
 use linli_core::fund::{Cause, FundYear};
 use linli_core::id::{
     ActivityId, AreaId, DwellingId, EmergencyAccessId, EventId, FacilityId, GroupCode, MembershipId,
@@ -126,6 +127,7 @@ in_site! {
     parse_activity activity ActivityId "activities" "sites/{site}/activities/{activity}";
     parse_fund fund FundYear "funds" "sites/{site}/funds/{year}";
     parse_emergency_access emergency_access EmergencyAccessId "emergencyAccesses" "sites/{site}/emergencyAccesses/{access}";
+    parse_period period ReportPeriod "periods" "sites/{site}/periods/{period}";
     parse_event event EventId "events" "sites/{site}/events/{event}";
     parse_override standard_override OverrideId "overrides" "sites/{site}/overrides/{override}";
     parse_plugin_parameters plugin_parameters PluginId "pluginParameters" "sites/{site}/pluginParameters/{plugin}";

@@ -182,7 +182,13 @@ CatalogService/ListStandards              u - y y y y y y y y y y
 CatalogService/OverrideStandard           u - - - - - y y y - - -
 CatalogService/RetireOverride             u - - - - - y y y - - -
 CatalogService/SimulateStandards          u - - - - - y y y - - -
+ComplianceService/ClosePeriod             u - - - - - y y y - - -
 ComplianceService/GetComplianceReport     u - - - y y y y y y y y
+ComplianceService/GetPeriod               u - - - y y y y y y y y
+ComplianceService/GetVisitRate            u - - - y y y y y y y y
+ComplianceService/GetWorkload             u - - - y y y y y y y y
+ComplianceService/ListCorrections         u - - - y y y y y y y y
+ComplianceService/RenderReport            u - - - y y y y y y y y
 FacilityService/CreateFacility            u - - - - - y y y - - -
 FacilityService/GetFacility               u - - - y y y y y y y y
 FacilityService/ListFacilities            u - - - y y y y y y y y

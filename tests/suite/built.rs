@@ -54,6 +54,8 @@ pub(crate) enum Tool {
     Buf,
     /// A Python with `grpcio` and `grpcio-reflection`.
     Python,
+    /// The browser Chromium, which Debian's package puts where it is looked for without the variable.
+    Chromium,
 }
 
 impl Tool {
@@ -62,6 +64,15 @@ impl Tool {
             Self::Grpcurl => "LINLI_GRPCURL",
             Self::Buf => "LINLI_BUF",
             Self::Python => "LINLI_PYTHON",
+            Self::Chromium => "LINLI_CHROMIUM",
+        }
+    }
+
+    /// Where its package puts it, where that is always the same.
+    fn usual(self) -> Option<PathBuf> {
+        match self {
+            Self::Grpcurl | Self::Buf | Self::Python => None,
+            Self::Chromium => Some(PathBuf::from("/usr/bin/chromium")).filter(|path| path.is_file()),
         }
     }
 
@@ -69,7 +80,8 @@ impl Tool {
     #[track_caller]
     pub(crate) fn find(self) -> Option<PathBuf> {
         let ci = std::env::var("CI").is_ok_and(|value| value == "true");
-        match choose(self.variable(), std::env::var_os(self.variable()).map(PathBuf::from), ci) {
+        let named = std::env::var_os(self.variable()).map(PathBuf::from);
+        match choose(self.variable(), named.or_else(|| self.usual()), ci) {
             Ok(tool) => Some(tool),
             Err((true, message)) => panic!("{message}"),
             Err((false, message)) => {

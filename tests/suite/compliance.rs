@@ -149,3 +149,118 @@ async fn what_cannot_be_reported_is_refused() {
     let nowhere = refused(client.ask(report("sites/nowhere", PeriodUnit::Week)).await, "NOT_FOUND");
     assert_eq!(nowhere.code, Code::NotFound);
 }
+
+/// A post of a department for some buildings; none: the whole site.
+async fn post(client: &Client, site: &str, id: &str, department: v1::Department, buildings: &[&str]) {
+    let post = v1::Post {
+        display_name: id.to_owned(),
+        department: department.into(),
+        buildings: buildings.iter().map(|&building| building.to_owned()).collect(),
+        ..Default::default()
+    };
+    let request = v1::CreatePostRequest {
+        parent: site.to_owned(),
+        post: Some(post),
+        post_id: id.to_owned(),
+        ..Default::default()
+    };
+    client.ask(request).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_broken_down_by_group_tier_and_post() {
+    let server = Server::start().await;
+    let client = server.client();
+    let site = client.site("a").await;
+    post(&client, &site, "near", v1::Department::CustomerService, &["3"]).await;
+    post(&client, &site, "far", v1::Department::CustomerService, &["9"]).await;
+    post(&client, &site, "guards", v1::Department::Security, &[]).await;
+    let mut elders = Vec::new();
+    for (room, name) in [("501", "秦安然"), ("502", "陶静好")] {
+        let dwelling = client.dwelling(&site, room).await;
+        elders.push(client.resident(crate::harness::estate::elder(&dwelling, name)).await.name);
+    }
+    // The third is of advanced age and lives with somebody.
+    let dwelling = client.dwelling(&site, "503").await;
+    let with_family =
+        v1::Resident { facts: Vec::new(), ..crate::harness::estate::elder(&dwelling, "谢知秋") };
+    client.resident(with_family).await;
+    client.advance("2026-03-20T12:00:00+08:00").await;
+    client.done(&elders[0], ServiceKind::HomeVisit, "2026-03-17T09:00:00+08:00").await;
+
+    let rows = async |breakdown: v1::ComplianceBreakdown| -> Vec<String> {
+        let request = v1::GetComplianceReportRequest {
+            standards: vec!["standards/elder.visit".into()],
+            breakdown: breakdown.into(),
+            ..report(&site, PeriodUnit::Week)
+        };
+        let shown = |row: v1::ComplianceRow| {
+            let of = [&row.care_group, &row.post].map(|name| name.rsplit('/').next().unwrap().to_owned());
+            let tier = row.tier().as_str_name().trim_start_matches("TIER_").to_lowercase();
+            let tier = tier.trim_start_matches("unspecified").to_owned();
+            format!("{}{}{tier} {}/{}", of[0], of[1], row.numerator, row.denominator)
+        };
+        client.ask(request).await.unwrap().rows.into_iter().map(shown).collect()
+    };
+    use v1::ComplianceBreakdown::{Group, Post, Tier, Unspecified};
+    assert_eq!(rows(Unspecified).await, [" 1/3"]);
+    assert_eq!(rows(Group).await, ["advanced_age 1/3", "empty_nest 1/2", "living_alone 1/2"]);
+    let tiers = rows(Tier).await;
+    let sum = |at: usize| -> u32 {
+        let numbers = tiers.iter().map(|row| row.rsplit(' ').next().unwrap().split('/').nth(at).unwrap());
+        numbers.map(|number| number.parse::<u32>().unwrap()).sum()
+    };
+    assert_eq!((sum(0), sum(1)), (1, 3), "every resident has one tier: {tiers:?}");
+    assert_eq!(rows(Post).await, ["near 1/3"]);
+
+    // What the posts had to do: one visit serves the weekly and the monthly duty, and is one contact.
+    let request = v1::GetWorkloadRequest {
+        parent: site.clone(),
+        period: PeriodUnit::Month.into(),
+        department: v1::Department::CustomerService.into(),
+        ..Default::default()
+    };
+    let work = client.ask(request).await.unwrap().rows;
+    let near = work.iter().find(|row| row.display_name == "near").unwrap();
+    assert_eq!((near.post.as_str(), near.contacts), ("sites/a/posts/near", 1));
+    assert_eq!(
+        (near.period_start_date.as_str(), near.period_end_date.as_str()),
+        ("2026-03-01", "2026-03-31")
+    );
+    assert!(near.required > near.wanting && near.wanting > 0, "{near:?}");
+    assert!(work.iter().all(|row| row.display_name != "far"), "nobody lives in building 9: {work:?}");
+    assert!(work.iter().all(|row| row.department() == v1::Department::CustomerService));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_visit_rate_of_a_month_gives_nobody_away_when_it_is_published() {
+    let server = Server::start().await;
+    let client = server.client();
+    let site = client.site("a").await;
+    let rate = async |published: bool| {
+        let request = v1::GetVisitRateRequest { parent: site.clone(), published, ..Default::default() };
+        client.ask(request).await.unwrap()
+    };
+    let mut elders = Vec::new();
+    for number in 1..=4 {
+        let dwelling = client.dwelling(&site, &format!("50{number}")).await;
+        let name = ["秦安然", "陶静好", "谢知秋", "方既明"][number - 1];
+        elders.push(client.resident(crate::harness::estate::elder(&dwelling, name)).await.name);
+    }
+    client.advance("2026-03-20T12:00:00+08:00").await;
+    client.done(&elders[0], ServiceKind::HomeVisit, "2026-03-17T09:00:00+08:00").await;
+    client.done(&elders[1], ServiceKind::VideoCall, "2026-03-17T10:00:00+08:00").await;
+    let full = rate(false).await;
+    assert_eq!((full.residents, full.visited, full.away), (Some(4), Some(2), Some(0)));
+    assert_eq!((full.rate_percent, full.withheld, full.closed), (Some(50.0), false, false));
+    assert_eq!((full.start_date.as_str(), full.end_date.as_str()), ("2026-03-01", "2026-03-31"));
+    let few = rate(true).await;
+    assert!(few.withheld && few.rate_percent.is_none() && few.residents_at_least.is_none(), "{few:?}");
+    for room in ["601", "602"] {
+        let dwelling = client.dwelling(&site, room).await;
+        client.resident(crate::harness::estate::elder(&dwelling, &format!("林{room}"))).await;
+    }
+    let shown = rate(true).await;
+    assert_eq!((shown.residents_at_least, shown.rate_percent, shown.withheld), (Some(5), Some(33.0), false));
+    assert_eq!((shown.residents, shown.visited, shown.away), (None, None, None));
+}

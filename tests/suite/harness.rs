@@ -3,6 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `browser` | pages in a real browser: what they look like, and what a script finds in them |
 //! | `client` | one `ask` for every RPC; the table of all of them is this suite's list |
 //! | `server` | starting, stopping, killing, starting again on the same files |
 //! | `issuer` | tokens of every kind, and staff whom they belong to |
@@ -11,6 +12,7 @@
 //!
 //! Nothing sleeps: what is waited for is a condition with a deadline ([`until`]).
 
+pub mod browser;
 pub mod client;
 pub mod estate;
 pub mod issuer;

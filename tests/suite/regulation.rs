@@ -1,7 +1,7 @@
 //! The regulation, row by row: one story for each row of the mission that the product carries out, told over gRPC.
 //!
-//! The letters are those of the mission's table: A2 is Art. 2, A5.2 what order and security do, A8.1 the care of elders. What each
-//! story leaves out stands with its resource's own tests.
+//! The letters are those of the mission's table: A2 is Art. 2, A5.2 what order and security do, A8.1 the care of elders; `beyond`
+//! counts the list below the table. What each story leaves out stands with its resource's own tests.
 
 use std::collections::BTreeSet;
 
@@ -688,5 +688,51 @@ async fn a9_every_group_has_standards_that_a_site_may_edit() {
     let nothing = v1::OverrideStandardRequest { parent: estate.site.clone(), ..Default::default() };
     let fields = ["standard", "numbers", "reason"].map(|field| format!("standard_override.{field}"));
     invalid(deputy.ask(nothing).await, &fields.each_ref().map(String::as_str));
+    estate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_16_what_is_recorded_once_is_reported_everywhere() {
+    let estate = Estate::start().await;
+    let deputy = estate.enter("deputy", StaffRole::Deputy).await;
+    let steward = estate.of(Department::CustomerService).await;
+    let mut elders = Vec::new();
+    for number in 1..=6 {
+        elders.push(estate.elder(&format!("50{number}"), &format!("林{number}")).await);
+    }
+    // Five of six are reached once, in whatever way: the steward writes it down, and nothing more.
+    estate.all.advance("2026-03-18T12:00:00+08:00").await;
+    for (at, elder) in elders.iter().take(5).enumerate() {
+        let kind = [ServiceKind::HomeVisit, ServiceKind::PhoneCall, ServiceKind::VideoCall][at % 3];
+        steward.done(elder, kind, "2026-03-17T09:00:00+08:00").await;
+    }
+    estate.all.advance("2026-04-02T09:00:00+08:00").await;
+    let period = format!("{}/periods/2026-03", estate.site);
+    deputy.ask(v1::ClosePeriodRequest { name: period.clone(), ..Default::default() }).await.unwrap();
+
+    // The figure of the standard, the authority's rate and the report for managers say the same.
+    let report = v1::GetComplianceReportRequest {
+        parent: estate.site.clone(),
+        period: v1::PeriodUnit::Month.into(),
+        start_date: "2026-03-01".to_owned(),
+        standards: vec!["standards/elder.floor".to_owned()],
+        ..Default::default()
+    };
+    let floor = deputy.ask(report).await.unwrap().rows.remove(0);
+    assert_eq!((floor.numerator, floor.denominator), (5, 6));
+    let rate = v1::GetVisitRateRequest {
+        parent: estate.site.clone(),
+        date: "2026-03-01".to_owned(),
+        ..Default::default()
+    };
+    let exact = deputy.ask(rate.clone()).await.unwrap();
+    assert_eq!((exact.visited, exact.residents), (Some(5), Some(6)));
+    assert_eq!(exact.rate_percent, floor.rate_percent);
+    let public = deputy.ask(v1::GetVisitRateRequest { published: true, ..rate }).await.unwrap();
+    assert_eq!((public.residents_at_least, public.rate_percent, public.visited), (Some(5), Some(83.0), None));
+    let page = deputy.ask(v1::RenderReportRequest { name: period, ..Default::default() }).await.unwrap();
+    let page = String::from_utf8(page.content).unwrap();
+    assert!(page.contains("data-key=\"elder.floor\"") && page.contains("83%"));
+    assert!((1..=6).all(|number| !page.contains(&format!("林{number}"))));
     estate.stop().await;
 }

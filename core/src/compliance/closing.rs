@@ -333,4 +333,69 @@ mod tests {
             found.iter().map(|c| (c.standard.as_str(), c.closed.met, c.current.met)).collect();
         assert_eq!(found, [("a.gone", 2, 0)], "nothing and no row are the same");
     }
+
+    #[test]
+    fn causes_are_what_came_after_the_closing_and_changed_something() {
+        use crate::calendar::SiteCalendar;
+        use crate::id::{FacilityId, Subject};
+        use crate::kind::ServiceKind;
+        use crate::obligation::{Case, obligations};
+        use crate::record::Outcome;
+
+        let day = |text: &str| CivilDate::parse(text).unwrap();
+        let at = |text: &str| SiteZone::SHANGHAI.at(day(text), 10, 0);
+        let inspect =
+            crate::catalogue::standards().into_iter().find(|s| s.code.as_str() == "facility.inspect");
+        let tenure = [DateRange::from(day("2026-03-28"))];
+        let applied = [crate::applied::Applied::one(inspect.unwrap().into(), tenure[0])];
+        let record = |id: &str, on: &str, recorded: &str, voided: Option<&str>| SubjectRecord {
+            id: RecordId::new(id).unwrap(),
+            kind: ServiceKind::Inspection,
+            occurred_at: at(on),
+            recorded_at: at(recorded),
+            outcome: Outcome::Done,
+            answers: Vec::new(),
+            voided_at: voided.map(at),
+        };
+        let records = [
+            record("known", "2026-03-28", "2026-03-28", None),
+            record("late", "2026-03-29", "2026-04-05", None),
+            record("voided", "2026-03-30", "2026-03-30", Some("2026-04-06")),
+            record("enough", "2026-03-31", "2026-03-31", None),
+            record("needless", "2026-03-31", "2026-04-05", None),
+        ];
+        let case = Case {
+            subject: &Subject::Facility(FacilityId::new("f").unwrap()),
+            applied: &applied,
+            records: &records,
+            events: &[],
+            pauses: &[],
+            tenure: &tenure,
+            calendar: &SiteCalendar::new(SiteZone::SHANGHAI),
+        };
+        let march = DateRange::new(day("2026-03-28"), day("2026-04-01"));
+        let found = obligations(&case, march, at("2026-04-10")).unwrap();
+        let check = |amended: &[&str], expect: [&str; 4]| {
+            let amended: BTreeSet<RecordId> = amended.iter().map(|id| RecordId::new(id).unwrap()).collect();
+            let since = Since {
+                closed_at: at("2026-04-02"),
+                zone: SiteZone::SHANGHAI,
+                records: &records,
+                events: &[],
+                pauses: &[],
+                waivers: &[],
+                amended: &amended,
+            };
+            let named = |obligation: &Obligation| {
+                let causes = since.causes(obligation).into_iter().map(|cause| match cause {
+                    Cause::Record(id) => id.as_str().to_owned(),
+                    Cause::Pause(..) | Cause::Waiver(..) | Cause::Event(_) => "other".to_owned(),
+                });
+                causes.collect::<Vec<_>>().join(" ")
+            };
+            assert_eq!(found.iter().map(named).collect::<Vec<_>>(), expect, "{amended:?}");
+        };
+        check(&[], ["", "late", "voided", ""]);
+        check(&["known", "elsewhere"], ["known", "late", "voided", ""]);
+    }
 }

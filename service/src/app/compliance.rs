@@ -1,10 +1,16 @@
-//! How well a site keeps its standards: numerator, denominator and excused, per standard and period.
+//! How well a site keeps its standards: numerator, denominator and excused, per standard and period, and within each by care
+//! group, tier and post; closing a period; the visit rate; the work of posts; the report that managers read.
+
+mod count;
+mod period;
+mod report;
+mod visit_rate;
+mod workload;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use linli_core::calendar::calendar_window;
-use linli_core::compliance::Tally;
+use linli_core::compliance::{Cell, ClosedPeriod, Promise, Tally};
 use linli_core::id::{OverrideId, SiteId, StandardCode};
 use linli_core::invalid::Invalid;
 use linli_core::kind::Department;
@@ -12,16 +18,46 @@ use linli_core::standard::{Period, Standard};
 use linli_core::time::{CivilDate, DateRange, Instant};
 use linli_store::Sight;
 
+use self::count::{Count, PeriodFigures, Serving};
 use super::App;
-use super::estate::{Estate, of_department};
+use super::estate::Estate;
 use super::site::invalid;
 use crate::auth::Call;
 use crate::error::{Error, Result, Violation};
+
+pub use period::{CAUSES_MAX, CorrectionView, PeriodView};
+pub use report::{Rendered, ReportFormat};
+pub use visit_rate::VisitRateView;
+pub use workload::{WorkloadRequest, WorkloadRow};
 
 /// Most periods of one report: a year of weeks.
 pub const REPORT_PERIODS_MAX: usize = 53;
 /// Most standards that a report may be narrowed to.
 pub const REPORT_STANDARDS_MAX: usize = 50;
+
+/// By what the figures of a standard are broken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breakdown {
+    /// By nothing.
+    Whole,
+    /// By care group.
+    Group,
+    /// By tier.
+    Tier,
+    /// By post.
+    Post,
+}
+
+impl Breakdown {
+    fn holds(self, cell: &Cell) -> bool {
+        match cell {
+            Cell::All => self == Self::Whole,
+            Cell::Group(_) => self == Self::Group,
+            Cell::Tier(_) => self == Self::Tier,
+            Cell::Post(_) => self == Self::Post,
+        }
+    }
+}
 
 /// What a report is to cover.
 #[derive(Debug, Clone)]
@@ -38,6 +74,15 @@ pub struct ReportRequest {
     pub department: Option<Department>,
     /// Only these standards; empty: all.
     pub standards: Vec<StandardCode>,
+    /// By what each standard is broken down.
+    pub breakdown: Breakdown,
+}
+
+impl ReportRequest {
+    fn wants(&self, code: &StandardCode, department: Department) -> bool {
+        self.department.is_none_or(|wanted| department == wanted)
+            && (self.standards.is_empty() || self.standards.contains(code))
+    }
 }
 
 /// The figures of a site.
@@ -49,19 +94,25 @@ pub struct Report {
     pub as_of: Instant,
     /// By which periods.
     pub period: Period,
-    /// By period, then by code.
+    /// By period, then by code, then by cell.
     pub rows: Vec<ReportRow>,
 }
 
 /// One standard in one period.
 #[derive(Debug, Clone)]
 pub struct ReportRow {
-    /// The standard, in the version that governed last.
-    pub standard: Arc<Standard>,
+    /// The standard, as the version says that governed last.
+    pub promise: Promise,
+    /// Under what it is counted.
+    pub cell: Cell,
     /// The days of the period.
     pub days: DateRange,
-    /// The figures.
+    /// The figures: as they were closed, where the period was.
     pub tally: Tally,
+    /// When the period was closed.
+    pub closed_at: Option<Instant>,
+    /// Where it was closed: the figures as of now, if they differ.
+    pub current: Option<Tally>,
     /// Whether an approved override asked for less on one of the days.
     pub loosened: bool,
     /// The site's overrides that were meant for one of them.
@@ -69,8 +120,8 @@ pub struct ReportRow {
 }
 
 impl App {
-    /// The figures of a site, over all its subjects, as known now. An obligation belongs to the period that holds its
-    /// last day.
+    /// The figures of a site, over all its subjects: as known now, or as they were closed. An obligation belongs to the period
+    /// that holds its last day.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::CalendarYearMissing`], [`Error::Denied`].
@@ -85,52 +136,79 @@ impl App {
             return Err(Error::Invalid(violations));
         }
         let site = work.site()?;
-        let periods = periods(wanted, site.zone.date_of(work.now))?;
+        let periods = periods(wanted.period, (wanted.from, wanted.to), site.zone.date_of(work.now))?;
         let (Some(first), Some(last)) = (periods.first(), periods.last()) else {
             return Err(Error::Internal("a report without a period".into()));
         };
         let range = DateRange::new(first.start(), last.end());
         // Figures without names: what is owed to whom the caller may not know of counts like everything else.
         let estate = Estate::open(self, site, work.now, range, Sight::All).await?;
-        let is_wanted = |standard: &Standard| {
-            of_department(standard, wanted.department)
-                && (wanted.standards.is_empty() || wanted.standards.contains(&standard.code))
+        let serving = match wanted.breakdown {
+            Breakdown::Whole => None,
+            Breakdown::Group | Breakdown::Tier | Breakdown::Post => Some(Serving::load(self, &estate).await?),
         };
-        let mut figures: BTreeMap<(usize, StandardCode), (Arc<Standard>, Tally)> = BTreeMap::new();
-        let mut walk = estate.walk(is_wanted);
-        while let Some(batch) = estate.next(&mut walk).await? {
-            for obligation in batch.iter().flat_map(|owed| &owed.obligations) {
-                let Some(at) = period_of(&periods, obligation.last_day()) else { continue };
-                if !is_wanted(&obligation.standard) {
-                    continue;
-                }
-                let key = (at, obligation.standard.code.clone());
-                let entry = figures
-                    .entry(key)
-                    .or_insert_with(|| (Arc::clone(&obligation.standard), Tally::default()));
-                if entry.0.version < obligation.standard.version {
-                    entry.0 = Arc::clone(&obligation.standard);
-                }
-                entry.1.add(obligation);
-            }
+        let count = Count { estate: &estate, periods: &periods, serving: serving.as_ref() };
+        let is_wanted = |standard: &Standard| wanted.wants(&standard.code, standard.department);
+        let known = count.run(is_wanted, |_| {}).await?;
+        let closed = self.store.closed_periods(&wanted.site, wanted.period, range).await?;
+        let mut rows = Vec::new();
+        for (days, known) in periods.iter().zip(known) {
+            let closed = closed.iter().find(|closed| closed.period.days() == *days);
+            rows.extend(report_rows(&estate, wanted, *days, &known, closed));
         }
-        let rows = figures.into_iter().filter_map(|((at, code), (standard, tally))| {
-            let days = *periods.get(at)?;
-            let overrides: Vec<_> = estate.overrides_of(&code, days).collect();
-            let loosened = overrides.iter().any(|known| known.looser);
-            let overrides = overrides.iter().map(|known| known.id.clone()).collect();
-            Some(ReportRow { standard, days, tally, loosened, overrides })
-        });
-        Ok(Report { site: wanted.site.clone(), as_of: work.now, period: wanted.period, rows: rows.collect() })
+        Ok(Report { site: wanted.site.clone(), as_of: work.now, period: wanted.period, rows })
     }
 }
 
+/// The rows of one period: what was closed, and what is known now.
+fn report_rows(
+    estate: &Estate<'_>,
+    wanted: &ReportRequest,
+    days: DateRange,
+    known: &PeriodFigures,
+    closed: Option<&ClosedPeriod>,
+) -> Vec<ReportRow> {
+    let mut promises: BTreeMap<StandardCode, Promise> =
+        known.promises().map(|promise| (promise.code.clone(), promise)).collect();
+    let mut both: BTreeMap<(StandardCode, Cell), (Option<Tally>, Tally)> = BTreeMap::new();
+    for (standard, cell, figure) in known.figures.iter().filter(|(_, cell, _)| wanted.breakdown.holds(cell)) {
+        both.insert((standard.clone(), cell.clone()), (None, figure.tally));
+    }
+    if let Some(closed) = closed {
+        let own = closed.promises.iter().filter(|promise| wanted.wants(&promise.code, promise.department));
+        promises.extend(own.map(|promise| (promise.code.clone(), promise.clone())));
+        for frozen in closed.figures.iter().filter(|frozen| wanted.breakdown.holds(&frozen.cell)) {
+            both.entry((frozen.standard.clone(), frozen.cell.clone())).or_default().0 = Some(frozen.tally);
+        }
+    }
+    let row = |((standard, cell), (frozen, now)): (_, (Option<Tally>, Tally))| {
+        let promise = promises.get(&standard)?.clone();
+        // What was not there when the period was closed was nothing.
+        let tally = if closed.is_some() { frozen.unwrap_or_default() } else { now };
+        let overrides: Vec<_> = estate.overrides_of(&standard, days).collect();
+        Some(ReportRow {
+            promise,
+            cell,
+            days,
+            tally,
+            closed_at: closed.map(|closed| closed.closed.at),
+            current: Some(now).filter(|now| *now != tally),
+            loosened: overrides.iter().any(|known| known.looser),
+            overrides: overrides.iter().map(|known| known.id.clone()).collect(),
+        })
+    };
+    both.into_iter().filter_map(row).collect()
+}
+
 /// The periods of a report, which tile its days.
-fn periods(wanted: &ReportRequest, today: CivilDate) -> Result<Vec<DateRange>> {
-    let window =
-        |day| calendar_window(wanted.period, day).ok_or_else(|| invalid("period", Invalid::NotAllowed));
-    let from = wanted.from.unwrap_or(today);
-    let to = wanted.to.unwrap_or(from);
+fn periods(
+    period: Period,
+    (from, to): (Option<CivilDate>, Option<CivilDate>),
+    today: CivilDate,
+) -> Result<Vec<DateRange>> {
+    let window = |day| calendar_window(period, day).ok_or_else(|| invalid("period", Invalid::NotAllowed));
+    let from = from.unwrap_or(today);
+    let to = to.unwrap_or(from);
     if to < from {
         return Err(invalid("end_date", Invalid::EndsBeforeStart));
     }
@@ -145,12 +223,6 @@ fn periods(wanted: &ReportRequest, today: CivilDate) -> Result<Vec<DateRange>> {
     Ok(periods)
 }
 
-/// The place of the period that holds a day.
-fn period_of(periods: &[DateRange], day: CivilDate) -> Option<usize> {
-    let at = periods.partition_point(|period| period.end() <= day);
-    periods.get(at).filter(|period| period.contains(day)).map(|_| at)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,15 +235,8 @@ mod tests {
     fn periods_tile_the_days_of_a_report() {
         let check =
             |period: Period, from: Option<&str>, to: Option<&str>, expect: Option<(usize, &str, &str)>| {
-                let wanted = ReportRequest {
-                    site: SiteId::new("s").unwrap(),
-                    period,
-                    from: from.map(day),
-                    to: to.map(day),
-                    department: None,
-                    standards: Vec::new(),
-                };
-                let found = periods(&wanted, day("2026-03-19")).ok().map(|periods| {
+                let found = periods(period, (from.map(day), to.map(day)), day("2026-03-19")).ok();
+                let found = found.map(|periods| {
                     assert!(periods.windows(2).all(|pair| pair[0].end() == pair[1].start()));
                     let (first, last) = (periods.first().unwrap(), periods.last().unwrap());
                     (periods.len(), first.start().to_string(), last.end().to_string())
@@ -188,23 +253,5 @@ mod tests {
         check(Period::Week, Some("2026-01-01"), Some("2027-01-04"), None);
         check(Period::Week, Some("2026-03-16"), Some("2026-03-15"), None);
         check(Period::EveryDays(3), None, None, None);
-    }
-
-    #[test]
-    fn a_day_belongs_to_one_period() {
-        let periods = [
-            DateRange::new(day("2026-03-09"), day("2026-03-16")),
-            DateRange::new(day("2026-03-16"), day("2026-03-23")),
-        ];
-        for (on, expect) in [
-            ("2026-03-08", None),
-            ("2026-03-09", Some(0)),
-            ("2026-03-15", Some(0)),
-            ("2026-03-16", Some(1)),
-            ("2026-03-22", Some(1)),
-            ("2026-03-23", None),
-        ] {
-            assert_eq!(period_of(&periods, day(on)), expect, "{on}");
-        }
     }
 }

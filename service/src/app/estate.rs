@@ -214,6 +214,11 @@ impl<'a> Estate<'a> {
         self
     }
 
+    /// The instant from which records and events are read.
+    pub(super) fn read_from(&self) -> Instant {
+        self.care.from
+    }
+
     /// A walk over all subjects to whom `wanted` standards are owed.
     pub(super) fn walk(&self, wanted: impl Fn(&Standard) -> bool) -> Walk {
         let owed = |stage: &Stage| {

@@ -514,6 +514,8 @@ impl From<CommitError> for Error {
             CommitError::Exists { what: "identity number" } => Self::IdentityTaken,
             // Somebody submitted or decided one at the same moment.
             CommitError::Exists { what: "plan" } => Self::EtagMismatch,
+            // Somebody closed it at the same moment.
+            CommitError::Exists { what: "period" } => Self::State(StateConflict::PeriodClosed),
             CommitError::Exists { what } => Self::AlreadyExists(thing(what)),
             CommitError::Missing { what } => Self::NotFound(thing(what)),
             CommitError::Stale { .. } => Self::EtagMismatch,

@@ -19,6 +19,7 @@ mod report;
 pub mod restore;
 mod sealed_file;
 pub mod serve;
+pub mod site_report;
 
 use std::fmt;
 use std::io::Write as _;
@@ -59,6 +60,8 @@ enum Command {
     Import(import::Import),
     /// Write the care files of a site into a sealed file, or open one.
     Export(Box<export::Export>),
+    /// Write the report of a month or a quarter as a page or a workbook.
+    Report(site_report::SiteReport),
     /// Bring the database's schema up to date, and end.
     Migrate(migrate::Migrate),
     /// Look at the configuration.
@@ -108,6 +111,7 @@ impl Cli {
             Command::Demo(command) => command.run().await,
             Command::Import(command) => command.run().await,
             Command::Export(command) => command.run().await,
+            Command::Report(command) => command.run().await,
             Command::Migrate(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Backup(command) => command.run().await,

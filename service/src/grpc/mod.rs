@@ -280,7 +280,7 @@ macro_rules! repeatable {
 repeatable! {
     AcceptRequestRequest AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest
     ApproveOverrideRequest ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest ArriveRequestRequest
-    AssessResidentRequest BackupRequest CancelRequestRequest CompleteRequestRequest ConfirmExitRequest
+    AssessResidentRequest BackupRequest CancelRequestRequest ClosePeriodRequest CompleteRequestRequest ConfirmExitRequest
     ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
     CreateFacilityRequest CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest
     DeactivateStaffRequest DeclareMembershipRequest DispatchRequestRequest DrainPluginRequest EndPauseRequest

@@ -350,6 +350,21 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
             R::SpendingState,
             label("该支出未获批准或已支付", "the spending is not approved, or was paid already"),
         ),
+        StateConflict::PeriodNotOver => (
+            R::PeriodState,
+            label(
+                "期间尚未结束或仍在补录宽限期内,请在期末次日之后关账",
+                "the period is not over, or records of it may still be entered in time: close it a day after its end",
+            ),
+        ),
+        StateConflict::PeriodClosed => (
+            R::PeriodState,
+            label("该期间已关账,其数字不再更改", "the period was closed already: what was closed stands"),
+        ),
+        StateConflict::PeriodOpen => (
+            R::PeriodState,
+            label("该期间尚未关账,没有更正", "the period was not closed: nothing of it can be corrected yet"),
+        ),
         StateConflict::SameHands => (
             R::FourEyes,
             label(

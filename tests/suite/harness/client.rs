@@ -79,7 +79,13 @@ rpcs! {
         SimulateStandards SimulateStandardsRequest => SimulateStandardsResponse,
     }
     ComplianceService {
+        ClosePeriod ClosePeriodRequest => ReportPeriod,
         GetComplianceReport GetComplianceReportRequest => ComplianceReport,
+        GetPeriod GetPeriodRequest => ReportPeriod,
+        GetVisitRate GetVisitRateRequest => VisitRate,
+        GetWorkload GetWorkloadRequest => GetWorkloadResponse,
+        ListCorrections ListCorrectionsRequest => ListCorrectionsResponse,
+        RenderReport RenderReportRequest => RenderReportResponse,
     }
     FacilityService {
         CreateFacility CreateFacilityRequest => Facility,

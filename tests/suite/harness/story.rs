@@ -239,6 +239,18 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
         ..Default::default()
     })
     .await;
+    t.ask(v1::GetVisitRateRequest { parent: site.clone(), ..Default::default() }).await;
+    t.ask(v1::GetWorkloadRequest {
+        parent: site.clone(),
+        period: v1::PeriodUnit::Month.into(),
+        ..Default::default()
+    })
+    .await;
+    let period = format!("{site}/periods/2026-02");
+    t.ask(v1::ClosePeriodRequest { name: period.clone(), ..Default::default() }).await;
+    t.ask(v1::GetPeriodRequest { name: period.clone() }).await;
+    t.ask(v1::ListCorrectionsRequest { parent: period.clone(), ..Default::default() }).await;
+    t.ask(v1::RenderReportRequest { name: period, ..Default::default() }).await;
     t.ask(v1::ListAuditEntriesRequest { parent: site.clone(), ..Default::default() }).await;
     t.ask(v1::GetCheckpointRequest { parent: site.clone() }).await;
     t.ask(v1::VerifyAuditRequest { parent: site.clone() }).await;

@@ -1,10 +1,11 @@
 //! What managers ask: worklists, what was missed, how well standards are kept.
 
+use linli_core::compliance::ReportPeriod;
 use linli_core::id::{PostId, SiteId};
 use linli_core::kind::{ServiceKind, Tier};
 use linli_core::obligation::ObligationStatus;
 use linli_core::record::Outcome;
-use linli_core::text::Label;
+use linli_core::text::{Label, Language};
 use linli_core::time::{CivilDate, Instant};
 use linli_proto::v1;
 use v1::care_record_service_client::CareRecordServiceClient;
@@ -217,6 +218,35 @@ impl Client {
         }
         seen.sort_by_key(|seen| seen.occurred_at);
         Ok(seen)
+    }
+
+    /// The report of a month or a quarter, in one language: its bytes.
+    ///
+    /// # Errors
+    /// What the server refused.
+    pub async fn report(
+        &self,
+        site: &SiteId,
+        period: ReportPeriod,
+        is_workbook: bool,
+        language: Language,
+    ) -> Result<Vec<u8>> {
+        let format = if is_workbook { v1::ReportFormat::Xlsx } else { v1::ReportFormat::Html };
+        let message = v1::RenderReportRequest {
+            name: crate::name::period(site, &period),
+            format: format.into(),
+            language: match language {
+                Language::Zh => "zh".to_owned(),
+                Language::En => "en".to_owned(),
+            },
+        };
+        let report = patiently(|| {
+            let request = self.request(message.clone());
+            let mut service = ComplianceServiceClient::new(self.channel.clone());
+            async move { service.render_report(request).await }
+        })
+        .await?;
+        Ok(report.content)
     }
 
     /// The weekly figures of a site, by week, then by standard.
