@@ -82,6 +82,10 @@ text_id! {
     RequestId: check_id;
     /// An activity.
     ActivityId: check_id;
+    /// A survey of a site.
+    SurveyId: check_id;
+    /// An answer to a survey.
+    AnswerId: check_id;
     /// A line of a fund year's budget.
     LineId: check_id;
     /// A spending of the special fund.

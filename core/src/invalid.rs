@@ -97,6 +97,8 @@ pub enum Invalid {
         /// The year.
         year: i32,
     },
+    /// A time outside of that in which it may happen.
+    OutsidePeriod,
     /// A field that this method does not write.
     FieldMask,
     /// Names nobody who supervises the site.
@@ -156,6 +158,7 @@ impl Invalid {
             Self::Uuid => "must be a UUID".into(),
             Self::BeforeTenure => "lies before the move-in".into(),
             Self::AfterTenure => "lies after the move-out".into(),
+            Self::OutsidePeriod => "lies outside of the time that was set for it".into(),
             Self::FieldMask => "is not a field that this method updates".into(),
             Self::NoSupervisor => "must name a deputy or a leader of the site".into(),
         }
@@ -196,6 +199,7 @@ impl Invalid {
             Self::Uuid => "须为 UUID".into(),
             Self::BeforeTenure => "早于入住日期".into(),
             Self::AfterTenure => "晚于搬离日期".into(),
+            Self::OutsidePeriod => "不在规定的时间范围内".into(),
             Self::FieldMask => "此方法不能更新该字段".into(),
             Self::NoSupervisor => "须包含本项目的一名副组长或组长".into(),
         }

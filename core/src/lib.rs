@@ -58,6 +58,7 @@ pub mod staff;
 pub mod standard;
 pub mod standard_override;
 pub mod stricter;
+pub mod survey;
 #[cfg(test)]
 mod testing;
 pub mod text;

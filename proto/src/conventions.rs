@@ -117,8 +117,8 @@ fn the_readme_explains_every_error_reason() {
         .collect();
     let definition = include_str!("../linli/v1/error.proto");
     let mut wrong = Vec::new();
-    for number in 1.. {
-        let Ok(reason) = ErrorReason::try_from(number) else { break };
+    for number in 1..1_000 {
+        let Ok(reason) = ErrorReason::try_from(number) else { continue };
         let short = reason.as_str_name().trim_start_matches("ERROR_REASON_");
         let Some((_, code)) = rows.iter().find(|(name, _)| *name == short) else {
             wrong.push(format!("{short} is not in the table"));

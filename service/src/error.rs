@@ -43,6 +43,10 @@ pub enum Thing {
     Request,
     /// A facility.
     Facility,
+    /// A survey.
+    Survey,
+    /// An answer to a survey.
+    SurveyAnswer,
     /// A care group.
     CareGroup,
     /// A service standard.
@@ -168,6 +172,10 @@ pub enum StateConflict {
     RecordVoided,
     /// The facility is no longer there.
     FacilityRetired,
+    /// The survey was closed.
+    SurveyClosed,
+    /// The answer was withdrawn.
+    AnswerWithdrawn,
     /// The request cannot take this step now.
     RequestStep {
         /// Where it stands.

@@ -4,9 +4,9 @@ use linli_core::care_plan::Revision;
 use linli_core::compliance::ReportPeriod;
 use linli_core::fund::{Cause, FundYear};
 use linli_core::id::{
-    ActivityId, AreaId, DwellingId, EmergencyAccessId, EventId, FacilityId, GroupCode, MembershipId,
-    OverrideId, PauseId, PluginId, PostId, RecordId, RequestId, ResidentId, SiteId, SpendingId, StaffId,
-    StandardCode, Subject, WaiverId,
+    ActivityId, AnswerId, AreaId, DwellingId, EmergencyAccessId, EventId, FacilityId, GroupCode,
+    MembershipId, OverrideId, PauseId, PluginId, PostId, RecordId, RequestId, ResidentId, SiteId, SpendingId,
+    StaffId, StandardCode, Subject, SurveyId, WaiverId,
 };
 use linli_core::invalid::Invalid;
 
@@ -38,6 +38,17 @@ pub struct InFund<T> {
     /// The fund year.
     pub year: FundYear,
     /// The id within the year.
+    pub id: T,
+}
+
+/// A resource of a survey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InSurvey<T> {
+    /// The site.
+    pub site: SiteId,
+    /// The survey.
+    pub survey: SurveyId,
+    /// The id within the survey.
     pub id: T,
 }
 
@@ -121,6 +132,7 @@ in_site! {
     parse_area area AreaId "areas" "sites/{site}/areas/{area}";
     parse_facility facility FacilityId "facilities" "sites/{site}/facilities/{facility}";
     parse_request request RequestId "requests" "sites/{site}/requests/{request}";
+    parse_survey survey SurveyId "surveys" "sites/{site}/surveys/{survey}";
     parse_post post PostId "posts" "sites/{site}/posts/{post}";
     parse_resident resident ResidentId "residents" "sites/{site}/residents/{resident}";
     parse_record record RecordId "records" "sites/{site}/records/{record}";
@@ -162,6 +174,25 @@ pub fn spending(site: &SiteId, year: FundYear, id: &SpendingId) -> String {
 /// Writes `sites/{site}/funds/{year}/reports/{report}`.
 pub fn fund_report(site: &SiteId, year: FundYear, number: u64) -> String {
     format!("sites/{site}/funds/{year}/reports/{number}")
+}
+
+/// Parses `sites/{site}/surveys/{survey}/answers/{answer}`.
+///
+/// # Errors
+/// [`Invalid::Missing`] or [`Invalid::Name`].
+pub fn parse_survey_answer(name: &str) -> Result<InSurvey<AnswerId>, Invalid> {
+    const SHAPE: &str = "sites/{site}/surveys/{survey}/answers/{answer}";
+    let [site, survey, id] = parts(name, ["sites", "surveys", "answers"], SHAPE)?;
+    Ok(InSurvey {
+        site: shaped(SiteId::new(site), SHAPE)?,
+        survey: shaped(SurveyId::new(survey), SHAPE)?,
+        id: shaped(AnswerId::new(id), SHAPE)?,
+    })
+}
+
+/// Writes `sites/{site}/surveys/{survey}/answers/{answer}`.
+pub fn survey_answer(site: &SiteId, survey: &SurveyId, id: &AnswerId) -> String {
+    format!("sites/{site}/surveys/{survey}/answers/{id}")
 }
 
 /// Parses the name of what a spending may be for: a resident, an activity or a request.
@@ -292,6 +323,9 @@ mod tests {
         let spending_name = "sites/a/funds/2026/spendings/b";
         let parsed = parse_spending(spending_name).unwrap();
         assert_eq!(spending(&parsed.site, parsed.year, &parsed.id), spending_name);
+        let answer_name = "sites/a/surveys/b/answers/c";
+        let parsed = parse_survey_answer(answer_name).unwrap();
+        assert_eq!(survey_answer(&parsed.site, &parsed.survey, &parsed.id), answer_name);
         for bad in ["sites/a/funds/26", "sites/a/funds/2200", "sites/a/funds/-"] {
             assert!(parse_fund(bad).is_err(), "{bad}");
         }

@@ -291,6 +291,15 @@ StaffService/ListStaff                    u - - - - - y y y - y -
 StaffService/ReactivateStaff              u - - - - - - y y - - -
 StaffService/ReviewEmergencyAccess        u - - - - - y y y - - -
 StaffService/UpdateStaff                  u - - - - - - y y - - -
+SurveyService/CloseSurvey                 u - - - - - y y y - - -
+SurveyService/GetCoverage                 u - - - y y y y y y y y
+SurveyService/GetSurvey                   u - - - y y y y y y y y
+SurveyService/GetSurveyAnswer             u - - - y - y y y - - -
+SurveyService/ListSurveyAnswers           u - - - y - y y y - - -
+SurveyService/ListSurveys                 u - - - y y y y y y y y
+SurveyService/OpenSurvey                  u - - - - - y y y - - -
+SurveyService/RecordSurvey                u - - - y y y y y - - -
+SurveyService/WithdrawSurveyAnswer        u - - - y y y y y - - -
 ";
 
 /// The matrix: its columns, and a row of answers per RPC.

@@ -183,6 +183,17 @@ async fn every_reason_is_produced() {
     client.ask(retire).await.unwrap();
     let defect = v1::ReportDefectRequest { name, description: "开裂".to_owned(), ..Default::default() };
     produced.note("FACILITY_STATE", Code::FailedPrecondition, false, both!(client, defect.clone()));
+    let survey = v1::Survey {
+        kind: v1::SurveyKind::Full.into(),
+        display_name: "年度摸排".to_owned(),
+        start_date: "2026-03-16".to_owned(),
+        end_date: "2026-03-31".to_owned(),
+        ..Default::default()
+    };
+    let survey = v1::OpenSurveyRequest { parent: site.clone(), survey: Some(survey), ..Default::default() };
+    let close = v1::CloseSurveyRequest { name: client.ask(survey).await.unwrap().name, ..Default::default() };
+    client.ask(close.clone()).await.unwrap();
+    produced.note("SURVEY_STATE", Code::FailedPrecondition, false, both!(client, close.clone()));
     let post = v1::Post {
         display_name: "管家".to_owned(),
         department: v1::Department::CustomerService.into(),

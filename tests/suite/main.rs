@@ -68,6 +68,7 @@ mod simulation;
 mod site;
 mod staff;
 mod standard_override;
+mod survey;
 mod tls;
 mod upkeep;
 mod weeks;

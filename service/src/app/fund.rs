@@ -1,12 +1,10 @@
 //! The special fund: budget, spending, ledger, publication.
 //!
 //! Whoever moves the money of a line guards on the line as they read it. Who loses against somebody else on the same line
-//! decides again on what is left, up to `TRIES_MAX` times: two approvals at the same time never take the same money, and
+//! decides again on what is left, up to a number of times: two approvals at the same time never take the same money, and
 //! neither is refused while there is enough for both.
 //!
 //! Nothing here is personal: reads need a permit but leave no audit entry of their own.
-
-use std::future::Future;
 
 use futures_util::FutureExt;
 use linli_core::fund::{
@@ -21,6 +19,7 @@ use linli_core::text::Line;
 use linli_core::time::CivilDate;
 use linli_store::{ChangeSet, PAGE_MAX, Sites};
 
+use super::contest::{contended, won};
 use super::record::exists;
 use super::site::{filtered, fresh, invalid, next_version};
 use super::work::{Touches, Work};
@@ -28,10 +27,6 @@ use super::{Answer, App, Page, PageRequest, Repeat};
 use crate::auth::Call;
 use crate::error::{Error, Result, StateConflict, Thing, Violation};
 use crate::name::{self, InFund, InSite};
-
-/// How often a call is tried that loses against others who move money of the same line: each time one of them wins, so that
-/// this many people would have to act on one line within milliseconds.
-const TRIES_MAX: u32 = 32;
 
 /// A fund year as answers show it.
 #[derive(Debug, Clone)]
@@ -533,27 +528,6 @@ struct Moved {
     entries: Vec<LedgerEntry>,
 }
 
-/// Tries until the answer was not lost to somebody else.
-async fn contended<T, F>(attempt: impl Fn() -> F) -> Result<Answer<T>>
-where
-    F: Future<Output = Result<Option<Answer<T>>>>,
-{
-    for _ in 0..TRIES_MAX {
-        if let Some(answer) = attempt().await? {
-            return Ok(answer);
-        }
-    }
-    Err(Error::EtagMismatch)
-}
-
-/// `None` for a commit that somebody else was ahead of.
-fn won<T>(committed: Result<Answer<T>>) -> Result<Option<Answer<T>>> {
-    match committed {
-        Err(Error::EtagMismatch) => Ok(None),
-        other => other.map(Some),
-    }
-}
-
 /// Who calls, and when.
 fn hand(work: &Work<'_>) -> Hand {
     Hand { by: work.permit().principal().staff.clone(), at: work.now }
@@ -686,28 +660,4 @@ fn name_of(spending: &Spending) -> String {
 fn touches<'a>(spending: &Spending) -> Touches<'a> {
     let resident = resident_of(spending.cause.as_ref()).map(|id| id.as_str().to_owned());
     Touches::files(name_of(spending), resident.into_iter().collect(), &[])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn who_always_loses_is_told_so_and_who_fails_is_not_asked_again() {
-        let tries = std::cell::Cell::new(0);
-        let lost = || {
-            tries.set(tries.get() + 1);
-            async { Ok(None::<Answer<()>>) }
-        };
-        let answer = contended(lost).await;
-        assert!(matches!(answer, Err(Error::EtagMismatch)), "{answer:?}");
-        assert_eq!(tries.get(), TRIES_MAX);
-        let failing = || {
-            tries.set(tries.get() + 1);
-            async { Err::<Option<Answer<()>>, _>(Error::State(StateConflict::LineOverdrawn)) }
-        };
-        let answer = contended(failing).await;
-        assert!(matches!(answer, Err(Error::State(StateConflict::LineOverdrawn))), "{answer:?}");
-        assert_eq!(tries.get(), TRIES_MAX + 1);
-    }
 }

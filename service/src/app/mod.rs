@@ -3,6 +3,7 @@
 //! No transport and no SQL. A use case takes the [`Call`](crate::auth::Call) (who, why), a [`Repeat`] where it writes (so that the
 //! same request gives the same answer) and domain values; it answers with domain values.
 
+mod contest;
 mod estate;
 mod own;
 mod scope;
@@ -44,6 +45,7 @@ pub mod simulation;
 pub mod site;
 pub mod staff;
 pub mod standard_override;
+pub mod survey;
 pub mod tenure;
 pub mod upkeep;
 pub mod waiver;

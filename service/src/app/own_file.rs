@@ -4,11 +4,12 @@
 //! class that it holds, and an event.
 
 use linli_core::event::CareEvent;
-use linli_core::id::{EventId, ResidentId, SiteId, Subject};
+use linli_core::id::{AnswerId, EventId, ResidentId, SiteId, Subject, SurveyId};
 use linli_core::identity::IdentityNumber;
 use linli_core::record::Outcome;
-use linli_core::resident::{FactValue, FieldClass, Phone, Resident};
-use linli_core::text::Label;
+use linli_core::resident::{FactValue, FieldClass, PersonName, Phone, Resident};
+use linli_core::survey::PersonFindings;
+use linli_core::text::{Label, Paragraph};
 use linli_core::time::{CivilDate, Instant, SiteZone};
 use linli_store::{CareRange, FieldClasses, Opener, PAGE_MAX, ResidentHead, SealError, StoredRecord};
 
@@ -128,6 +129,7 @@ impl App {
             sections.extend(self.own_plans(&head, &opener, work.zone()).await?);
             sections.extend(self.own_care(&work, &head, &opener).await?);
         }
+        sections.push(self.own_surveys(&head, &opener, known, work.zone()).await?);
         sections.push(self.own_changes(&head, &opener, known, work.zone()).await?);
         sections.retain(|section| !section.entries.is_empty());
         Ok(OwnFile { site: site.clone(), id: head.id, as_of: work.now, classes: known, sections })
@@ -363,6 +365,60 @@ impl App {
             }
         }
         Ok(entry.items)
+    }
+
+    /// What surveys found, as far as each class is shown.
+    async fn own_surveys(
+        &self,
+        head: &ResidentHead,
+        opener: &Opener<'_>,
+        known: FieldClasses,
+        zone: SiteZone,
+    ) -> Result<Section> {
+        let mut found: Vec<((SurveyId, AnswerId), PersonFindings)> = Vec::new();
+        for (survey, answer, sealed) in self.store.survey_findings_of(&head.site, &head.files()).await? {
+            if !known.contains(sealed.class()) {
+                continue;
+            }
+            let part = opener.open(&sealed)?;
+            let place = (survey, answer);
+            match found.last_mut() {
+                Some((last, findings)) if *last == place => findings.absorb(part),
+                Some(_) | None => found.push((place, part)),
+            }
+        }
+        let mut entries = Vec::new();
+        for ((survey, answer), findings) in found {
+            let answer = self.store.survey_answer(&head.site, &survey, &answer).await?;
+            let survey = self.store.survey(&head.site, &survey).await?;
+            let answer = answer.as_ref();
+            let text = |text: &Option<Paragraph>| text.as_ref().map(|text| text.as_str().to_owned());
+            let mut entry = Entry::of(zone)
+                .text("摸排", "survey", survey.as_ref().map(|survey| survey.title.as_str()))
+                .time("时间", "time", answer.map(|answer| answer.occurred_at))
+                .both("方式", "channel", answer.map(|a| Label::new(a.channel.zh(), a.channel.en())))
+                .both(
+                    "状态",
+                    "state",
+                    answer
+                        .and_then(|answer| answer.withdrawn.as_ref())
+                        .map(|_| Label::new("已撤回", "withdrawn")),
+                )
+                .text("姓名", "name", findings.name.as_ref().map(PersonName::reveal))
+                .text("电话", "phone", findings.phone.as_ref().map(Phone::reveal))
+                .day("出生日期", "birth date", findings.birth_date)
+                .text("家庭情况", "family", text(&findings.family))
+                .text("身体状况", "health", text(&findings.health))
+                .text("特殊困难", "difficulties", text(&findings.difficulties));
+            for flag in &findings.flags {
+                entry = entry.both("重点关怀", "needs attention", Some(Label::new(flag.zh(), flag.en())));
+            }
+            for need in &findings.needs {
+                entry = entry.both("需求", "need", Some(Label::new(need.zh(), need.en())));
+            }
+            entries.push(entry.items);
+        }
+        Ok(Section { code: "surveys", title: Label::new("摸排信息", "surveys"), entries })
     }
 
     /// Who changed what of the file, and from what to what.

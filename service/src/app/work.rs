@@ -541,6 +541,8 @@ fn thing(what: &str) -> Thing {
         "event" => Thing::Event,
         "request" => Thing::Request,
         "facility" => Thing::Facility,
+        "survey" => Thing::Survey,
+        "survey answer" => Thing::SurveyAnswer,
         "plugin parameters" => Thing::Plugin,
         "staff" => Thing::Staff,
         "fund" => Thing::Fund,

@@ -61,6 +61,7 @@ const NOTHING: &[FieldClass] = &[];
 const MASKED: &[FieldClass] = &[Contact];
 const FILE: &[FieldClass] = &[Contact, Identity, Health, Family, Status, Care];
 const RECORDS: &[FieldClass] = &[Care];
+const FOUND: &[FieldClass] = &[Contact, Identity, Health, Family, Status];
 const WORK: &[FieldClass] = &[Contact, Care];
 
 /// Every RPC of `linli.v1`, sorted by path.
@@ -208,6 +209,15 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.StaffService/ReactivateStaff", Server, Write, NOTHING),
     method("linli.v1.StaffService/ReviewEmergencyAccess", Site, Write, RECORDS),
     method("linli.v1.StaffService/UpdateStaff", Server, Write, NOTHING),
+    method("linli.v1.SurveyService/CloseSurvey", Site, Write, NOTHING),
+    method("linli.v1.SurveyService/GetCoverage", Site, Read, NOTHING),
+    method("linli.v1.SurveyService/GetSurvey", Site, Read, NOTHING),
+    method("linli.v1.SurveyService/GetSurveyAnswer", Site, Read, FOUND),
+    method("linli.v1.SurveyService/ListSurveyAnswers", Site, Read, NOTHING),
+    method("linli.v1.SurveyService/ListSurveys", Site, Read, NOTHING),
+    method("linli.v1.SurveyService/OpenSurvey", Site, Write, NOTHING),
+    method("linli.v1.SurveyService/RecordSurvey", Site, Write, NOTHING),
+    method("linli.v1.SurveyService/WithdrawSurveyAnswer", Site, Write, NOTHING),
 ];
 
 /// The row of an RPC by its path, with or without the leading slash.

@@ -17,6 +17,7 @@ use linli_core::retention::ErasureCause;
 use linli_core::site::AreaKind;
 use linli_core::staff::{CredentialKind, Role, Signed};
 use linli_core::standard_override::OverrideState;
+use linli_core::survey::{DuplicateSign, KeyPersonFlag, SurveyChannel, SurveyKind, SurveyOutcome};
 use linli_core::text::{Label, Line};
 use linli_core::time::CivilDate;
 use linli_core::waiver::WaiverState;
@@ -109,6 +110,11 @@ listed! {
     RequestUrgency = RequestUrgency { Emergency Priority Routine }
     RequestState = RequestState { Submitted Accepted Dispatched Arrived Done FollowedUp Closed Cancelled }
     NoticeParty = NoticeParty { Police FireBrigade Ambulance Committee Family Supervisor }
+    SurveyKind = SurveyKind { MoveIn Review Full }
+    SurveyChannel = SurveyChannel { HomeVisit Phone Community SelfDeclared }
+    SurveyOutcome = SurveyOutcome { Surveyed Vacant Refused NotReached }
+    KeyPersonFlag = KeyPersonFlag { LivingAlone Disabled SeriouslyIll }
+    DuplicateSign = SurveyDuplicateSign { SameDwelling SameDoor SameFile SamePerson SamePhone }
     Basis = MembershipBasis { Rule Declared Certificate }
     OverrideState = StandardOverrideState { Proposed Planned InForce Ended Retired }
     PlanState = CarePlanState { Submitted Planned InForce Superseded Rejected }

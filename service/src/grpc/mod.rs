@@ -38,6 +38,7 @@ mod simulation;
 mod site;
 mod staff;
 mod standard_override;
+mod survey;
 mod waiver;
 
 use std::future::Future;
@@ -123,6 +124,10 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::facility_service_server::FacilityServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::survey_service_server::SurveyServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.routes()
@@ -280,20 +285,21 @@ macro_rules! repeatable {
 repeatable! {
     AcceptRequestRequest AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest
     ApproveOverrideRequest ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest ArriveRequestRequest
-    AssessResidentRequest BackupRequest CancelRequestRequest ClosePeriodRequest CompleteRequestRequest ConfirmExitRequest
-    ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateDwellingRequest
-    CreateFacilityRequest CreatePostRequest CreateResidentRequest CreateSiteRequest CreateStaffRequest
-    DeactivateStaffRequest DeclareMembershipRequest DispatchRequestRequest DrainPluginRequest EndPauseRequest
-    EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest FollowUpRequestRequest
-    GrantEmergencyAccessRequest HoldFileRequest LoadPluginRequest MergeResidentsRequest OpenFundYearRequest
-    OverrideStandardRequest PauseRequest PublishReportRequest ReactivateStaffRequest RecordDeathRequest
-    RecordDisbursementRequest RecordInspectionRequest RecordMoveInRequest RecordMoveOutRequest
-    RecordNoticeRequest RecordRoundRequest RecordServiceRequest RejectPlanRequest RejectSpendingRequest
-    ReportChangeRequest ReportDefectRequest ReportEmergencyRequest ReportWeatherRequest RequestSpendingRequest
-    RetireOverrideRequest ReviewEmergencyAccessRequest ReviewRequestRequest RotateKeysRequest SealFileRequest
-    SetPluginParametersRequest SetProtectedRequest SubmitPlanRequest SubmitRequestRequest
-    UnmergeResidentsRequest UnsealFileRequest UpdateAreaRequest UpdateDwellingRequest UpdateFacilityRequest
-    UpdatePostRequest UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest
+    AssessResidentRequest BackupRequest CancelRequestRequest ClosePeriodRequest CloseSurveyRequest
+    CompleteRequestRequest ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest
+    CreateAreaRequest CreateDwellingRequest CreateFacilityRequest CreatePostRequest CreateResidentRequest
+    CreateSiteRequest CreateStaffRequest DeactivateStaffRequest DeclareMembershipRequest DispatchRequestRequest
+    DrainPluginRequest EndPauseRequest EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest
+    FollowUpRequestRequest GrantEmergencyAccessRequest HoldFileRequest LoadPluginRequest MergeResidentsRequest
+    OpenFundYearRequest OpenSurveyRequest OverrideStandardRequest PauseRequest PublishReportRequest
+    ReactivateStaffRequest RecordDeathRequest RecordDisbursementRequest RecordInspectionRequest RecordMoveInRequest
+    RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest RecordServiceRequest RecordSurveyRequest
+    RejectPlanRequest RejectSpendingRequest ReportChangeRequest ReportDefectRequest ReportEmergencyRequest
+    ReportWeatherRequest RequestSpendingRequest RetireOverrideRequest ReviewEmergencyAccessRequest
+    ReviewRequestRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest SetProtectedRequest
+    SubmitPlanRequest SubmitRequestRequest UnmergeResidentsRequest UnsealFileRequest UpdateAreaRequest
+    UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
+    UpdateStaffRequest WaiveStandardRequest WithdrawSurveyAnswerRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

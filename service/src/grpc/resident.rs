@@ -18,8 +18,8 @@ use crate::app::site::Update;
 use crate::app::tenure::MoveIn;
 use crate::name;
 
-use read::{batch, change_aspect, file_change, filter, new_file, reported_kind, staff, view};
-pub(super) use read::{classes, described, personal};
+use read::{batch, file_change, filter, new_file, reported_kind, staff, view};
+pub(super) use read::{change_aspect, classes, described, needs, personal};
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
 

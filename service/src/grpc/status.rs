@@ -270,6 +270,10 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
         StateConflict::FacilityRetired => {
             (R::FacilityState, label("设施已停用", "the facility is no longer there"))
         }
+        StateConflict::SurveyClosed => (R::SurveyState, label("摸排已结束", "the survey is closed")),
+        StateConflict::AnswerWithdrawn => {
+            (R::SurveyState, label("该摸排结果已撤回", "the answer was withdrawn already"))
+        }
         StateConflict::RequestStep { state, urgency } => {
             let possible = |name: fn(RequestStep) -> &'static str, between: &str, none: &str| {
                 let steps: Vec<&str> = state.possible(urgency).map(name).collect();
@@ -449,6 +453,8 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Event => label("事件", "event"),
         Thing::Request => label("工单", "request"),
         Thing::Facility => label("设施", "facility"),
+        Thing::Survey => label("摸排", "survey"),
+        Thing::SurveyAnswer => label("摸排结果", "survey answer"),
         Thing::CareGroup => label("群体", "care group"),
         Thing::Standard => label("服务标准", "service standard"),
         Thing::Plugin => label("插件", "plugin"),

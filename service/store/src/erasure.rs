@@ -79,6 +79,8 @@ const REMAINS: &[(Table, Of)] = &[
     (Table::Evaluation, Of::Subject),
     (Table::CareEvent, Of::Subject),
     (Table::RequestWords, Of::Subject),
+    (Table::SurveyPerson, Of::Subject),
+    (Table::SurveyWords, Of::Subject),
 ];
 
 /// Words of rows that stay, because they say what the staff did.

@@ -4,10 +4,12 @@
 mod closing;
 mod course;
 mod numbers;
+mod survey;
 
 pub(crate) use closing::{Closing, decode_closing, encode_closing};
 pub(crate) use course::{decode_course, encode_course};
 pub(crate) use numbers::{decode_items, decode_numbers, encode_items, encode_numbers};
+pub(crate) use survey::{decode_coverage, encode_coverage};
 
 use linli_core::assessment::{Findings, FoundCaution, FoundMembership, FoundTag, FoundTier};
 use linli_core::fund::{Fen, Figure, FundPurpose, Published, ReportLine};

@@ -57,6 +57,7 @@ mod site;
 mod staff;
 mod standard_override;
 mod store;
+mod survey;
 mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -98,4 +99,5 @@ pub use resident::{
 pub use seal::{Opener, Receipt, Sealed};
 pub use site::PluginParameters;
 pub use store::{Committed, Store, StoreConfig};
+pub use survey::{StoredSurveyed, SurveyedDraft};
 pub use waiver::StoredWaiver;

@@ -19,6 +19,7 @@ use linli_core::resident::{Fact, FieldClass, Resident};
 use linli_core::site::{Area, Dwelling, Post, Site};
 use linli_core::staff::{Credential, Staff};
 use linli_core::standard_override::StandardOverride;
+use linli_core::survey::{Survey, SurveyAnswer};
 use linli_core::time::CivilDate;
 use linli_core::waiver::StandardWaiver;
 
@@ -34,6 +35,7 @@ use crate::resident::{CellChanges, ResidentHead, SealedResident};
 use crate::seal::Sealer;
 use crate::search::IndexRows;
 use crate::site::PluginParameters;
+use crate::survey::SurveyedDraft;
 
 /// One change of one resource.
 #[derive(Debug)]
@@ -81,6 +83,9 @@ pub(crate) enum Change {
     RequireFacility(SiteId, FacilityId),
     Request(Box<Request>),
     RequestWords(Box<RequestWords>),
+    Survey(Box<Survey>),
+    SurveyAnswer(Box<SurveyAnswer>),
+    Surveyed(Box<SurveyedDraft>),
     History(Box<HistoryDraft>),
     KeyRotation(KeyRotation),
     Reseal(Vec<OldCell>),
@@ -130,6 +135,7 @@ impl Change {
                     out.push(id);
                 }
             }
+            Self::Surveyed(draft) => out.extend(&draft.person.marks.resident),
             Self::History(draft) => out.push(&draft.resident),
             Self::Reseal(cells) => out.extend(cells.iter().filter_map(OldCell::resident)),
             Self::Reindex(file) => out.push(&file.head.id),
@@ -159,6 +165,8 @@ impl Change {
             | Self::Facility(_)
             | Self::RequireFacility(..)
             | Self::Request(_)
+            | Self::Survey(_)
+            | Self::SurveyAnswer(_)
             | Self::CalendarDay(..)
             | Self::RequireCareEvent(..)
             | Self::KeyRotation(_)
@@ -259,6 +267,9 @@ impl Change {
             Self::RequireFacility(site, id) => crate::facility::require(site, id, rows),
             Self::Request(request) => crate::request::rows(request, rows),
             Self::RequestWords(words) => return crate::request::words_rows(words, sealer, rows),
+            Self::Survey(survey) => crate::survey::rows(survey, rows),
+            Self::SurveyAnswer(answer) => crate::survey::answer_rows(answer, rows),
+            Self::Surveyed(draft) => return crate::survey::person_rows(draft, sealer, rows),
             Self::History(draft) => return crate::history::rows(draft, sealer, rows),
             Self::KeyRotation(rotation) => crate::key_rotation::rotation_rows(rotation, rows),
             Self::Erase(head) => crate::erasure::tombstone_rows(head, index, rows),

@@ -93,6 +93,7 @@ sealed! {
     EmergencyAccess."remark" = "emergency_access" ["id"] Named("remark"), In("version"), Resident("resident");
     CareEvent."note" = "care_event" ["subject_kind", "subject", "id"] Named("note"), One, Subject;
     RequestWords."cell" = "request_words" ["request"] Of("part"), One, Subject;
+    SurveyWords."cell" = "survey_words" ["survey", "answer", "person"] Of("class"), One, Subject;
     History."old_cell" = "history" ["resident", "id"] Named("old"), One, Resident("resident");
     History."new_cell" = "history" ["resident", "id"] Named("new"), One, Resident("resident");
     Idempotency."answer" = "idempotency" [] Named("answer"), One, Site;

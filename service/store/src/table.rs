@@ -353,6 +353,28 @@ tables! {
     request_words RequestWords = "request_words" plain (site: String, request: String, part: String) {
         subject_kind: String, subject: String, cell: Vec<u8>,
     }
+    /// Survey campaigns; what a closed one came to as one value.
+    survey Survey = "survey" versioned (site: String, id: String) {
+        version: i64, kind: String, title: String, from_day: i64, until_day: i64, opened_by: String, opened_at: i64,
+        closed_by: Option<String>, closed_at: Option<i64>, answers: i64, result: Option<Vec<u8>>,
+    }
+    /// What was learned of a dwelling.
+    survey_answer SurveyAnswer = "survey_answer" versioned (site: String, survey: String, id: String) {
+        version: i64, dwelling: String, channel: String, outcome: String, household: Option<i64>, distinct_people: i64,
+        occurred_at: i64, recorded_at: i64, late: i64, performer: String, record: String,
+        withdrawn_by: Option<String>, withdrawn_at: Option<i64>,
+    }
+    /// Whom an answer tells of: what is compared.
+    survey_person SurveyPerson = "survey_person" plain
+        (site: String, survey: String, answer: String, person: String) {
+        subject_kind: String, subject: String, person_mark: Option<Vec<u8>>, phone_mark: Option<Vec<u8>>,
+        event: Option<String>,
+    }
+    /// What was found of them, sealed by class.
+    survey_words SurveyWords = "survey_words" plain
+        (site: String, survey: String, answer: String, person: String, class: String) {
+        subject_kind: String, subject: String, cell: Vec<u8>,
+    }
     /// Who changed which field of a file, with the sealed old and new values.
     history History = "history" plain (site: String, resident: String, id: String) {
         field: String, class: String, author: String, recorded_at: i64, old_cell: Option<Vec<u8>>,

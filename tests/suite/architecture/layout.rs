@@ -23,6 +23,7 @@ const RESOURCES: &[&str] = &[
     "resident",
     "site",
     "staff",
+    "survey",
 ];
 
 /// The layers in which a resource has a file of its own: (layer, where, what may follow the stem).

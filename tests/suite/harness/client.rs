@@ -182,6 +182,17 @@ rpcs! {
         ReviewEmergencyAccess ReviewEmergencyAccessRequest => EmergencyAccess,
         UpdateStaff UpdateStaffRequest => Staff,
     }
+    SurveyService {
+        CloseSurvey CloseSurveyRequest => Survey,
+        GetCoverage GetCoverageRequest => SurveyCoverage,
+        GetSurvey GetSurveyRequest => Survey,
+        GetSurveyAnswer GetSurveyAnswerRequest => SurveyAnswer,
+        ListSurveyAnswers ListSurveyAnswersRequest => ListSurveyAnswersResponse,
+        ListSurveys ListSurveysRequest => ListSurveysResponse,
+        OpenSurvey OpenSurveyRequest => Survey,
+        RecordSurvey RecordSurveyRequest => SurveyAnswer,
+        WithdrawSurveyAnswer WithdrawSurveyAnswerRequest => SurveyAnswer,
+    }
     SiteService {
         AddPostHolder AddPostHolderRequest => Post,
         CreateArea CreateAreaRequest => Area,

@@ -59,6 +59,9 @@ impl Words {
             "canary-unmerge-Lc1vN6gHq",
             "canary-access-Wq5zL8eRv",
             "canary-verdict-Ab9kN2sTx",
+            "canary-survey-found-Pj7nE3kXw",
+            "canary-survey-change-Zb4uM9fRt",
+            "canary-survey-withdraw-Gd8oC2hVs",
         ];
         Self {
             names: names.map(str::to_owned),
@@ -214,6 +217,7 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     pauses(&mut t, &resident, words).await;
     requests(&mut t, &site, &resident, words).await;
     facilities(&mut t, &site, words).await;
+    surveys(&mut t, &site, &resident, words).await;
     overrides(&mut t, &site).await;
     plans(&mut t, &resident, words).await;
     waivers(&mut t, &resident, words).await;
@@ -826,6 +830,68 @@ async fn facilities(t: &mut Teller<'_>, site: &str, words: &Words) {
     .await;
     t.ask(v1::GetFacilityRequest { name }).await;
     t.ask(v1::ListFacilitiesRequest { parent: site.to_owned(), ..Default::default() }).await;
+}
+
+/// A survey: an answer about a file and about somebody without one, and one that is withdrawn.
+async fn surveys(t: &mut Teller<'_>, site: &str, resident: &str, words: &Words) {
+    let said = |what: &str| words.notes.iter().find(|note| note.contains(what)).unwrap().clone();
+    let survey = v1::Survey {
+        kind: v1::SurveyKind::Full.into(),
+        display_name: "2026年度全面摸排".to_owned(),
+        start_date: "2026-03-01".to_owned(),
+        end_date: "2026-03-31".to_owned(),
+        ..Default::default()
+    };
+    let opened =
+        t.ask(v1::OpenSurveyRequest { parent: site.to_owned(), survey: Some(survey), ..Default::default() });
+    let survey = opened.await.name;
+    t.ask(v1::GetSurveyRequest { name: survey.clone() }).await;
+    t.ask(v1::ListSurveysRequest { parent: site.to_owned(), ..Default::default() }).await;
+    let found = |person: v1::SurveyedPerson| v1::SurveyedPerson {
+        family_note: said("canary-survey-found"),
+        health_note: said("canary-survey-found"),
+        status_note: said("canary-survey-found"),
+        flags: vec![v1::KeyPersonFlag::SeriouslyIll.into()],
+        needs: vec![v1::Need::Medical.into()],
+        ..person
+    };
+    let known = v1::SurveyedPerson {
+        resident: resident.to_owned(),
+        change: Some(v1::SurveyedChange {
+            kind: v1::ChangeKind::Health.into(),
+            description: said("canary-survey-change"),
+        }),
+        ..Default::default()
+    };
+    let unknown = v1::SurveyedPerson {
+        full_name: words.names[3].clone(),
+        phone: words.phones[3].clone(),
+        birth_date: "1950-02-03".to_owned(),
+        ..Default::default()
+    };
+    let answer = v1::SurveyAnswer {
+        dwelling: format!("{site}/dwellings/d1"),
+        channel: v1::SurveyChannel::HomeVisit.into(),
+        outcome: v1::SurveyOutcome::Surveyed.into(),
+        occur_time: Some(at("2026-03-16T09:00:50+08:00")),
+        household_size: 3,
+        household_phone: words.phones[2].clone(),
+        people: vec![found(known), found(unknown)],
+        ..Default::default()
+    };
+    let request =
+        v1::RecordSurveyRequest { parent: survey.clone(), answer: Some(answer), ..Default::default() };
+    let (first, second) = (t.ask(request.clone()).await.name, t.ask(request).await.name);
+    t.ask(v1::GetSurveyAnswerRequest { name: first, view: v1::View::Full.into() }).await;
+    t.ask(v1::WithdrawSurveyAnswerRequest {
+        name: second,
+        reason: said("canary-survey-withdraw"),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ListSurveyAnswersRequest { parent: survey.clone(), ..Default::default() }).await;
+    t.ask(v1::GetCoverageRequest { name: survey.clone(), ..Default::default() }).await;
+    t.ask(v1::CloseSurveyRequest { name: survey, ..Default::default() }).await;
 }
 
 /// A second file of the same person, merged and parted again.

@@ -47,6 +47,42 @@ impl App {
         if sealed { Err(Error::State(StateConflict::FileNotActive)) } else { Ok(()) }
     }
 
+    /// The files that care of a day names, in their order, by the path of their field: of those that were merged, the survivor. What
+    /// is not known to the caller, named twice, or not in its tenure is a violation.
+    pub(in crate::app) async fn named_files(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        day: CivilDate,
+        named: Vec<(String, &ResidentId)>,
+        violations: &mut Vec<Violation>,
+    ) -> Result<Vec<Option<ResidentHead>>> {
+        let ids: Vec<ResidentId> = named.iter().map(|(_, id)| (*id).clone()).collect();
+        let known = if ids.is_empty() { Vec::new() } else { self.store.resident_heads(site, &ids).await? };
+        let (mut found, mut sealed) = (Vec::with_capacity(named.len()), false);
+        for (field, id) in named {
+            let head = match known.iter().find(|head| head.id == *id && exists(head)) {
+                Some(head) if head.merged_into.is_some() => self.find_head(site, id).await?,
+                other => other.cloned(),
+            };
+            let head = head.filter(|head| !work.hides(id) && !work.hides(&head.id));
+            let is_named =
+                |head: &ResidentHead| found.iter().flatten().any(|known: &ResidentHead| known.id == head.id);
+            let why = match &head {
+                None => Some(Invalid::Unknown),
+                Some(head) if is_named(head) => Some(Invalid::Duplicate),
+                Some(head) => outside_tenure(head, day),
+            };
+            sealed |= head.as_ref().is_some_and(|head| head.state == FileState::Sealed);
+            violations.extend(why.map(|why| Violation { field, why }));
+            found.push(head);
+        }
+        if sealed && violations.is_empty() {
+            return Err(Error::State(StateConflict::FileNotActive));
+        }
+        Ok(found)
+    }
+
     /// What the site knows of the things that records name: one statement for each kind of thing.
     async fn known(&self, work: &Work<'_>, site: &SiteId, asked: &Asked) -> Result<Known> {
         let residents: Vec<ResidentId> = asked.residents.iter().cloned().collect();

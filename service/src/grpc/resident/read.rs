@@ -152,7 +152,8 @@ fn emergency_contacts(
     parsed.into_iter().collect()
 }
 
-fn needs(check: &mut Check, path: &str, numbers: &[i32]) -> Option<Vec<Need>> {
+/// What somebody needs, each once.
+pub(in crate::grpc) fn needs(check: &mut Check, path: &str, numbers: &[i32]) -> Option<Vec<Need>> {
     let mut needs = Vec::new();
     for (at, number) in numbers.iter().enumerate() {
         let need = check.take(format!("{path}.needs[{at}]"), Need::listed(*number))?;
@@ -310,7 +311,8 @@ pub(super) fn reported_kind(number: i32) -> std::result::Result<Reported, Invali
     }
 }
 
-pub(super) fn change_aspect(number: i32) -> std::result::Result<EventAspect, Invalid> {
+/// What a reported change is about.
+pub(in crate::grpc) fn change_aspect(number: i32) -> std::result::Result<EventAspect, Invalid> {
     use v1::ChangeKind as Kind;
     match Kind::try_from(number) {
         Ok(Kind::Unspecified) => Err(Invalid::Missing),

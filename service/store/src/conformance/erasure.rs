@@ -70,6 +70,7 @@ async fn nothing_of_the_person_is_left(env: Env) {
     gone.contact.phone = Some(Phone::new("13712345678").unwrap());
     change(store, "a", |set| set.create_resident(gone)).await.unwrap();
     change(store, "a", |set| set.add_record(record("a", "v3", id, 0))).await.unwrap();
+    super::surveys::tell_of(store, id).await;
     let stored = store.record(&a, &linli_core::id::RecordId::new("v3").unwrap()).await.unwrap().unwrap();
     let corrected = ServiceRecord {
         version: 2,

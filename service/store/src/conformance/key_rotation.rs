@@ -135,6 +135,7 @@ pub(super) async fn fill(store: &Store) {
         change(store, "a", |set| set.correct_record(stored, corrected)).await.unwrap();
     }
     promises::fill(store).await;
+    surveys::fill(store).await;
 }
 
 fn answered(id: &str) -> RequestDraft {
@@ -154,6 +155,7 @@ async fn everything(store: &Store) -> String {
     let opener = store.opener(&receipt).await.unwrap();
     let mut found = vec![format!("{:?}", Plainly(&file.resident.open(&opener).unwrap()))];
     found.push(promises::opened(store, &opener).await);
+    found.push(surveys::opened(store, &opener).await);
     for fact in &file.facts {
         let Some(FactValue::Text(text)) = fact.open(&opener).unwrap().value else { panic!("a text") };
         found.push(text);
@@ -307,6 +309,8 @@ async fn every_cell_is_sealed_anew_and_opens(env: Env) {
         "caution",
         "plan",
         "decision",
+        "survey-name",
+        "survey-health",
     ] {
         assert!(before.contains(&format!("planted-{planted}-secret")), "{planted}: {before}");
     }
@@ -503,6 +507,9 @@ async fn every_sealed_column_is_known(env: Env) {
         ("site_head", "audit_hash"),
         ("staff", "detail"),
         ("standard_override", "numbers"),
+        ("survey", "result"),
+        ("survey_person", "person_mark"),
+        ("survey_person", "phone_mark"),
     ];
     let mut found = Vec::new();
     for table in Table::ALL {

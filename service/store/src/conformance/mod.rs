@@ -19,6 +19,7 @@ mod records;
 mod requests;
 mod sites;
 mod staff;
+mod surveys;
 
 use std::collections::BTreeMap;
 use std::future::Future;
