@@ -28,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod activity;
 pub mod applied;
 pub mod assessment;
 pub mod calendar;

@@ -43,6 +43,8 @@ pub enum Thing {
     Request,
     /// A facility.
     Facility,
+    /// An activity.
+    Activity,
     /// A survey.
     Survey,
     /// An answer to a survey.
@@ -172,6 +174,10 @@ pub enum StateConflict {
     RecordVoided,
     /// The facility is no longer there.
     FacilityRetired,
+    /// The activity was held or cancelled already.
+    ActivityNotPlanned,
+    /// The activity was not held.
+    ActivityNotHeld,
     /// The survey was closed.
     SurveyClosed,
     /// The answer was withdrawn.

@@ -148,6 +148,14 @@ const MATRIX: &str = "
                                           | | | | | | | | | finance
                                           | | | | | | | | | | auditor
                                           | | | | | | | | | | | integration
+ActivityService/CancelActivity            u - - - y y y y y - - -
+ActivityService/GetActivity               u - - - y y y y y y y y
+ActivityService/HoldActivity              u - - - y y y y y - - -
+ActivityService/ListActivities            u - - - y y y y y y y y
+ActivityService/ListAttendances           u - - - y - y y y - - -
+ActivityService/PlanActivity              u - - - y y y y y - - -
+ActivityService/RecordAttendance          u - - - y y y y y - - -
+ActivityService/UpdateActivity            u - - - y y y y y - - -
 AdminService/AdvanceClock                 u - - - - - - - y - - -
 AdminService/Backup                       u - - - - - - - y - - -
 AdminService/GetKeyRotation               u - - - - - - - y - - -

@@ -183,6 +183,9 @@ async fn every_reason_is_produced() {
     client.ask(retire).await.unwrap();
     let defect = v1::ReportDefectRequest { name, description: "开裂".to_owned(), ..Default::default() };
     produced.note("FACILITY_STATE", Code::FailedPrecondition, false, both!(client, defect.clone()));
+    let plan = crate::activity::planning(&site, v1::ActivityKind::Event, "", "2026-03-16");
+    let early = crate::activity::attending(&client.ask(plan).await.unwrap().name, &[&resident], "");
+    produced.note("ACTIVITY_STATE", Code::FailedPrecondition, false, both!(client, early.clone()));
     let survey = v1::Survey {
         kind: v1::SurveyKind::Full.into(),
         display_name: "年度摸排".to_owned(),

@@ -342,9 +342,12 @@ async fn bad_money_is_refused_field_by_field() {
     check(about("sites/a/dwellings/d501"), &["spending.about"]).await;
     // A resident whom nobody knows looks like one who may not be known.
     check(about("sites/a/residents/nobody"), &["spending.about"]).await;
+    check(about("sites/a/activities/none"), &["spending.about"]).await;
     let asked = people.requested(about(&resident)).await;
     assert_eq!((asked.about, asked.people_count), (resident, 1));
-    for name in ["sites/a/activities/spring", "sites/a/requests/q1"] {
+    let plan = crate::activity::planning("sites/a", v1::ActivityKind::Event, "", "2026-04-05");
+    let activity = steward.ask(plan).await.unwrap().name;
+    for name in [&*activity, "sites/a/requests/q1"] {
         assert_eq!(people.requested(about(name)).await.about, name);
     }
     let pay = v1::RecordDisbursementRequest {

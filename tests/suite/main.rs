@@ -13,6 +13,7 @@
     reason = "a helper of a test may end the test, and speaks through the harness"
 )]
 
+mod activity;
 mod admin;
 mod architecture;
 mod audit;

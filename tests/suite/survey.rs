@@ -567,3 +567,62 @@ async fn no_answer_slips_between_the_count_and_the_close() {
     assert_eq!(read.answer_count, 24);
     server.stop().await;
 }
+
+/// Whose file is protected is in no survey and at no activity, for whoever is not named: as somebody who is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protected_person_is_in_no_survey_and_at_no_activity() {
+    let issuer = Issuer::new();
+    let server = issuer.server().await;
+    let client = server.client();
+    let (site, home, qin) = client.estate("a").await;
+    let enter = async |id: &str, role| issuer.enter(&server, id, vec![grant(role, &["a"])]).await;
+    let named = enter("lin", v1::StaffRole::Deputy).await;
+    let other = enter("zhou", v1::StaffRole::Deputy).await;
+    client.advance("2026-03-17T20:00:00+08:00").await;
+    let survey = client.ask(opening(&site, SurveyKind::Review)).await.unwrap().name;
+    let time = "2026-03-17T10:00:00+08:00";
+    let record = |name: &str| {
+        let person = v1::SurveyedPerson {
+            resident: name.to_owned(),
+            health_note: "卧床".to_owned(),
+            ..Default::default()
+        };
+        answering(&survey, &home, SurveyOutcome::Surveyed, time, vec![person])
+    };
+    let answer = client.ask(record(&qin)).await.unwrap().name;
+    let plan = crate::activity::planning(&site, v1::ActivityKind::Event, "", "2026-03-17");
+    let activity = client.ask(plan).await.unwrap().name;
+    client.ask(crate::activity::holding(&activity, time)).await.unwrap();
+    client.ask(crate::activity::attending(&activity, &[&qin], "")).await.unwrap();
+    let protect = v1::SetProtectedRequest {
+        name: qin.clone(),
+        protected_for: vec!["staff/lin".to_owned()],
+        ..Default::default()
+    };
+    client.ask(protect).await.unwrap();
+
+    let people = async |by: &Client| {
+        let list = v1::ListSurveyAnswersRequest { parent: survey.clone(), ..Default::default() };
+        let listed = by.ask(list).await.unwrap().answers[0].people.len();
+        let get = v1::GetSurveyAnswerRequest { name: answer.clone(), view: v1::View::Full.into() };
+        let shown = by.purposeful().ask(get).await.unwrap();
+        let came = by.ask(v1::GetActivityRequest { name: activity.clone() }).await.unwrap().resident_count;
+        let list = v1::ListAttendancesRequest { parent: activity.clone(), ..Default::default() };
+        let attendances = by.ask(list).await.unwrap().attendances.len();
+        (listed, shown.people.len(), came, attendances)
+    };
+    assert_eq!(people(&named).await, (1, 1, 1, 1));
+    assert_eq!(people(&other).await, (0, 0, 0, 0));
+    // Nobody is told where they live.
+    for by in [&named, &other] {
+        assert_eq!(covered(by, &survey).await.registered_count, 0);
+    }
+    let nobody = format!("{site}/residents/nobody");
+    for name in [&qin, &nobody] {
+        invalid(other.ask(record(name)).await, &["answer.people[0].resident"]);
+        invalid(other.ask(crate::activity::attending(&activity, &[name], "")).await, &["residents[0]"]);
+    }
+    named.ask(record(&qin)).await.unwrap();
+    named.ask(crate::activity::attending(&activity, &[&qin], "")).await.unwrap();
+    server.stop().await;
+}

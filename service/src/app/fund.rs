@@ -7,6 +7,7 @@
 //! Nothing here is personal: reads need a permit but leave no audit entry of their own.
 
 use futures_util::FutureExt;
+use linli_core::activity::ActivityState;
 use linli_core::fund::{
     BudgetLine, Cause, Fen, Fund, FundConflict, FundPurpose, FundReport, FundYear, Hand, LINES_MAX,
     LedgerEntry, LineTakings, Payment, Progress, Published, Spending, SpendingState, publish,
@@ -216,6 +217,18 @@ impl App {
                 violations.push(Violation { field: "spending.about".into(), why: Invalid::Unknown });
             }
         }
+        if let Some(Cause::Activity(id)) = &new.cause {
+            let activity = self.store.activity(&at.site, id).await?;
+            match activity.map(|activity| activity.state()) {
+                Some(ActivityState::Planned | ActivityState::Held) => {}
+                Some(ActivityState::Cancelled) => {
+                    violations.push(Violation { field: "spending.about".into(), why: Invalid::NotAllowed });
+                }
+                None => {
+                    violations.push(Violation { field: "spending.about".into(), why: Invalid::Unknown });
+                }
+            }
+        }
         let (Some(line), true) = (line, violations.is_empty()) else {
             return Err(Error::Invalid(violations));
         };
@@ -235,6 +248,9 @@ impl App {
         let mut changes = work.changes(&touches(&spending));
         if let Some(resident) = resident_of(spending.cause.as_ref()) {
             changes.require_resident(&spending.site, resident, None);
+        }
+        if let Some(Cause::Activity(id)) = &spending.cause {
+            changes.require_activity(&spending.site, id);
         }
         changes.put_spending(spending.clone()).event("spending.requested", name_of(&spending));
         let view = SpendingView { spending, purpose: line.purpose };

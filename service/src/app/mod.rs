@@ -9,6 +9,7 @@ mod own;
 mod scope;
 mod work;
 
+pub mod activity;
 pub mod admin;
 pub mod assessment;
 pub mod audit;

@@ -541,6 +541,7 @@ fn thing(what: &str) -> Thing {
         "event" => Thing::Event,
         "request" => Thing::Request,
         "facility" => Thing::Facility,
+        "activity" => Thing::Activity,
         "survey" => Thing::Survey,
         "survey answer" => Thing::SurveyAnswer,
         "plugin parameters" => Thing::Plugin,

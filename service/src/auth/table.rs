@@ -66,6 +66,14 @@ const WORK: &[FieldClass] = &[Contact, Care];
 
 /// Every RPC of `linli.v1`, sorted by path.
 pub const METHODS: &[Method] = &[
+    method("linli.v1.ActivityService/CancelActivity", Site, Write, NOTHING),
+    method("linli.v1.ActivityService/GetActivity", Site, Read, NOTHING),
+    method("linli.v1.ActivityService/HoldActivity", Site, Write, NOTHING),
+    method("linli.v1.ActivityService/ListActivities", Site, Read, NOTHING),
+    method("linli.v1.ActivityService/ListAttendances", Site, Read, NOTHING),
+    method("linli.v1.ActivityService/PlanActivity", Site, Write, NOTHING),
+    method("linli.v1.ActivityService/RecordAttendance", Site, Write, NOTHING),
+    method("linli.v1.ActivityService/UpdateActivity", Site, Write, NOTHING),
     method("linli.v1.AdminService/AdvanceClock", Server, Write, NOTHING),
     method("linli.v1.AdminService/Backup", Server, Write, NOTHING),
     method("linli.v1.AdminService/GetKeyRotation", Server, Read, NOTHING),

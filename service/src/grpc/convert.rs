@@ -1,5 +1,6 @@
 //! Closed lists, dates and labels between the wire and the domain.
 
+use linli_core::activity::{ActivityKind, ActivityState};
 use linli_core::applied::WaiverCause;
 use linli_core::care_plan::PlanState;
 use linli_core::facility::FacilityKind;
@@ -110,6 +111,8 @@ listed! {
     RequestUrgency = RequestUrgency { Emergency Priority Routine }
     RequestState = RequestState { Submitted Accepted Dispatched Arrived Done FollowedUp Closed Cancelled }
     NoticeParty = NoticeParty { Police FireBrigade Ambulance Committee Family Supervisor }
+    ActivityKind = ActivityKind { Visit Event }
+    ActivityState = ActivityState { Planned Held Cancelled }
     SurveyKind = SurveyKind { MoveIn Review Full }
     SurveyChannel = SurveyChannel { HomeVisit Phone Community SelfDeclared }
     SurveyOutcome = SurveyOutcome { Surveyed Vacant Refused NotReached }

@@ -12,6 +12,7 @@ mod request;
 mod request_service;
 pub mod status;
 
+mod activity;
 mod admin;
 mod audit;
 mod care_plan;
@@ -124,6 +125,10 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::facility_service_server::FacilityServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::activity_service_server::ActivityServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.add_service(
@@ -285,19 +290,21 @@ macro_rules! repeatable {
 repeatable! {
     AcceptRequestRequest AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest
     ApproveOverrideRequest ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest ArriveRequestRequest
-    AssessResidentRequest BackupRequest CancelRequestRequest ClosePeriodRequest CloseSurveyRequest
+    AssessResidentRequest BackupRequest CancelActivityRequest CancelRequestRequest ClosePeriodRequest
+    CloseSurveyRequest
     CompleteRequestRequest ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest
     CreateAreaRequest CreateDwellingRequest CreateFacilityRequest CreatePostRequest CreateResidentRequest
     CreateSiteRequest CreateStaffRequest DeactivateStaffRequest DeclareMembershipRequest DispatchRequestRequest
     DrainPluginRequest EndPauseRequest EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest
-    FollowUpRequestRequest GrantEmergencyAccessRequest HoldFileRequest LoadPluginRequest MergeResidentsRequest
-    OpenFundYearRequest OpenSurveyRequest OverrideStandardRequest PauseRequest PublishReportRequest
-    ReactivateStaffRequest RecordDeathRequest RecordDisbursementRequest RecordInspectionRequest RecordMoveInRequest
-    RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest RecordServiceRequest RecordSurveyRequest
-    RejectPlanRequest RejectSpendingRequest ReportChangeRequest ReportDefectRequest ReportEmergencyRequest
-    ReportWeatherRequest RequestSpendingRequest RetireOverrideRequest ReviewEmergencyAccessRequest
-    ReviewRequestRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest SetProtectedRequest
-    SubmitPlanRequest SubmitRequestRequest UnmergeResidentsRequest UnsealFileRequest UpdateAreaRequest
+    FollowUpRequestRequest GrantEmergencyAccessRequest HoldActivityRequest HoldFileRequest LoadPluginRequest
+    MergeResidentsRequest OpenFundYearRequest OpenSurveyRequest OverrideStandardRequest PauseRequest
+    PlanActivityRequest PublishReportRequest ReactivateStaffRequest RecordAttendanceRequest RecordDeathRequest
+    RecordDisbursementRequest RecordInspectionRequest RecordMoveInRequest RecordMoveOutRequest RecordNoticeRequest
+    RecordRoundRequest RecordServiceRequest RecordSurveyRequest RejectPlanRequest RejectSpendingRequest
+    ReportChangeRequest ReportDefectRequest ReportEmergencyRequest ReportWeatherRequest RequestSpendingRequest
+    RetireOverrideRequest ReviewEmergencyAccessRequest ReviewRequestRequest RotateKeysRequest SealFileRequest
+    SetPluginParametersRequest SetProtectedRequest SubmitPlanRequest SubmitRequestRequest UnmergeResidentsRequest
+    UnsealFileRequest UpdateActivityRequest UpdateAreaRequest
     UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
     UpdateStaffRequest WaiveStandardRequest WithdrawSurveyAnswerRequest
 }

@@ -270,6 +270,12 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
         StateConflict::FacilityRetired => {
             (R::FacilityState, label("设施已停用", "the facility is no longer there"))
         }
+        StateConflict::ActivityNotPlanned => {
+            (R::ActivityState, label("活动已举办或已取消", "the activity was held or cancelled already"))
+        }
+        StateConflict::ActivityNotHeld => {
+            (R::ActivityState, label("活动尚未举办", "the activity has to be held first"))
+        }
         StateConflict::SurveyClosed => (R::SurveyState, label("摸排已结束", "the survey is closed")),
         StateConflict::AnswerWithdrawn => {
             (R::SurveyState, label("该摸排结果已撤回", "the answer was withdrawn already"))
@@ -453,6 +459,7 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Event => label("事件", "event"),
         Thing::Request => label("工单", "request"),
         Thing::Facility => label("设施", "facility"),
+        Thing::Activity => label("活动", "activity"),
         Thing::Survey => label("摸排", "survey"),
         Thing::SurveyAnswer => label("摸排结果", "survey answer"),
         Thing::CareGroup => label("群体", "care group"),

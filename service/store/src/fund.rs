@@ -16,7 +16,7 @@ use crate::change::{ChangeSet, Rows};
 use crate::convert::{date, days, instant, version, version_column};
 use crate::error::StoreError;
 use crate::form;
-use crate::page::PAGE_MAX;
+use crate::page::{PAGE_MAX, padded};
 use crate::resource::Change;
 use crate::store::Store;
 use crate::table::{Table, fund, fund_entry, fund_line, fund_report, fund_spending};
@@ -264,6 +264,29 @@ impl Store {
         }
         let limit = limit.clamp(1, PAGE_MAX);
         let found = query.order_by_asc(fund_spending::Column::Id).limit(limit).all(self.reader()).await?;
+        found.into_iter().map(to_spending).collect()
+    }
+
+    /// The spendings of every fund year that are for these activities, by year and id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn spendings_for(
+        &self,
+        site: &SiteId,
+        activities: &[ActivityId],
+    ) -> Result<Vec<Spending>, StoreError> {
+        if activities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = fund_spending::Entity::find()
+            .filter(fund_spending::Column::Site.eq(site.as_str()))
+            .filter(fund_spending::Column::CauseKind.eq("activity"))
+            .filter(fund_spending::Column::Cause.is_in(padded(activities.iter().map(ActivityId::as_str))))
+            .order_by_asc(fund_spending::Column::Year)
+            .order_by_asc(fund_spending::Column::Id)
+            .all(self.reader())
+            .await?;
         found.into_iter().map(to_spending).collect()
     }
 

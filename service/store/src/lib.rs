@@ -13,6 +13,7 @@
 
 #![allow(rustdoc::private_intra_doc_links, reason = "the crate's own reader is told where things are")]
 
+mod activity;
 mod assessment;
 mod audit;
 mod backend;

@@ -1,5 +1,6 @@
 //! The closed list of changes. Each resource's module says how its changes become rows.
 
+use linli_core::activity::{Activity, Attendance};
 use linli_core::assessment::Attention;
 use linli_core::calendar::DayKind;
 use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
@@ -9,7 +10,7 @@ use linli_core::event::CareEvent;
 use linli_core::facility::Facility;
 use linli_core::fund::{BudgetLine, Fund, FundReport, LedgerEntry, Spending};
 use linli_core::id::{
-    AreaId, DwellingId, EventId, FacilityId, PostId, RecordId, ResidentId, SiteId, Subject,
+    ActivityId, AreaId, DwellingId, EventId, FacilityId, PostId, RecordId, ResidentId, SiteId, Subject,
 };
 use linli_core::membership::Membership;
 use linli_core::pause::Pause;
@@ -83,6 +84,9 @@ pub(crate) enum Change {
     RequireFacility(SiteId, FacilityId),
     Request(Box<Request>),
     RequestWords(Box<RequestWords>),
+    Activity(Box<Activity>),
+    RequireActivity(SiteId, ActivityId),
+    Attendance(Box<Attendance>),
     Survey(Box<Survey>),
     SurveyAnswer(Box<SurveyAnswer>),
     Surveyed(Box<SurveyedDraft>),
@@ -165,6 +169,9 @@ impl Change {
             | Self::Facility(_)
             | Self::RequireFacility(..)
             | Self::Request(_)
+            | Self::Activity(_)
+            | Self::RequireActivity(..)
+            | Self::Attendance(_)
             | Self::Survey(_)
             | Self::SurveyAnswer(_)
             | Self::CalendarDay(..)
@@ -267,6 +274,9 @@ impl Change {
             Self::RequireFacility(site, id) => crate::facility::require(site, id, rows),
             Self::Request(request) => crate::request::rows(request, rows),
             Self::RequestWords(words) => return crate::request::words_rows(words, sealer, rows),
+            Self::Activity(activity) => crate::activity::rows(activity, rows),
+            Self::RequireActivity(site, id) => crate::activity::require(site, id, rows),
+            Self::Attendance(attendance) => crate::activity::attendance_rows(attendance, rows),
             Self::Survey(survey) => crate::survey::rows(survey, rows),
             Self::SurveyAnswer(answer) => crate::survey::answer_rows(answer, rows),
             Self::Surveyed(draft) => return crate::survey::person_rows(draft, sealer, rows),

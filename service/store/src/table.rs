@@ -353,6 +353,15 @@ tables! {
     request_words RequestWords = "request_words" plain (site: String, request: String, part: String) {
         subject_kind: String, subject: String, cell: Vec<u8>,
     }
+    /// Festival visits and events.
+    activity Activity = "activity" versioned (site: String, id: String) {
+        version: i64, kind: String, title: String, occasion: Option<String>, day: i64, place: Option<String>,
+        care_groups: String, budget: Option<i64>, planned_by: String, planned_at: i64, state: String,
+        held_at: Option<i64>, reason: Option<String>, noted_by: Option<String>, noted_at: Option<i64>,
+    }
+    /// Who helped at activities; who came stands in the records.
+    activity_attendance ActivityAttendance = "activity_attendance" plain
+        (site: String, activity: String, record: String) { staff: String, recorded_at: i64 }
     /// Survey campaigns; what a closed one came to as one value.
     survey Survey = "survey" versioned (site: String, id: String) {
         version: i64, kind: String, title: String, from_day: i64, until_day: i64, opened_by: String, opened_at: i64,

@@ -9,6 +9,7 @@ const TOP_LEVEL: &[&str] =
 
 /// The API's resources, and the stem that their files share.
 const RESOURCES: &[&str] = &[
+    "activity",
     "admin",
     "audit",
     "care_plan",

@@ -34,6 +34,16 @@ macro_rules! rpcs {
 }
 
 rpcs! {
+    ActivityService {
+        CancelActivity CancelActivityRequest => Activity,
+        GetActivity GetActivityRequest => Activity,
+        HoldActivity HoldActivityRequest => Activity,
+        ListActivities ListActivitiesRequest => ListActivitiesResponse,
+        ListAttendances ListAttendancesRequest => ListAttendancesResponse,
+        PlanActivity PlanActivityRequest => Activity,
+        RecordAttendance RecordAttendanceRequest => Attendance,
+        UpdateActivity UpdateActivityRequest => Activity,
+    }
     AdminService {
         AdvanceClock AdvanceClockRequest => AdvanceClockResponse,
         Backup BackupRequest => Backup,

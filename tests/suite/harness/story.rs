@@ -218,6 +218,7 @@ pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
     requests(&mut t, &site, &resident, words).await;
     facilities(&mut t, &site, words).await;
     surveys(&mut t, &site, &resident, words).await;
+    activities(&mut t, &site, &resident).await;
     overrides(&mut t, &site).await;
     plans(&mut t, &resident, words).await;
     waivers(&mut t, &resident, words).await;
@@ -830,6 +831,45 @@ async fn facilities(t: &mut Teller<'_>, site: &str, words: &Words) {
     .await;
     t.ask(v1::GetFacilityRequest { name }).await;
     t.ask(v1::ListFacilitiesRequest { parent: site.to_owned(), ..Default::default() }).await;
+}
+
+/// An activity that is held and attended, and one that is cancelled.
+async fn activities(t: &mut Teller<'_>, site: &str, resident: &str) {
+    let plan = |title: &str| v1::PlanActivityRequest {
+        parent: site.to_owned(),
+        activity: Some(v1::Activity {
+            kind: v1::ActivityKind::Event.into(),
+            display_name: title.to_owned(),
+            occasion: "qingming".to_owned(),
+            date: "2026-03-16".to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let name = t.ask(plan("踏青")).await.name;
+    t.ask(v1::UpdateActivityRequest {
+        activity: Some(v1::Activity {
+            name: name.clone(),
+            place: "中心花园".to_owned(),
+            ..Default::default()
+        }),
+        update_mask: mask(&["place"]),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::HoldActivityRequest { name: name.clone(), ..Default::default() }).await;
+    t.ask(v1::RecordAttendanceRequest {
+        name: name.clone(),
+        residents: vec![resident.to_owned()],
+        staff: vec!["staff/chen".to_owned()],
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ListAttendancesRequest { parent: name.clone(), ..Default::default() }).await;
+    t.ask(v1::GetActivityRequest { name }).await;
+    let name = t.ask(plan("茶话会")).await.name;
+    t.ask(v1::CancelActivityRequest { name, reason: "下雨".to_owned(), ..Default::default() }).await;
+    t.ask(v1::ListActivitiesRequest { parent: site.to_owned(), ..Default::default() }).await;
 }
 
 /// A survey: an answer about a file and about somebody without one, and one that is withdrawn.

@@ -2,6 +2,7 @@
 //! makes a test of it per database.
 
 mod access;
+mod activities;
 mod chain;
 mod closed_periods;
 mod commit;

@@ -176,6 +176,11 @@ fn hot_reads_search() {
         )
         .await;
         check(
+            "SELECT * FROM fund_spending WHERE site = ? AND cause_kind = ? AND cause IN (?, ?) ORDER BY year, id",
+            "INDEX fund_spending_cause (site=? AND cause_kind=? AND cause=?",
+        )
+        .await;
+        check(
             "SELECT site, principal, method, request_id FROM idempotency WHERE expires_at <= ? \
              ORDER BY expires_at LIMIT 1000",
             "INDEX idempotency_expiry (expires_at<?",

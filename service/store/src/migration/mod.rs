@@ -15,6 +15,7 @@ mod m0013_facility;
 mod m0013_request;
 mod m0014_access;
 mod m0017_survey;
+mod m0018_activity;
 mod m0019_closed_period;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0014_access::Access),
             Box::new(m0019_closed_period::ClosedPeriod),
             Box::new(m0017_survey::Survey),
+            Box::new(m0018_activity::Activity),
         ]
     }
 }
