@@ -56,6 +56,7 @@ mod plugin_upgrade;
 mod policy;
 mod privacy;
 mod protection;
+mod quarter;
 mod record;
 mod regulation;
 mod repetition;
