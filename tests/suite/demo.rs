@@ -1,8 +1,10 @@
 //! `linli demo`: the story that the README's first command tells, and what the README says about it.
 
-use std::process::{Command, Output};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Output, Stdio};
 
-use crate::built;
+use crate::built::{self, Tool};
+use crate::harness::until;
 
 fn demo(arguments: &[&str]) -> Output {
     built::plugins();
@@ -56,6 +58,81 @@ fn the_story_is_told_to_the_end() {
     let chinese = demo(&["--lang", "zh", "--seed", "7"]);
     let said = String::from_utf8_lossy(&chinese.stdout);
     assert!(chinese.status.success() && said.contains("谁被遗漏了,为什么"), "{said}");
+}
+
+/// What the README lets its reader type while the demo runs: the shell blocks of one section.
+fn typed(section: &str) -> String {
+    let readme = file("README.md");
+    let (_, rest) = readme.split_once(&format!("\n## {section}\n")).expect("the README has the section");
+    let section = rest.split("\n## ").next().unwrap_or_default();
+    let blocks = section.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.collect::<Vec<_>>().join("\n")
+}
+
+/// A demo that goes on serving until it is dropped.
+struct Kept {
+    process: Child,
+    /// Where it answers, and the token that it printed.
+    address: String,
+    token: String,
+}
+
+impl Kept {
+    fn start() -> Self {
+        built::plugins();
+        let mut command = Command::new(built::program("linli"));
+        command.args(["demo", "--lang", "en", "--keep-running", "--listen", "127.0.0.1:0"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut after = |start: &str| {
+            let line = lines.by_ref().map(Result::unwrap).find(|line| line.contains(start));
+            line.unwrap_or_else(|| panic!("the demo says `{start}`"))
+        };
+        let token = after("export LINLI_TOKEN=").trim().trim_start_matches("export LINLI_TOKEN=").to_owned();
+        let command = after("127.0.0.1:");
+        let address =
+            command.split_whitespace().find(|word| word.starts_with("127.0.0.1:")).unwrap().to_owned();
+        // What it says on is read, so that it can go on.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { process, address, token }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // Interrupted, it removes its folder.
+        let id = self.process.id().to_string();
+        let _ = Command::new("kill").args(["-INT", &id]).status();
+        until("the demo to end", || self.process.try_wait().unwrap());
+    }
+}
+
+#[test]
+fn a_day_on_the_estate_can_be_typed() {
+    let Some(grpcurl) = Tool::Grpcurl.find() else { return };
+    let demo = Kept::start();
+    let script = typed("A day on the estate");
+    // Another address and token than the README's, and every command shown before its answer.
+    let script = script.replace("127.0.0.1:50051", &demo.address);
+    let script = script.replacen("LINLI_TOKEN=...", &format!("LINLI_TOKEN={}", demo.token), 1);
+    let (path, folder) = (std::env::var("PATH").unwrap_or_default(), grpcurl.parent().unwrap());
+    let mut bash = Command::new("bash");
+    bash.args(["-euxo", "pipefail", "-c", &script]).env("PATH", format!("{}:{path}", folder.display()));
+    let Output { status, stdout, stderr } = bash.output().unwrap();
+    let (said, traced) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert!(status.success(), "{traced}\n{said}");
+    for expect in [
+        "SERVICE_KIND_HOME_VISIT",
+        "FILE_UPDATE",
+        "REQUEST_STATE_CLOSED",
+        "SPENDING_STATE_DISBURSED",
+        "not for finance",
+        "OBLIGATION_STATUS_MISSED",
+        "linli.v1.ResidentService/RevealResident",
+        "\"intact\": true",
+    ] {
+        assert!(said.contains(expect), "nobody sees `{expect}`:\n{said}");
+    }
 }
 
 #[test]

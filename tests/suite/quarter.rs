@@ -91,6 +91,8 @@ impl<'a> Estate<'a> {
     async fn open(client: &'a Client, plan: &Plan) -> Self {
         let site = client.site("quarter").await;
         for building in 1..=BUILDINGS {
+            // Together, so that the server writes them in a few commits.
+            let mut calls = tokio::task::JoinSet::new();
             for room in 1..=ROOMS {
                 let dwelling = v1::Dwelling {
                     building: building.to_string(),
@@ -104,8 +106,10 @@ impl<'a> Estate<'a> {
                     dwelling_id: format!("b{building}-{room}"),
                     ..Default::default()
                 };
-                client.ask(request).await.unwrap();
+                let client = client.clone();
+                calls.spawn(async move { client.ask(request).await.unwrap() });
             }
+            calls.join_all().await;
         }
         let mut estate = Self { client, site, residents: Vec::new(), homes: Vec::new(), empty: Vec::new() };
         for household in 0..plan.move_ins.len() {

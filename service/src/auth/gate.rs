@@ -10,6 +10,7 @@ use linli_core::time::Clock;
 use sha2::{Digest, Sha256};
 use tonic::codegen::http::HeaderMap;
 
+use super::rules::Acting;
 use super::token::Tokens;
 use super::{Call, Caller, Principal, Purpose, PurposeKind, Rights, table};
 use crate::error::{Error, Violation};
@@ -39,17 +40,30 @@ impl Gate {
         Self { tokens: Some(tokens), ..self }
     }
 
-    /// With tokens for development: one that may do everything, and one of an outsider, who is authenticated but not of the
-    /// working group.
+    /// With tokens for development: one that may do everything, one of an outsider, who is authenticated but not of the
+    /// working group, and for every role somebody who has that role at every site and no other: their token is the first one
+    /// with the role as policies call it, such as `…-finance` or `…-member.security`, and they are `dev-finance` or
+    /// `dev-member-security`.
     #[must_use]
     pub fn with_development(self, member_token: &str, outsider_token: &str) -> Self {
         let everywhere =
-            Grant { role: Role::Leader, department: None, reach: Reach::Everywhere, from: None, until: None };
-        let principal = |id, grants| Principal { staff: staff(id), rights: Rights::Grants(grants) };
-        let development = vec![
-            (hash(member_token), principal("dev", vec![everywhere])),
+            |role, department| Grant { role, department, reach: Reach::Everywhere, from: None, until: None };
+        let principal = |id: &str, grants| Principal { staff: staff(id), rights: Rights::Grants(grants) };
+        let mut development = vec![
+            (hash(member_token), principal("dev", vec![everywhere(Role::Leader, None)])),
             (hash(outsider_token), principal("outsider", Vec::new())),
         ];
+        for acting in Acting::all() {
+            let grant = match acting {
+                // A member is one of a department.
+                Acting::Nobody | Acting::Server | Acting::Role(Role::Member) => continue,
+                Acting::Role(role) => everywhere(role, None),
+                Acting::Member(department) => everywhere(Role::Member, Some(department)),
+            };
+            let name = acting.name();
+            let id = format!("dev-{}", name.replace(['.', '_'], "-"));
+            development.push((hash(&format!("{member_token}-{name}")), principal(&id, vec![grant])));
+        }
         Self { development, ..self }
     }
 
@@ -180,6 +194,17 @@ mod tests {
             &[("authorization", "bearer stranger"), ("accept-language", "fr, zh-CN;q=0.9")],
             "outsider Zh",
         );
+        check(path, &[("authorization", "Bearer secret-finance")], "dev-finance En");
+        check(
+            path,
+            &[("authorization", "Bearer secret-member.customer_service")],
+            "dev-member-customer-service En",
+        );
+        for wrong in
+            ["Bearer secret-", "Bearer secret-member", "Bearer secret-server", "Bearer stranger-leader"]
+        {
+            check(path, &[("authorization", wrong)], "Unauthenticated");
+        }
         check(path, &[("authorization", "Bearer secreT")], "Unauthenticated");
         check(path, &[("authorization", "secret")], "Unauthenticated");
         check(path, &[], "Unauthenticated");
