@@ -16,6 +16,7 @@
 mod activity;
 mod admin;
 mod architecture;
+mod attacks;
 mod audit;
 mod authorisation;
 mod backends;

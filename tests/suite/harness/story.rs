@@ -87,6 +87,7 @@ impl Words {
 pub struct Step {
     pub path: &'static str,
     pub request: Vec<u8>,
+    pub answer: Vec<u8>,
 }
 
 /// The id of the story's site.
@@ -121,7 +122,12 @@ struct Teller<'a> {
     client: &'a Client,
     second: Client,
     steps: Vec<Step>,
+    /// What becomes of a request before it is sent.
+    change: &'a Change<'a>,
 }
+
+/// A path and the bytes of a request for it, and the bytes that are sent in its place.
+pub type Change<'a> = dyn Fn(&str, Vec<u8>) -> Vec<u8> + Sync + 'a;
 
 impl Teller<'_> {
     async fn ask<Q: Rpc>(&mut self, request: Q) -> Q::Answer {
@@ -135,17 +141,25 @@ impl Teller<'_> {
     }
 
     async fn told<Q: Rpc>(&mut self, request: Q, by: &Client) -> Q::Answer {
-        self.steps.push(Step { path: Q::PATH, request: request.encode_to_vec() });
-        by.ask(request).await.unwrap_or_else(|status| panic!("{}: {status:?}", Q::PATH))
+        let bytes = (self.change)(Q::PATH, request.encode_to_vec());
+        let request = Q::decode(bytes.as_slice()).unwrap_or_else(|error| panic!("{}: {error}", Q::PATH));
+        let answer = by.ask(request).await.unwrap_or_else(|status| panic!("{}: {status:?}", Q::PATH));
+        self.steps.push(Step { path: Q::PATH, request: bytes, answer: answer.encode_to_vec() });
+        answer
     }
 }
 
 /// Tells the story to a server whose clock stands at the harness's Monday; every call must succeed. `second` is the token of its
 /// second leader, of an issuer whom the server trusts. Returns the calls.
-#[allow(clippy::too_many_lines, reason = "one call after the other")]
 pub async fn tell(client: &Client, second: &str, words: &Words) -> Vec<Step> {
+    tell_changed(client, second, words, &|_, request| request).await
+}
+
+/// As [`tell`], with every request changed before it is sent.
+#[allow(clippy::too_many_lines, reason = "one call after the other")]
+pub async fn tell_changed(client: &Client, second: &str, words: &Words, change: &Change<'_>) -> Vec<Step> {
     let client = client.with("x-purpose", &format!("ROUTINE_CARE; {}", words.notes[17]));
-    let mut t = Teller { client: &client, second: client.token(second), steps: Vec::new() };
+    let mut t = Teller { client: &client, second: client.token(second), steps: Vec::new(), change };
     let site = estate(&mut t).await;
     let dwelling = format!("{site}/dwellings/d1");
     server(&mut t).await;
@@ -1015,7 +1029,8 @@ async fn roster(t: &mut Teller<'_>, site: &str, words: &Words) {
         .map(|part| v1::ImportResidentsRequest { part: Some(part) })
         .into();
     let request = parts[0].encode_to_vec();
-    t.steps.push(Step { path: v1::ImportResidentsRequest::PATH, request });
     let imported = t.client.import(parts).await.unwrap();
     assert_eq!(imported.created_count, 1, "{imported:?}");
+    let answer = imported.encode_to_vec();
+    t.steps.push(Step { path: v1::ImportResidentsRequest::PATH, request, answer });
 }
