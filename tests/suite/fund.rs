@@ -18,7 +18,7 @@ use linli_service::error::{Error, Result, StateConflict};
 use linli_service::name::{InFund, InSite};
 
 use crate::harness::client::Client;
-use crate::harness::estate::{elder, request_id};
+use crate::harness::estate::{contact, elder, request_id};
 use crate::harness::issuer::{Issuer, grant};
 use crate::harness::server::{Data, Server};
 use crate::harness::{Numbers, invalid, refused};
@@ -401,6 +401,12 @@ async fn publications_give_nobody_away() {
     people.paid(spending("tours", 5_000)).await;
     let first = ["gifts 0×0", "help 0×0 *", "tours 205000×30", "together 0×0", "total 205000×30"];
     assert_eq!(publish().await, first);
+    // Nor is anything published by saying so.
+    let said =
+        contact("sites/a", v1::ServiceKind::Publication, "2026-03-16T09:00:00+08:00", v1::Outcome::Done);
+    let said =
+        v1::RecordServiceRequest { parent: "sites/a".to_owned(), records: vec![said], ..Default::default() };
+    invalid(people.server.client().ask(said).await, &["records[0].kind"]);
     // Nor does the next publication give the difference away.
     people.paid(to("help", 1, 1_000)).await;
     people.paid(to("help", 0, 2_000)).await;

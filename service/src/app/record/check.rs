@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use linli_core::id::{AreaId, DwellingId, EventId, FacilityId, ResidentId, SiteId, Subject};
 use linli_core::invalid::Invalid;
+use linli_core::kind::ServiceKind;
 use linli_core::record::RECORD_SUBJECTS_MAX;
 use linli_core::resident::FileState;
 use linli_core::time::{CivilDate, Instant, SiteZone};
@@ -191,6 +192,10 @@ fn check_record(
     };
     if record.occurred_at > now {
         refuse("occur_time".into(), Invalid::Future);
+    }
+    // Figures are published by the fund, which suppresses what gives somebody away; saying so is not doing it.
+    if record.kind == ServiceKind::Publication {
+        refuse("kind".into(), Invalid::NotAllowed);
     }
     if record.subjects.len() > RECORD_SUBJECTS_MAX {
         refuse("subjects".into(), Invalid::TooMany { max: RECORD_SUBJECTS_MAX });
