@@ -160,8 +160,7 @@ impl Rules for Children {
         let born = child.birth_date.value.filter(|birth| *birth <= child.today);
         let adult = child.birthday(ADULT_YEARS).filter(|birthday| *birthday > child.today);
         let (Some(birth), Some(_)) = (born, adult) else { return };
-        let birthdays =
-            [ATTENDED_YEARS, CONSENT_YEARS, YOUTH_YEARS, ADULT_YEARS].map(|years| birth.plus_years(years));
+        let birthdays = birth.birthdays([ATTENDED_YEARS, CONSENT_YEARS, YOUTH_YEARS, ADULT_YEARS]);
         for birthday in birthdays.into_iter().filter(|birthday| *birthday > child.today) {
             found.expires(birthday);
         }
@@ -226,24 +225,30 @@ fn member(child: &Child, situation: &Situation, found: &mut Findings<'_>, minor:
 
 /// Tiers and the tags that standards select by: every reason is given, the highest tier counts.
 fn attention(situation: &Situation, found: &mut Findings<'_>, minor: Date) {
-    for (since, reason) in situation.difficulties {
-        mark(found, Some(Tier::Key), Tag::ChildDifficulty, since.map(|since| since.max(minor)), reason);
-    }
-    for (since, reason) in situation.breaches {
-        mark(found, Some(Tier::High), Tag::GuardianBreach, since, reason);
-    }
-    if let Some((colour, (since, reason))) = situation.risk {
-        let (tier, tag) = match colour {
-            ChildRisk::Red => (Some(Tier::High), Tag::ChildRiskRed),
-            ChildRisk::Yellow => (Some(Tier::Key), Tag::ChildRiskYellow),
-            ChildRisk::Blue => (None, Tag::ChildRiskBlue),
-            ChildRisk::Green => (None, Tag::ChildRiskGreen),
+    let as_minor = |(since, reason): Class| (since.map(|since| since.max(minor)), reason);
+    let difficulties = situation.difficulties.map(as_minor);
+    let risk = situation.risk.map(|(colour, class)| (colour, as_minor(class)));
+    let risk_of = |wanted| risk.filter(|(colour, _)| *colour == wanted).map(|(_, class)| class);
+
+    tiers(found, Tier::Key, difficulties);
+    tiers(found, Tier::Key, risk_of(ChildRisk::Yellow));
+    tiers(found, Tier::High, situation.breaches);
+    tiers(found, Tier::High, risk_of(ChildRisk::Red));
+
+    tags(found, Tag::ChildDifficulty, difficulties);
+    tags(found, Tag::GuardianBreach, situation.breaches);
+    if let Some((colour, class)) = risk {
+        let tag = match colour {
+            ChildRisk::Red => Tag::ChildRiskRed,
+            ChildRisk::Yellow => Tag::ChildRiskYellow,
+            ChildRisk::Blue => Tag::ChildRiskBlue,
+            ChildRisk::Green => Tag::ChildRiskGreen,
         };
-        mark(found, tier, tag, since.map(|since| since.max(minor)), reason);
+        tags(found, tag, [class]);
     }
     let [left_behind, migrant] = situation.youths;
-    mark(found, None, Tag::ChildLeftBehind, left_behind.0, left_behind.1);
-    mark(found, None, Tag::ChildMigrant, migrant.0, migrant.1);
+    tags(found, Tag::ChildLeftBehind, [left_behind]);
+    tags(found, Tag::ChildMigrant, [migrant]);
 }
 
 /// What staff must and must not do.
@@ -271,12 +276,20 @@ fn manners(child: &Child, situation: &Situation, found: &mut Findings<'_>) {
     }
 }
 
-fn mark(found: &mut Findings<'_>, tier: Option<Tier>, tag: Tag, since: Option<Date>, reason: Reason) {
-    let Some(since) = since else { return };
-    if let Some(tier) = tier {
-        found.tier(tier, since, reason);
+fn tiers(found: &mut Findings<'_>, tier: Tier, classes: impl IntoIterator<Item = Class>) {
+    for (since, reason) in classes {
+        if let Some(since) = since {
+            found.tier(tier, since, reason);
+        }
     }
-    found.tag(tag, since, reason);
+}
+
+fn tags(found: &mut Findings<'_>, tag: Tag, classes: impl IntoIterator<Item = Class>) {
+    for (since, reason) in classes {
+        if let Some(since) = since {
+            found.tag(tag, since, reason);
+        }
+    }
 }
 
 export_plugin!(Children);

@@ -52,8 +52,9 @@ impl Person {
     fn severe_child(&self) -> Option<Date> {
         let mild = self.disability_grade.fulfils(|grade| *grade > SEVERE_GRADE);
         let kind = any_of([self.kind(Kind::Intellectual), self.kind(Kind::Mental)]);
-        let minor = self.birth_date.fulfils(|birth| birth.plus_years(ADULT_YEARS) > self.today);
-        all_of([mild, kind, minor])
+        let severe_under_18 = all_of([mild, kind])?;
+        let minor = self.birth_date.fulfils(|birth| birth.plus_years(ADULT_YEARS) > self.today)?;
+        Some(severe_under_18.max(minor))
     }
 
     /// From when on somebody is a member, and why.
@@ -78,12 +79,41 @@ impl Rules for Disability {
 
     fn assess(person: &Person, found: &mut Findings<'_>) {
         let Some((since, reason)) = person.membership() else { return };
-        if certificate_counts(person, found) {
+        let renewal = renewal(person, found);
+        if renewal != Some(Reason::CertificateEnded) {
             found.member(Group::Disabled, since, reason);
         }
-        attention(person, found, since);
-        ways_of_contact(person, found);
-        ways_out(person, found);
+        let (key, severe) = severity(person, found, since);
+        let ways = Ways::of(person, severe);
+
+        found.tier(Tier::General, since, Reason::Disabled);
+        for (since, reason) in key {
+            if let Some(since) = since {
+                found.tier(Tier::Key, since, reason);
+            }
+        }
+        tag(found, Tag::DisabilityKey, key);
+        tag(found, Tag::SevereDisability, severe);
+        tag(found, Tag::Hearing, ways.hearing);
+        tag(found, Tag::Sight, ways.sight);
+        tag(found, Tag::GuardianContact, ways.guardian);
+        tag(found, Tag::Mobility, ways.mobility);
+        tag(found, Tag::Escort, ways.escort);
+        tag(found, Tag::EvacuationHelper, ways.evacuation);
+
+        if let Some(reason) = renewal {
+            found.caution(Caution::RenewCertificate, reason);
+        }
+        let [by_grade, _] = severe;
+        mind(found, Caution::CareSubsidy, [by_grade]);
+        mind(found, Caution::TextFirst, ways.hearing);
+        mind(found, Caution::SpeakFirst, ways.sight);
+        mind(found, Caution::GuardianFirst, ways.guardian);
+        mind(found, Caution::GiveTime, ways.mobility);
+        mind(found, Caution::Crisis, [(person.kind(Kind::Mental), Reason::KindMental)]);
+        mind(found, Caution::AdmitServiceDog, [(person.service_dog.is(true), Reason::ServiceDog)]);
+        mind(found, Caution::Escort, ways.escort);
+        mind(found, Caution::EvacuateFirst, ways.evacuation);
     }
 
     fn validate(person: &Person, found: &mut Issues<'_>) {
@@ -103,26 +133,26 @@ impl Rules for Disability {
     }
 }
 
-/// Whether the certificate, if there is one, has not run out; says when that changes.
-fn certificate_counts(person: &Person, found: &mut Findings<'_>) -> bool {
-    let Some(last_day) = person.disability_certificate_until.value else { return true };
+/// Why to speak of the certificate, if there is one and its end has come or is near; says when that changes.
+fn renewal(person: &Person, found: &mut Findings<'_>) -> Option<Reason> {
+    let last_day = person.disability_certificate_until.value?;
     if last_day < person.today {
-        found.caution(Caution::RenewCertificate, Reason::CertificateEnded);
-        return false;
+        return Some(Reason::CertificateEnded);
     }
     found.expires(last_day.plus_days(1));
     let notice = last_day.plus_days(-person.renewal_notice_days);
     if notice > person.today {
         found.expires(notice);
-    } else {
-        found.caution(Caution::RenewCertificate, Reason::CertificateEnds);
+        return None;
     }
-    true
+    Some(Reason::CertificateEnds)
 }
 
-/// Tiers and the tags of severity: every reason is given, the highest tier counts.
-fn attention(person: &Person, found: &mut Findings<'_>, since: Date) {
-    found.tier(Tier::General, since, Reason::Disabled);
+/// From when on something holds, if it does, and the reason to give.
+type Cause = (Option<Date>, Reason);
+
+/// What asks for key attention, and what is severe: by grade or survey, or as a child. Says when a child comes of age.
+fn severity(person: &Person, found: &mut Findings<'_>, since: Date) -> ([Cause; 4], [Cause; 2]) {
     let severe = any_of([person.graded(SEVERE_GRADE), person.severely_disabled.is(true)]);
     let child = person.severe_child();
     if let (Some(_), Some(birth)) = (child, person.birth_date.value) {
@@ -131,100 +161,76 @@ fn attention(person: &Person, found: &mut Findings<'_>, since: Date) {
     // What the site adds beyond severe grades.
     let added = if severe.is_none() { person.graded(person.key_grade) } else { None };
     let alone = all_of([Some(since), person.lives_alone.is(true)]);
-    for (since, reason) in [
-        (severe, Reason::Severe),
-        (child, Reason::SevereChild),
-        (added, Reason::KeyGrade),
-        (alone, Reason::LivesAlone),
-    ] {
-        if let Some(since) = since {
-            found.tier(Tier::Key, since, reason);
+    let severe = [(severe, Reason::Severe), (child, Reason::SevereChild)];
+    let [by_grade, as_child] = severe;
+    ([by_grade, as_child, (added, Reason::KeyGrade), (alone, Reason::LivesAlone)], severe)
+}
+
+/// How to reach somebody, and who is helped on the way: each with what asks for it, in the order of the manifest.
+struct Ways {
+    /// Written, not by telephone.
+    hearing: [Cause; 3],
+    /// Spoken.
+    sight: [Cause; 2],
+    /// By the guardian.
+    guardian: [Cause; 3],
+    /// With time and a hand.
+    mobility: [Cause; 3],
+    /// Escorted.
+    escort: [Cause; 5],
+    /// Gets a named helper in an evacuation: those too who would not hear or see an alarm.
+    evacuation: [Cause; 10],
+}
+
+impl Ways {
+    fn of(person: &Person, [severe, _]: [Cause; 2]) -> Self {
+        let kind = |kind, reason| (person.kind(kind), reason);
+        let severe_of = |kind, reason| (all_of([person.kind(kind), person.graded(SEVERE_GRADE)]), reason);
+        let (no_sight, no_hearing) =
+            (kind(Kind::Sight, Reason::KindSight), kind(Kind::Hearing, Reason::KindHearing));
+        let intellectual = kind(Kind::Intellectual, Reason::KindIntellectual);
+        let mental = kind(Kind::Mental, Reason::KindMental);
+        let limb = severe_of(Kind::Limb, Reason::SevereLimb);
+        let blind = severe_of(Kind::Sight, Reason::SevereSight);
+        let limited = (person.mobility_limited.is(true), Reason::MobilityLimited);
+        let hearing = (person.hearing_impaired.is(true), Reason::HearingImpaired);
+        let sight = (person.sight_impaired.is(true), Reason::SightImpaired);
+        let guardian = (person.guardian_contact.is(true), Reason::GuardianContact);
+        Self {
+            hearing: [no_hearing, kind(Kind::Speech, Reason::KindSpeech), hearing],
+            sight: [no_sight, sight],
+            guardian: [intellectual, mental, guardian],
+            mobility: [limb, blind, limited],
+            escort: [intellectual, mental, limb, blind, limited],
+            evacuation: [
+                severe,
+                no_sight,
+                no_hearing,
+                intellectual,
+                mental,
+                limb,
+                blind,
+                limited,
+                hearing,
+                sight,
+            ],
         }
-        tag(found, Tag::DisabilityKey, since, reason);
-    }
-    tag(found, Tag::SevereDisability, severe, Reason::Severe);
-    tag(found, Tag::SevereDisability, child, Reason::SevereChild);
-    if severe.is_some() {
-        found.caution(Caution::CareSubsidy, Reason::Severe);
     }
 }
 
-/// Tags that change what counts as a contact, with the caution that says so.
-fn ways_of_contact(person: &Person, found: &mut Findings<'_>) {
-    for (since, way, caution, reason) in [
-        (person.kind(Kind::Hearing), Tag::Hearing, Caution::TextFirst, Reason::KindHearing),
-        (person.kind(Kind::Speech), Tag::Hearing, Caution::TextFirst, Reason::KindSpeech),
-        (person.hearing_impaired.is(true), Tag::Hearing, Caution::TextFirst, Reason::HearingImpaired),
-        (person.kind(Kind::Sight), Tag::Sight, Caution::SpeakFirst, Reason::KindSight),
-        (person.sight_impaired.is(true), Tag::Sight, Caution::SpeakFirst, Reason::SightImpaired),
-        (
-            person.kind(Kind::Intellectual),
-            Tag::GuardianContact,
-            Caution::GuardianFirst,
-            Reason::KindIntellectual,
-        ),
-        (person.kind(Kind::Mental), Tag::GuardianContact, Caution::GuardianFirst, Reason::KindMental),
-        (
-            person.guardian_contact.is(true),
-            Tag::GuardianContact,
-            Caution::GuardianFirst,
-            Reason::GuardianContact,
-        ),
-        (severe_of(person, Kind::Limb), Tag::Mobility, Caution::GiveTime, Reason::SevereLimb),
-        (severe_of(person, Kind::Sight), Tag::Mobility, Caution::GiveTime, Reason::SevereSight),
-        (person.mobility_limited.is(true), Tag::Mobility, Caution::GiveTime, Reason::MobilityLimited),
-    ] {
-        mark(found, way, caution, since, reason);
-    }
-    if person.kind(Kind::Mental).is_some() {
-        found.caution(Caution::Crisis, Reason::KindMental);
-    }
-    if person.service_dog.is(true).is_some() {
-        found.caution(Caution::AdmitServiceDog, Reason::ServiceDog);
+fn tag<const N: usize>(found: &mut Findings<'_>, tag: Tag, causes: [Cause; N]) {
+    for (since, reason) in causes {
+        if let Some(since) = since {
+            found.tag(tag, since, reason);
+        }
     }
 }
 
-/// Who is escorted, and who gets a named helper in an evacuation: those too who would not hear or see an alarm.
-fn ways_out(person: &Person, found: &mut Findings<'_>) {
-    let severe = any_of([person.graded(SEVERE_GRADE), person.severely_disabled.is(true)]);
-    let escorted = [
-        (person.kind(Kind::Intellectual), Reason::KindIntellectual),
-        (person.kind(Kind::Mental), Reason::KindMental),
-        (severe_of(person, Kind::Limb), Reason::SevereLimb),
-        (severe_of(person, Kind::Sight), Reason::SevereSight),
-        (person.mobility_limited.is(true), Reason::MobilityLimited),
-    ];
-    let alone_in_danger = [
-        (severe, Reason::Severe),
-        (person.kind(Kind::Sight), Reason::KindSight),
-        (person.kind(Kind::Hearing), Reason::KindHearing),
-        (person.hearing_impaired.is(true), Reason::HearingImpaired),
-        (person.sight_impaired.is(true), Reason::SightImpaired),
-    ];
-    for (since, reason) in escorted {
-        mark(found, Tag::Escort, Caution::Escort, since, reason);
-    }
-    for (since, reason) in escorted.into_iter().chain(alone_in_danger) {
-        mark(found, Tag::EvacuationHelper, Caution::EvacuateFirst, since, reason);
-    }
-}
-
-/// From when on somebody has a severe disability of this kind.
-fn severe_of(person: &Person, kind: Kind) -> Option<Date> {
-    all_of([person.kind(kind), person.graded(SEVERE_GRADE)])
-}
-
-/// A tag, and the caution that says what it means.
-fn mark(found: &mut Findings<'_>, tag: Tag, caution: Caution, since: Option<Date>, reason: Reason) {
-    if let Some(since) = since {
-        found.tag(tag, since, reason);
-        found.caution(caution, reason);
-    }
-}
-
-fn tag(found: &mut Findings<'_>, tag: Tag, since: Option<Date>, reason: Reason) {
-    if let Some(since) = since {
-        found.tag(tag, since, reason);
+fn mind<const N: usize>(found: &mut Findings<'_>, caution: Caution, causes: [Cause; N]) {
+    for (since, reason) in causes {
+        if since.is_some() {
+            found.caution(caution, reason);
+        }
     }
 }
 

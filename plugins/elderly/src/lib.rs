@@ -61,13 +61,17 @@ impl Rules for Elderly {
 
     fn assess(elder: &Elder, found: &mut Findings<'_>) {
         let Some(birth) = elder.birth_date.value else { return };
-        let birthdays = [elder.elder_age_years, elder.advanced_age_years, elder.high_risk_age_years]
-            .map(|years| birth.plus_years(years));
+        // The first of all: the manifest lets no site put another age before it.
+        let old_enough = birth.plus_years(elder.elder_age_years);
+        if old_enough > elder.today {
+            return found.expires(old_enough);
+        }
+        let birthdays = birth.birthdays([elder.advanced_age_years, elder.high_risk_age_years]);
         if let Some(next) = any_of(birthdays.map(|day| (day > elder.today).then_some(day))) {
             found.expires(next);
         }
-        let [old_enough, advanced, high_risk] = birthdays.map(|birthday| elder.reached(birthday));
-        let Some(old_enough) = old_enough else { return };
+        let old_enough = old_enough.max(elder.birth_date.since);
+        let [advanced, high_risk] = birthdays.map(|birthday| elder.reached(birthday));
         let from = |fact: Option<Date>| all_of([Some(old_enough), fact]);
 
         let alone = from(elder.lives_alone.is(true));
@@ -81,21 +85,25 @@ impl Rules for Elderly {
 
         let severely = from(elder.severely_disabled.is(true));
         let special = from(elder.family_planning_special.is(true));
-        for (since, reason) in [
-            (alone, Reason::ClassAlone),
-            (nest, Reason::ClassEmptyNest),
-            (left_behind, Reason::ClassLeftBehind),
-            (disabled, Reason::ClassDisabled),
-            (severely, Reason::ClassSeverelyDisabled),
-            (special, Reason::ClassFamilyPlanning),
-        ] {
-            tag(found, Tag::SpecialDifficulty, since, reason);
-        }
-        manners(elder, found, from, disabled, old_alone);
+        let mut in_difficulty = |since, reason| tag(found, Tag::SpecialDifficulty, since, reason);
+        in_difficulty(alone, Reason::ClassAlone);
+        in_difficulty(nest, Reason::ClassEmptyNest);
+        in_difficulty(left_behind, Reason::ClassLeftBehind);
+        in_difficulty(disabled, Reason::ClassDisabled);
+        in_difficulty(severely, Reason::ClassSeverelyDisabled);
+        in_difficulty(special, Reason::ClassFamilyPlanning);
+
+        let limited = from(elder.mobility_limited.is(true));
+        let (hearing, sight) = (from(elder.hearing_impaired.is(true)), from(elder.sight_impaired.is(true)));
+        tag(found, Tag::Mobility, disabled, Reason::Disabled);
+        tag(found, Tag::Mobility, limited, Reason::MobilityLimited);
+        tag(found, Tag::Hearing, hearing, Reason::HearingImpaired);
+        tag(found, Tag::Sight, sight, Reason::SightImpaired);
         tag(found, Tag::DualContact, special, Reason::FamilyPlanningSpecial);
         if elder.two_day_check {
             tag(found, Tag::TwoDayCheck, all_of([advanced, alone]), Reason::TwoDayCheck);
         }
+        manners(elder, found, Manners { limited, hearing, sight, old_alone });
         if let Some(last_day) = ability::risk_events_count_until(elder) {
             found.expires(last_day.plus_days(1));
         }
@@ -148,48 +156,42 @@ fn attention(
     old_alone: Option<Date>,
     disabled: Option<Date>,
 ) {
-    for (tier, since, reason) in [
-        (Tier::General, member, Reason::Elder),
-        (Tier::Key, disabled, Reason::Disabled),
-        (Tier::Key, from(elder.dispersed_support.is(true)), Reason::DispersedSupport),
-        (Tier::Key, from(elder.family_planning_special.is(true)), Reason::FamilyPlanningSpecial),
-        (Tier::High, old_alone, Reason::OldAndWithoutChildren),
-        (Tier::High, from(elder.dementia.is(true)), Reason::Dementia),
-        (Tier::High, from(elder.seriously_ill.is(true)), Reason::SeriouslyIll),
-    ] {
+    let mut needs = |tier, since: Option<Date>, reason| {
         if let Some(since) = since {
             found.tier(tier, since, reason);
         }
-    }
+    };
+    needs(Tier::General, member, Reason::Elder);
+    needs(Tier::Key, disabled, Reason::Disabled);
+    needs(Tier::Key, from(elder.dispersed_support.is(true)), Reason::DispersedSupport);
+    needs(Tier::Key, from(elder.family_planning_special.is(true)), Reason::FamilyPlanningSpecial);
+    needs(Tier::High, old_alone, Reason::OldAndWithoutChildren);
+    needs(Tier::High, from(elder.dementia.is(true)), Reason::Dementia);
+    needs(Tier::High, from(elder.seriously_ill.is(true)), Reason::SeriouslyIll);
 }
 
-/// How to approach the person: tags that change what counts, and cautions.
-fn manners(
-    elder: &Elder,
-    found: &mut Findings<'_>,
-    from: impl Fn(Option<Date>) -> Option<Date>,
-    disabled: Option<Date>,
+/// What changes how to approach somebody, and from when on.
+struct Manners {
+    limited: Option<Date>,
+    hearing: Option<Date>,
+    sight: Option<Date>,
     old_alone: Option<Date>,
-) {
-    let limited = from(elder.mobility_limited.is(true));
-    let (hearing, sight) = (from(elder.hearing_impaired.is(true)), from(elder.sight_impaired.is(true)));
-    tag(found, Tag::Mobility, disabled, Reason::Disabled);
-    tag(found, Tag::Mobility, limited, Reason::MobilityLimited);
-    tag(found, Tag::Hearing, hearing, Reason::HearingImpaired);
-    tag(found, Tag::Sight, sight, Reason::SightImpaired);
-    for (applies, caution, reason) in [
-        (hearing, Caution::TextFirst, Reason::HearingImpaired),
-        (sight, Caution::SpeakFirst, Reason::SightImpaired),
-        (elder.dementia.is(true), Caution::FamiliarFace, Reason::Dementia),
-        (limited, Caution::GiveTime, Reason::MobilityLimited),
-        (old_alone, Caution::ActOnSilence, Reason::OldAndWithoutChildren),
-        (elder.coma.is(true), Caution::SpeakToCarer, Reason::Coma),
-        (elder.family_planning_special.is(true), Caution::Tactful, Reason::FamilyPlanningSpecial),
-    ] {
+}
+
+/// How to approach the person.
+fn manners(elder: &Elder, found: &mut Findings<'_>, Manners { limited, hearing, sight, old_alone }: Manners) {
+    let mut mind = |applies: Option<Date>, caution, reason| {
         if applies.is_some() {
             found.caution(caution, reason);
         }
-    }
+    };
+    mind(hearing, Caution::TextFirst, Reason::HearingImpaired);
+    mind(sight, Caution::SpeakFirst, Reason::SightImpaired);
+    mind(elder.dementia.is(true), Caution::FamiliarFace, Reason::Dementia);
+    mind(limited, Caution::GiveTime, Reason::MobilityLimited);
+    mind(old_alone, Caution::ActOnSilence, Reason::OldAndWithoutChildren);
+    mind(elder.coma.is(true), Caution::SpeakToCarer, Reason::Coma);
+    mind(elder.family_planning_special.is(true), Caution::Tactful, Reason::FamilyPlanningSpecial);
 }
 
 fn tag(found: &mut Findings<'_>, tag: Tag, since: Option<Date>, reason: Reason) {

@@ -289,9 +289,12 @@ fn checked(
         records.sort_by_key(|record| record.resident);
         look = Look::at(&tables, kinds, today, records)?;
     }
-    let Look { starts, counts, .. } = look;
+    let Look { starts, in_order, .. } = look;
+    if in_order {
+        return Ok(starts);
+    }
     let mut ordered = None;
-    for resident in by_kind(records, &starts, counts) {
+    for resident in by_kind(records, &starts) {
         let place = |row: usize| starts.get(row).map_or(0, |place| *place as usize);
         let row = place(resident as usize)..place(resident as usize + 1);
         let (Some(row), true) = (records.get_mut(row), ordered.replace(resident) != Some(resident)) else {
@@ -311,10 +314,10 @@ fn checked(
 struct Look {
     /// Where the records of each row begin, and where the last ones end, if they are in rows.
     starts: Vec<u32>,
-    /// How many records of each kind a row has: a byte for each kind, if they are as few.
-    counts: Vec<u64>,
     /// Whether rows come in ascending order.
     in_rows: bool,
+    /// Whether every record comes where it belongs, and none says what another one says.
+    in_order: bool,
     /// Whether every record is plainly right.
     fit: bool,
 }
@@ -322,24 +325,23 @@ struct Look {
 impl Look {
     fn at(tables: &Tables, kinds: Kinds, today: &[i32], records: &[abi::Finding]) -> Result<Self, CallError> {
         let mut shapes = Shapes::of(tables, kinds, today.first().copied().unwrap_or(abi::NO_DATE));
-        let (mut in_rows, mut fit, mut before) = (true, true, 0);
-        let (mut starts, mut counts) = (vec![0; today.len() + 1], vec![0; today.len()]);
+        let (mut in_rows, mut in_order, mut fit, mut before) = (true, true, true, 0);
+        let mut starts = vec![0; today.len() + 1];
         for (end, record) in (1..).zip(records) {
             let row = record.resident as usize;
-            let (Some(today), Some(start), Some(counts)) =
-                (today.get(row), starts.get_mut(row + 1), counts.get_mut(row))
-            else {
+            let (Some(today), Some(start)) = (today.get(row), starts.get_mut(row + 1)) else {
                 let what = format!("resident {row} is beyond the batch of {}", today.len());
                 return Err(CallError::Misbehaved { what });
             };
             *start = end;
-            *counts = u64::wrapping_add(*counts, 1 << byte(record));
             if *today != shapes.today {
                 shapes = Shapes::of(tables, kinds, *today);
             }
             fit &= shapes.fit(record);
-            in_rows &= before <= row;
-            before = row;
+            let place = place(record);
+            in_rows &= before >> ROW_SHIFT <= place >> ROW_SHIFT;
+            in_order &= before < place;
+            before = place;
         }
         // Where nothing is said of a row, it begins where the one before it ends.
         let mut last = 0;
@@ -347,22 +349,30 @@ impl Look {
             last = last.max(*start);
             *start = last;
         }
-        Ok(Self { starts, counts, in_rows, fit })
+        Ok(Self { starts, in_rows, in_order, fit })
     }
 }
 
 /// Puts the records of each row in the order of their kinds, those of a kind as they came. Gives the rows with records
 /// that are not in order even then, or that may say the same; a row may be there more than once.
-fn by_kind(records: &mut [abi::Finding], starts: &[u32], mut counts: Vec<u64>) -> Vec<u32> {
+fn by_kind(records: &mut [abi::Finding], starts: &[u32]) -> Vec<u32> {
     /// Rows at a time: what is moved stays in the fastest cache.
     const ROWS: usize = 64;
     let (mut suspects, mut found, mut copies) = (Vec::new(), Vec::new(), Vec::new());
-    for (counts, first) in counts.chunks_mut(ROWS).zip((0..).step_by(ROWS)) {
-        let starts = starts.get(first..=first + counts.len()).unwrap_or_default();
+    let rows = starts.len().saturating_sub(1);
+    for first in (0..rows).step_by(ROWS) {
+        let starts = starts.get(first..=rows.min(first + ROWS)).unwrap_or_default();
         let (Some(start), Some(end)) = (starts.first(), starts.last()) else { break };
         let Some(records) = records.get_mut(*start as usize..*end as usize) else { break };
         let few = starts.array_windows().all(|[start, end]| end - start <= u32::from(u8::MAX));
-        // From how many there are of each kind to where the first one belongs.
+        // How many records of each kind a row has, a byte for each kind, if they are as few; from that to where the first
+        // one belongs.
+        let mut counts = [0_u64; ROWS];
+        for record in records.iter() {
+            if let Some(counts) = counts.get_mut(record.resident as usize - first) {
+                *counts = counts.wrapping_add(1 << byte(record));
+            }
+        }
         counts.iter_mut().for_each(|counts| *counts = counts.wrapping_mul(0x0101_0101_0101_0100));
         copies.clear();
         copies.extend_from_slice(records);
@@ -397,6 +407,18 @@ fn by_kind(records: &mut [abi::Finding], starts: &[u32], mut counts: Vec<u64>) -
 fn byte(record: &abi::Finding) -> u32 {
     u32::from(record.kind) % KINDS as u32 * 8
 }
+
+/// Where a record belongs among all: by row, kind and what it says. Only a membership has one reason, so that another one
+/// does not make it another. From 1; a batch of more rows than there is room for does not fit into memory.
+#[inline]
+fn place(record: &abi::Finding) -> u64 {
+    let reason = if record.kind == abi::F_MEMBERSHIP { 0 } else { record.reason };
+    let said = u64::from(record.kind) << 32 | u64::from(record.ordinal) << 16 | u64::from(reason);
+    (u64::from(record.resident) << ROW_SHIFT).wrapping_add(said)
+}
+
+/// Bits below the row: three for the kind, for which records of other kinds are refused, and what it says.
+const ROW_SHIFT: u32 = 35;
 
 /// Kind, ordinal and reason in one number.
 fn key(record: &abi::Finding) -> u64 {

@@ -46,12 +46,6 @@ struct Person {
 }
 
 impl Person {
-    /// From when on the person has this age; `None` before that, or if the birth date is not known.
-    fn aged(&self, years: i64) -> Option<Date> {
-        let birthday = self.birth_date.value?.plus_years(years);
-        (birthday <= self.today).then(|| birthday.max(self.birth_date.since))
-    }
-
     /// The birthday on which the person will have this age, if it is still ahead.
     fn will_be(&self, years: i64) -> Option<Date> {
         self.birth_date.value.map(|birth| birth.plus_years(years)).filter(|birthday| *birthday > self.today)
@@ -62,21 +56,29 @@ impl Person {
         self.will_be(MAJORITY_YEARS).map(|_| self.birth_date.since)
     }
 
-    /// What kind of survivor, and from when on; siblings only under 18 or if they were supported.
-    fn survivor(&self) -> Option<(SurvivorKind, Date)> {
-        let (kind, since) = (self.survivor_kind.value?, self.survivor_kind.since);
+    /// From when on somebody is a survivor, and of whom; siblings only under 18 or if they were supported.
+    fn survivor(&self) -> Cause {
+        let since = self.survivor_kind.known();
+        let reason = match self.survivor_kind.value {
+            Some(SurvivorKind::Martyr) | None => Reason::MartyrFamily,
+            Some(SurvivorKind::Duty) => Reason::DutyFamily,
+            Some(SurvivorKind::Illness) => Reason::IllnessFamily,
+        };
         match self.survivor_relation.value {
             Some(SurvivorRelation::Sibling) => {
                 let sibling = self.survivor_relation.known();
                 let entitled = self.supported_by_deceased.is(true).or(self.minor());
-                all_of([Some(since), sibling, entitled]).map(|since| (kind, since))
+                (all_of([since, sibling, entitled]), reason)
             }
             Some(SurvivorRelation::Parent | SurvivorRelation::Spouse | SurvivorRelation::Child) | None => {
-                Some((kind, since))
+                (since, reason)
             }
         }
     }
 }
+
+/// From when on something holds, if it does, and the reason to give.
+type Cause = (Option<Date>, Reason);
 
 struct Military;
 
@@ -84,38 +86,55 @@ impl Rules for Military {
     type Facts = Person;
 
     fn assess(person: &Person, found: &mut Findings<'_>) {
-        let disabled = person.military_disability_grade.known();
-        let veteran = person.veteran.is(true);
-        let survivor = person.survivor();
-        for (since, group, reason) in [
-            (disabled, Group::DisabledServiceMember, Reason::DisabledServiceMember),
-            (veteran, Group::Veteran, Reason::Veteran),
-        ] {
-            if let Some(since) = since {
-                found.member(group, since, reason);
-                found.tier(Tier::General, since, reason);
-                found.caution(Caution::NoServiceDetails, reason);
-            }
+        let (disabled, veteran) = (person.military_disability_grade.known(), person.veteran.is(true));
+        let bereaved = person.survivor_kind.known();
+        if disabled.is_none() && veteran.is_none() && bereaved.is_none() {
+            return;
         }
-        if let Some((kind, since)) = survivor {
-            let reason = family(kind);
-            found.member(Group::Survivor, since, reason);
-            found.tier(Tier::General, since, reason);
-            found.caution(Caution::NoServiceDetails, reason);
-            found.caution(Caution::MindTheLoss, reason);
-        }
-        if disabled.is_some() {
-            disability(person, found);
-        }
-        if veteran.is_some() {
-            attention_to_veterans(person, veteran, found);
-        }
-        if person.survivor_kind.known().is_some() {
-            attention_to_survivors(person, found);
-        }
-        if [disabled, veteran, person.survivor_kind.known()].iter().any(Option::is_some) {
-            circumstances(person, found);
-        }
+        let as_disabled = (disabled, Reason::DisabledServiceMember);
+        let as_veteran = (veteran, Reason::Veteran);
+        let as_survivor = person.survivor();
+        member(found, Group::DisabledServiceMember, as_disabled);
+        member(found, Group::Veteran, as_veteran);
+        member(found, Group::Survivor, as_survivor);
+
+        // Everything that is said follows in the order of the manifest.
+        let groups = [as_disabled, as_veteran, as_survivor];
+        let heavy = person.military_disability_grade.fulfils(|grade| *grade <= person.heavy_care_grade);
+        let heavy = [(heavy, Reason::HeavyCare)];
+        let merits = merits(person, veteran, found);
+        let martyr = person.survivor_kind.is(SurvivorKind::Martyr);
+        let minor = bereaved.and_then(|_| minor(person, found));
+        let liaison = liaison(person, martyr, minor);
+        let hardship = [(person.military_hardship.is(true), Reason::Hardship)];
+        let hearing = [(person.hearing_impaired.is(true), Reason::HearingImpaired)];
+
+        tiers(found, Tier::General, groups);
+        tiers(found, Tier::Key, heavy);
+        tiers(found, Tier::Key, merits);
+        tiers(found, Tier::Key, liaison);
+        tiers(found, Tier::Key, hardship);
+
+        tags(found, Tag::MilitaryHeavyCare, heavy);
+        tags(found, Tag::MilitaryKeyContact, [as_disabled, (martyr, Reason::MartyrFamily)]);
+        tags(found, Tag::MilitaryKeyContact, merits);
+        tags(found, Tag::MilitaryKeyContact, liaison);
+        tags(found, Tag::MilitaryKeyContact, hardship);
+        tags(found, Tag::LiaisonPerson, liaison);
+        tags(found, Tag::Hearing, hearing);
+
+        mind(found, Caution::NoServiceDetails, groups);
+        mind(found, Caution::MindTheLoss, [as_survivor]);
+        mind(found, Caution::ReferAidDevice, heavy);
+        mind(found, Caution::ReferNursingAllowance, [nursing(person)]);
+        // Others than those with a claim on attention are greeted and may be invited to volunteer.
+        let claims = merits.iter().chain(&hardship).chain(&[as_disabled]).any(|(since, _)| since.is_some());
+        mind(found, Caution::InviteVolunteer, [(veteran.filter(|_| !claims), Reason::Veteran)]);
+        mind(found, Caution::NameLiaison, liaison);
+        mind(found, Caution::WithGuardian, [(minor, Reason::Minor)]);
+        mind(found, Caution::ReferServiceStation, hardship);
+        mind(found, Caution::Plaque, [(person.honour_plaque_damaged.is(true), Reason::PlaqueDamaged)]);
+        mind(found, Caution::TextFirst, hearing);
     }
 
     fn validate(person: &Person, found: &mut Issues<'_>) {
@@ -150,105 +169,83 @@ impl Rules for Military {
     }
 }
 
-/// The reason for a kind of survivor.
-fn family(kind: SurvivorKind) -> Reason {
-    match kind {
-        SurvivorKind::Martyr => Reason::MartyrFamily,
-        SurvivorKind::Duty => Reason::DutyFamily,
-        SurvivorKind::Illness => Reason::IllnessFamily,
+/// 参战参试, 功臣, 带病回乡 and the aged need key attention. Says when a veteran will be aged.
+fn merits(person: &Person, veteran: Option<Date>, found: &mut Findings<'_>) -> [Cause; 4] {
+    let birthday = veteran.and(person.birth_date.value).map(|birth| birth.plus_years(person.key_age_years));
+    let (aged, ahead) = match birthday {
+        Some(birthday) if birthday <= person.today => (Some(birthday.max(person.birth_date.since)), None),
+        later => (None, later),
+    };
+    if let Some(birthday) = ahead {
+        found.expires(birthday);
     }
-}
-
-/// 伤残: every grade is a key contact; 1 to 4 need heavy care.
-fn disability(person: &Person, found: &mut Findings<'_>) {
-    let grade = &person.military_disability_grade;
-    if let Some(since) = grade.fulfils(|grade| *grade <= person.heavy_care_grade) {
-        found.tier(Tier::Key, since, Reason::HeavyCare);
-        found.tag(Tag::MilitaryHeavyCare, since, Reason::HeavyCare);
-        found.caution(Caution::ReferAidDevice, Reason::HeavyCare);
-    }
-    if let Some(since) = grade.known() {
-        found.tag(Tag::MilitaryKeyContact, since, Reason::DisabledServiceMember);
-    }
-    if grade.fulfils(|grade| *grade <= NURSING_GRADE_MAX).is_some()
-        && let Some(nature) = person.military_disability_nature.value
-    {
-        let reason = match nature {
-            MilitaryDisabilityNature::War | MilitaryDisabilityNature::Duty => Reason::NursingWarOrDuty,
-            MilitaryDisabilityNature::Illness => Reason::NursingIllness,
-        };
-        found.caution(Caution::ReferNursingAllowance, reason);
-    }
-}
-
-/// 参战参试, 功臣, 带病回乡 and the aged need key attention; others are greeted and may be invited to volunteer.
-fn attention_to_veterans(person: &Person, veteran: Option<Date>, found: &mut Findings<'_>) {
-    let mut general = person.military_hardship.is(true).is_none();
-    for (fact, reason) in [
+    [
         (person.war_or_test_veteran.is(true), Reason::WarOrTest),
         (person.merit_veteran.is(true), Reason::Merit),
-        (person.aged(person.key_age_years), Reason::AgedVeteran),
+        (aged, Reason::AgedVeteran),
         (person.returned_ill.is(true), Reason::ReturnedIll),
-    ] {
-        if let Some(since) = all_of([veteran, fact]) {
-            key(found, since, reason);
-            general = false;
-        }
-    }
-    if let Some(birthday) = person.will_be(person.key_age_years) {
-        found.expires(birthday);
-    }
-    if general && person.military_disability_grade.known().is_none() {
-        found.caution(Caution::InviteVolunteer, Reason::Veteran);
-    }
+    ]
+    .map(|(since, reason)| (all_of([veteran, since]), reason))
 }
 
-/// 烈属 are key contacts; a martyr's minor children and unsupported parents have a liaison person. What the standards
-/// select by stays until staff confirm an exit, also where the membership itself is no longer found.
-fn attention_to_survivors(person: &Person, found: &mut Findings<'_>) {
-    let martyr = person.survivor_kind.is(SurvivorKind::Martyr);
-    if let Some(since) = martyr {
-        found.tag(Tag::MilitaryKeyContact, since, Reason::MartyrFamily);
-    }
+/// From when on a survivor is known to be under 18; says when that ends.
+fn minor(person: &Person, found: &mut Findings<'_>) -> Option<Date> {
+    found.expires(person.will_be(MAJORITY_YEARS)?);
+    Some(person.birth_date.since)
+}
+
+/// A martyr's minor children and unsupported parents have a liaison person. What the standards select by stays until staff
+/// confirm an exit, also where the membership itself is no longer found.
+fn liaison(person: &Person, martyr: Option<Date>, minor: Option<Date>) -> [Cause; 2] {
     let child = person.survivor_relation.is(SurvivorRelation::Child);
     let parent = person.survivor_relation.is(SurvivorRelation::Parent);
-    for (since, reason) in [
-        (all_of([martyr, child, person.minor()]), Reason::MinorChildOfMartyr),
+    [
+        (all_of([martyr, child, minor]), Reason::MinorChildOfMartyr),
         (all_of([martyr, parent, person.without_supporter.is(true)]), Reason::UnsupportedParentOfMartyr),
-    ] {
+    ]
+}
+
+/// 伤残 1 to 4 may have a nursing allowance, which depends on how they came by it.
+fn nursing(person: &Person) -> Cause {
+    let since = person.military_disability_grade.fulfils(|grade| *grade <= NURSING_GRADE_MAX);
+    let nature = person.military_disability_nature.known();
+    let reason = match person.military_disability_nature.value {
+        Some(MilitaryDisabilityNature::Illness) => Reason::NursingIllness,
+        Some(MilitaryDisabilityNature::War | MilitaryDisabilityNature::Duty) | None => {
+            Reason::NursingWarOrDuty
+        }
+    };
+    (all_of([since, nature]), reason)
+}
+
+fn member(found: &mut Findings<'_>, group: Group, (since, reason): Cause) {
+    if let Some(since) = since {
+        found.member(group, since, reason);
+    }
+}
+
+fn tiers<const N: usize>(found: &mut Findings<'_>, tier: Tier, causes: [Cause; N]) {
+    for (since, reason) in causes {
         if let Some(since) = since {
-            key(found, since, reason);
-            found.tag(Tag::LiaisonPerson, since, reason);
-            found.caution(Caution::NameLiaison, reason);
+            found.tier(tier, since, reason);
         }
     }
-    if person.minor().is_some() {
-        found.caution(Caution::WithGuardian, Reason::Minor);
-    }
-    if let Some(birthday) = person.will_be(MAJORITY_YEARS) {
-        found.expires(birthday);
+}
+
+fn tags<const N: usize>(found: &mut Findings<'_>, tag: Tag, causes: [Cause; N]) {
+    for (since, reason) in causes {
+        if let Some(since) = since {
+            found.tag(tag, since, reason);
+        }
     }
 }
 
-/// What matters in each of the groups.
-fn circumstances(person: &Person, found: &mut Findings<'_>) {
-    if let Some(since) = person.military_hardship.is(true) {
-        key(found, since, Reason::Hardship);
-        found.caution(Caution::ReferServiceStation, Reason::Hardship);
+fn mind<const N: usize>(found: &mut Findings<'_>, caution: Caution, causes: [Cause; N]) {
+    for (since, reason) in causes {
+        if since.is_some() {
+            found.caution(caution, reason);
+        }
     }
-    if person.honour_plaque_damaged.is(true).is_some() {
-        found.caution(Caution::Plaque, Reason::PlaqueDamaged);
-    }
-    if let Some(since) = person.hearing_impaired.is(true) {
-        found.tag(Tag::Hearing, since, Reason::HearingImpaired);
-        found.caution(Caution::TextFirst, Reason::HearingImpaired);
-    }
-}
-
-/// Key attention, with the contacts that come with it.
-fn key(found: &mut Findings<'_>, since: Date, reason: Reason) {
-    found.tier(Tier::Key, since, reason);
-    found.tag(Tag::MilitaryKeyContact, since, reason);
 }
 
 export_plugin!(Military);

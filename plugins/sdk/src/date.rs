@@ -64,18 +64,24 @@ impl Date {
     /// The birthday on which somebody born on this date reaches an age. It is reached *on* the birthday; who was born
     /// on 29 February reaches it on 28 February of a common year (民法典 200, 202).
     #[must_use]
+    #[inline]
     pub fn plus_years(self, years: i64) -> Self {
         if self == Self::ALWAYS {
             return self;
         }
-        // Years that begin on 1 March end on the leap day: what lies between two anniversaries are whole years.
-        let years = years.clamp(-1_000, 1_000);
-        let (year, day_of_year) = march_year(self.0);
-        let reached = year + years;
-        let days = first_of_march(reached) - first_of_march(year);
-        let leap_day_is_missing = day_of_year == LEAP_DAY && !is_leap(reached + 1);
-        let days = i64::from(self.0) + days - i64::from(leap_day_is_missing);
-        Self(days.clamp(-LARGE_DAYS, LARGE_DAYS) as i32)
+        birthday(march_year(self.0), years)
+    }
+
+    /// The birthdays on which somebody born on this date reaches these ages: [`Date::plus_years`] of each, for less than
+    /// each costs.
+    #[must_use]
+    #[inline]
+    pub fn birthdays<const N: usize>(self, ages: [i64; N]) -> [Self; N] {
+        if self == Self::ALWAYS {
+            return [self; N];
+        }
+        let born = march_year(self.0);
+        ages.map(|years| birthday(born, years))
     }
 }
 
@@ -153,6 +159,16 @@ fn first_of_march(year: i64) -> i64 {
     let year = (year + ERAS * 400) as u64;
     let century = year / 100;
     (365 * year + year / 4 - century + century / 4) as i64 - ERAS * ERA_DAYS - EPOCH_DAYS
+}
+
+/// The birthday some years after a day of a year that begins on 1 March. Such years end on the leap day: no other can be
+/// missing.
+#[inline]
+fn birthday((year, day_of_year): (i64, u32), years: i64) -> Date {
+    let reached = year + years.clamp(-1_000, 1_000);
+    let leap_day_is_missing = day_of_year == LEAP_DAY && !is_leap(reached + 1);
+    let days = first_of_march(reached) + i64::from(day_of_year) - i64::from(leap_day_is_missing);
+    Date(days.clamp(-LARGE_DAYS, LARGE_DAYS) as i32)
 }
 
 fn days_from_civil(year: i32, month: u32, day: u32) -> i32 {
@@ -234,6 +250,7 @@ mod tests {
         check("1946-03-16", 80 * 12, "2026-03-16");
         assert_eq!(date("1948-02-29").plus_years(78), date("2026-02-28"));
         assert_eq!(Date::ALWAYS.plus_years(3), Date::ALWAYS);
+        assert_eq!(date("1948-02-29").birthdays([78, 80]), [date("2026-02-28"), date("2028-02-29")]);
     }
 
     #[test]

@@ -134,15 +134,14 @@ unsafe fn answer<'a, R: Rules, S: Statements<'a>>(
         Err(status) => return status,
     };
     let mut found = S::new(writer);
-    let mut residents: Vec<R::Facts> = (0..batch.rows().min(STRIDE)).map(|_| R::Facts::blank()).collect();
+    let mut residents: Vec<R::Facts> = (0..STRIDE).map(|_| R::Facts::blank()).collect();
     for first in (0..batch.rows()).step_by(STRIDE) {
         // SAFETY: as above.
         if unsafe { cancelled(call) } {
             return abi::E_CANCELLED;
         }
-        residents.truncate(batch.rows() - first);
         R::Facts::read(&batch, first, &mut residents);
-        for (resident, row) in residents.iter().zip(first..) {
+        for (resident, row) in residents.iter().zip(first..batch.rows()) {
             found.begin(row as u32);
             rule(resident, &mut found);
             found.end();

@@ -41,7 +41,8 @@ pub trait Facts: Sized {
     /// A resident of whom nothing is known.
     fn blank() -> Self;
     /// Reads the residents from row `first` on, one column after the other: what a column looks like is found out once
-    /// for all of them. They were read from the rows before, or are blank for the first.
+    /// for all of them. They are as many as are read together; they were read from the rows before, or are blank for the
+    /// first, and those beyond the last row stay as they are.
     fn read(batch: &Batch<'_>, first: usize, residents: &mut [Self]);
 }
 
@@ -152,16 +153,18 @@ impl<T: ParameterColumn> FactColumn for Fact<T> {
         residents: &mut [R],
         place: impl Fn(&mut R) -> &mut Self,
     ) {
+        // There is room for a whole stride, so that no place in it needs a check.
+        let Some(residents) = residents.first_chunk_mut::<STRIDE>() else { return };
         let known = column.known(first);
         let before = first.checked_sub(STRIDE).map_or(0, |before| column.known(before));
         // Two loops: whether a row of both is known cannot be foretold.
         for at in ones(before & !known) {
-            if let Some(resident) = residents.get_mut(at) {
+            if let Some(resident) = residents.get_mut(at % STRIDE) {
                 *place(resident) = Self::nothing();
             }
         }
         T::facts(column, first, known, |at, fact| {
-            if let Some(resident) = residents.get_mut(at) {
+            if let Some(resident) = residents.get_mut(at % STRIDE) {
                 *place(resident) = fact;
             }
         });
@@ -178,6 +181,9 @@ fn ones(mut bits: u64) -> impl Iterator<Item = usize> {
     })
 }
 
+/// From when on the facts of a stride count where it is not said.
+const ALWAYS: [i32; STRIDE] = [abi::NO_DATE; STRIDE];
+
 /// Reads facts of a type of `N` bytes.
 #[inline]
 fn fixed_facts<T: ParameterColumn, const N: usize>(
@@ -191,6 +197,17 @@ fn fixed_facts<T: ParameterColumn, const N: usize>(
         return any_facts(column, first, rows, put);
     }
     let (values, since) = column.stride(first);
+    let since_always = since.is_empty().then_some(&ALWAYS);
+    if let (Some(values), Some(since)) =
+        (values.first_chunk::<STRIDE>(), since_always.or_else(|| since.first_chunk::<STRIDE>()))
+    {
+        for at in ones(rows) {
+            if let (Some(bytes), Some(days)) = (values.get(at % STRIDE), since.get(at % STRIDE)) {
+                put(at, Fact { value: decode(*bytes), since: Date::from_days(*days) });
+            }
+        }
+        return;
+    }
     for at in ones(rows) {
         let value = values.get(at).and_then(|bytes| decode(*bytes));
         put(at, Fact { value, since: since.get(at).map_or(Date::ALWAYS, |days| Date::from_days(*days)) });

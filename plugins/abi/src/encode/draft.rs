@@ -1,7 +1,7 @@
 //! A batch that is filled where it will lie: a fact is written once, and nothing is moved in the end.
 
 use super::{Batch, Column, ColumnData, EncodeError, Writer, bytes_of, copy, halves_of, offset, table_words};
-use crate::{NO_DATE, T_BOOL, T_CODE, T_DATE, T_INTEGER, T_TEXT};
+use crate::{COL_CONSTANT, NO_DATE, T_BOOL, T_CODE, T_DATE, T_INTEGER, T_TEXT};
 
 /// Two halves of a word without a date.
 const NO_DATES: u64 = (NO_DATE as u32 as u64) << 32 | NO_DATE as u32 as u64;
@@ -209,8 +209,15 @@ impl Draft {
         let words = &mut self.words;
         self.fields.iter_mut().for_each(|field| field.end_text(words, rows));
         let mut writer = Writer::new(self.words, 1 + self.fields.len() + self.parameters);
-        let values_off = writer.array(super::plain(today))?;
-        writer.table.push(Column { values_off, ..column(T_DATE) });
+        // As a rule it is one day for all, which is then read once.
+        let (days, flags) = match today {
+            [day, others @ ..] if others.iter().all(|other| other == day) => {
+                (core::slice::from_ref(day), COL_CONSTANT)
+            }
+            _ => (today, 0),
+        };
+        let values_off = writer.array(super::plain(days))?;
+        writer.table.push(Column { values_off, flags, ..column(T_DATE) });
         for field in &self.fields {
             let mut column = column(field.kind);
             let values = offset(field.values)?;
@@ -409,6 +416,7 @@ mod tests {
         let batch = draft.finish(&[0; 9], &[]).unwrap();
         let word = |at: usize| u32::from_le_bytes(batch.as_bytes()[at..at + 4].try_into().unwrap());
         let columns = [1, 2].map(|column| word(24) as usize + column * size_of::<Column>());
+        assert_eq!(word(word(24) as usize) >> 16, u32::from(COL_CONSTANT), "one day for all");
         assert_eq!(columns.map(|at| word(at + 8)), [0, 0], "every row has a value");
         assert_eq!(columns.map(|at| word(at + 16) == 0), [true, false], "no date, and one");
     }
