@@ -10,20 +10,22 @@
 //!
 //! `since` is the business of the tables through the SDK and the host.
 
+mod classification;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use linli_plugin_abi::scenario::{self, Case};
+use linli_plugin_abi::scenario::{self, Case, CaseFact};
 use linli_proto::v1;
 use tonic::Code;
 
 use crate::built;
 use crate::harness::client::{Client, Rpc};
-use crate::harness::estate::fact;
+use crate::harness::estate::{fact, mask};
 use crate::harness::invalid;
 use crate::harness::server::{Child, Data};
 
-/// Cases of maternity that the days of recording decide, one fact after the other: a file that is opened today has all
-/// of them recorded today. The tables through the SDK and the host have them.
+/// Cases of maternity that the days of recording decide: a file that is opened today has all facts recorded today. Here
+/// each is recorded on the day from which it counts, on one server, while the years go by.
 const RECORDED_ONE_BY_ONE: &[&str] = &[
     "a new pregnancy after an end",
     "an end stays when the due date is recorded again",
@@ -34,219 +36,9 @@ const RECORDED_ONE_BY_ONE: &[&str] = &[
 /// Cases that each group's table has at least.
 const AT_LEAST: usize = 25;
 
-/// What the classification of each group knows, and the case that shows it.
-const CLASSIFICATION: &[(&str, &[(&str, &str)])] = &[
-    (
-        "elderly",
-        &[
-            ("sixty and over, not a day less", "too young, alone"),
-            ("sixty on the birthday", "sixty on the birthday itself, alone since long ago"),
-            (
-                "living alone 独居, which is an empty nest too",
-                "alone is an empty nest also where the survey says otherwise",
-            ),
-            ("empty nest 空巢: with the spouse only", "with the spouse only"),
-            ("advanced age 高龄: 80 and over", "the 80th birthday"),
-            ("advanced age: 70 and over where that is the rule", "advanced age at 70 where the site says so"),
-            (
-                "left behind 留守",
-                "65 and left behind is in no group of this plugin but in special difficulty",
-            ),
-            ("disabled 失能 by score, the border of mild and moderate", "a score of 65 is moderate"),
-            ("disabled by score, mild", "a score of 66 is mild"),
-            ("a concluded level", "a concluded level of 3"),
-            ("coma is level 4", "a coma is a complete loss whatever the score"),
-            (
-                "dementia raises one level",
-                "dementia raises a mild score by one level and needs high attention",
-            ),
-            ("another mental disorder raises one level", "another mental disorder raises it too"),
-            (
-                "two care-risk events in 30 days raise one level, which ends",
-                "two falls within 30 days raise it until the 31st day",
-            ),
-            ("severely disabled 重残", "severely disabled"),
-            ("special family-planning family 计生特殊家庭, two contacts", "a special family-planning family"),
-            ("high attention: 80 and alone", "82 and alone needs high attention"),
-            ("high attention: 80 and left behind", "85 and left behind with a spouse of the same age"),
-            ("high attention: heart disease, severe hypertension", "seriously ill"),
-            ("every two days where the site asks for it", "every two days where the site asks for it"),
-            ("key attention: destitute, supported at home", "destitute and supported at home"),
-            ("limited mobility: errands, escort", "walks badly, hears badly, sees badly"),
-            ("expiry at the 80th birthday", "the day before the 80th birthday"),
-            (
-                "expiry of a birthday on 29 February",
-                "born on 29 February, the day before 28 February of a common year",
-            ),
-        ],
-    ),
-    (
-        "disability",
-        &[
-            ("kind 1 sight, grade 1: severe, escorted, spoken to", "11 no sight"),
-            ("kind 1, grade 2", "12 hardly any sight"),
-            ("kind 1, grades 3 and 4", "14 sight, grade 4"),
-            ("kind 2 hearing: no telephone", "21 no hearing"),
-            ("kind 2, grade 4", "24 hearing, grade 4 is not telephoned either"),
-            ("kind 3 speech: no telephone", "31 no speech"),
-            ("kind 4 limbs, grade 1: escorted", "41 limbs, grade 1"),
-            ("kind 4, grade 3", "43 limbs, grade 3"),
-            ("kind 4, grade 4", "44 limbs, grade 4"),
-            ("kind 5 intellect: by the guardian", "52 intellect, grade 2"),
-            ("kind 6 mind: by the guardian, crises", "61 mind, grade 1"),
-            ("kind 7 several", "71 several, the survey says which"),
-            (
-                "severe by child-welfare rules: intellect and mind, grades 3 and 4",
-                "63 mind, grade 3, ten years old",
-            ),
-            (
-                "severe by child-welfare rules ends with coming of age",
-                "54 intellect, grade 4, the day before coming of age",
-            ),
-            ("key attention: severe", "alone and severe"),
-            ("key attention: alone", "alone with grade 4"),
-            ("service dog", "with a service dog"),
-            ("expiry: the certificate is mentioned", "the day before the renewal is mentioned"),
-            ("expiry: the last day of the certificate", "the last day of the certificate"),
-            ("expiry: the certificate ran out", "the certificate ran out yesterday"),
-        ],
-    ),
-    (
-        "children",
-        &[
-            ("of age is nobody of these groups", "of age, whatever the facts"),
-            ("under 14: consent of the guardian", "the day before the 14th birthday"),
-            ("orphan", "both dead is an orphan"),
-            ("difficulty by poverty", "poverty"),
-            ("difficulty by an own disability", "an own disability, not severe"),
-            ("severely disabled", "severely disabled, grade 2"),
-            (
-                "severely disabled, intellect and mind, grades 3 and 4",
-                "severely disabled, intellect of grade 4",
-            ),
-            ("guardianship fails", "the guardians fail"),
-            ("guardianship of the state", "under the guardianship of the state"),
-            ("without support: prison, out of contact", "one in prison, the other out of contact"),
-            (
-                "without support: severely disabled, seriously ill",
-                "one severely disabled, the other seriously ill",
-            ),
-            (
-                "without support: drug rehabilitation, confined",
-                "one in drug rehabilitation, the other otherwise confined",
-            ),
-            (
-                "without support: guardianship revoked, deported",
-                "one without guardianship, the other deported",
-            ),
-            (
-                "without support: one dead, the other in such a situation",
-                "one dead, the other out of contact",
-            ),
-            ("without support: one declared missing", "one declared missing, the other in prison"),
-            ("left behind: both away", "both parents work away"),
-            (
-                "left behind: one away, the other cannot be a guardian",
-                "one works away, the other cannot be a guardian",
-            ),
-            ("left behind ends at 16", "left behind the day before the 16th birthday"),
-            ("migrant: six months", "on the move for six months"),
-            ("migrant ends at 16", "on the move at 16"),
-            ("risk red", "red"),
-            ("risk yellow", "yellow"),
-            ("risk blue", "blue"),
-            ("risk green", "green with a class"),
-            ("under 8 and unattended", "seven years old and found unattended"),
-            ("special care and unattended", "ten years old, needs special care and found unattended"),
-            ("under 16 and living alone", "fifteen and living alone"),
-            ("expiry at 18", "an orphan the day before the 18th birthday"),
-            ("18", "an orphan on the 18th birthday"),
-        ],
-    ),
-    (
-        "maternity",
-        &[
-            ("declared pregnant", "declared today"),
-            ("early to 12 weeks and 6 days", "12+6 is early"),
-            ("middle from 13 weeks", "13+0 is the middle"),
-            ("middle to 27 weeks and 6 days", "27+6 is the middle"),
-            ("late from 28 weeks: emergency card", "28+0 is late"),
-            ("priority from 37 weeks", "37+0 has priority"),
-            ("priority by her own word", "asks for priority at ten weeks"),
-            ("first window of the checks", "reminders before 13 weeks"),
-            ("second window", "reminders at 16+0"),
-            ("third window", "reminders at 21+0"),
-            ("fourth window", "reminders at 28+0"),
-            ("fifth window", "reminders at 37+0"),
-            ("check of the 42nd day", "reminders on the 28th day"),
-            ("childbed: 42 days", "the 42nd day"),
-            ("childbed is over", "the 43rd day"),
-            ("nursing to the first birthday", "the day before the first birthday"),
-            ("expiry at the first birthday", "the first birthday"),
-            ("expiry without a recorded birth", "42 days after the due date it ends by itself"),
-            ("a pregnancy that ended: nothing further is asked", "ended at 20 weeks"),
-        ],
-    ),
-    (
-        "hardship",
-        &[
-            ("subsistence allowance 低保", "a certificate of the subsistence allowance"),
-            ("near the threshold 低保边缘", "near the threshold"),
-            ("rigid expenses 刚性支出", "rigid expenses belong to the edge group"),
-            ("destitute 特困: key attention", "destitute is key attention"),
-            ("destitute, supported at home", "destitute known as supported at home, without a class"),
-            ("only with a certificate seen", "a class without a certificate is no membership"),
-            ("the quarterly re-check", "a quarter after the check it is due again"),
-            (
-                "expiry: twelve months without confirmation",
-                "the day after twelve months the membership is not found, and the caution says why",
-            ),
-            ("expiry: the certificate is about to end", "thirty days before its end"),
-            ("expiry: the certificate has ended", "the day after its last day"),
-            ("allowance and disability: subsidies", "severely disabled too: a hint to the subsidies"),
-        ],
-    ),
-    (
-        "military",
-        &[
-            ("grade 1 of the card: heavy care", "grade 1, in war"),
-            (
-                "grade 4 of the card is the lightest of heavy care",
-                "grade 4, on duty, is the lightest of heavy care",
-            ),
-            ("by illness, grade 4", "grade 4, by illness"),
-            ("grade 5", "grade 5 is in contact, without heavy care"),
-            ("grade 10, another scale than the disability certificate", "grade 10 is the lightest"),
-            ("by illness only to grade 6", "grade 7 by illness"),
-            ("veteran", "a veteran of 35"),
-            ("veteran of 60", "the 60th birthday"),
-            ("veteran in hardship", "a veteran in hardship"),
-            ("took part in a war or in tests", "took part in a war or in tests"),
-            ("decorated", "decorated for merit"),
-            ("discharged with an illness", "discharged with an illness"),
-            ("family of a martyr", "the widow of a martyr"),
-            (
-                "family of who died on duty",
-                "family of a service member who died on duty, the relation is not known",
-            ),
-            ("family of who died of illness", "family of a service member who died of illness"),
-            ("liaison: a martyr's child under age", "a martyr's child of 12 has a liaison person until 18"),
-            (
-                "liaison: a martyr's parent without support",
-                "a martyr's parent whom nobody supports has a liaison person",
-            ),
-            ("siblings under age", "a sibling of 17"),
-            ("grown siblings whom the deceased supported", "a grown sibling whom the deceased supported"),
-            ("plaque of honour", "the plaque of honour is loose"),
-            ("expiry at the 60th birthday", "the day before the 60th birthday"),
-            ("expiry at 18", "a martyr's child on the 18th birthday"),
-        ],
-    ),
-];
-
 #[test]
 fn every_class_and_every_expiry_has_a_case() {
-    for (name, classes) in CLASSIFICATION {
+    for (name, classes) in classification::CLASSIFICATION {
         let table = std::fs::read_to_string(built::plugin_source(name).join("scenarios.txt")).unwrap();
         let cases = scenario::parse(&table).unwrap_or_else(|wrong| panic!("{name}: {wrong}"));
         for (class, wanted) in *classes {
@@ -284,6 +76,63 @@ async fn households_in_hardship() {
 #[tokio::test(flavor = "multi_thread")]
 async fn soldiers_and_survivors() {
     holds("military").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mothers_whose_facts_were_recorded_one_by_one() {
+    let table = std::fs::read_to_string(built::plugin_source("maternity").join("scenarios.txt")).unwrap();
+    let mut cases = scenario::parse(&table).unwrap();
+    cases.retain(|case| RECORDED_ONE_BY_ONE.contains(&case.name.as_str()));
+    assert_eq!(cases.len(), RECORDED_ONE_BY_ONE.len());
+    let mut recorded: Vec<(&str, usize, &CaseFact)> = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        let facts = case.facts.iter();
+        recorded.extend(facts.map(|fact| (fact.since.as_deref().expect("it has a day"), number, fact)));
+    }
+    recorded.sort_by_key(|(day, _, _)| *day);
+    let mut today = recorded[0].0;
+    let child = Child::start(Data::installed_with("maternity").at(&format!("{today}T08:00:00+08:00")));
+    let client = child.client();
+    let request = v1::GetPluginRequest { name: "plugins/cn.linli.maternity".to_owned() };
+    let plugin = client.ask(request).await.unwrap();
+    let standards = own_standards(&client, &plugin).await;
+    let dwelling = site(&client, &plugin, 0, &[]).await;
+    let mut files: Vec<Option<v1::Resident>> = vec![None; cases.len()];
+    for (day, number, fact) in recorded {
+        if day != today {
+            client.advance(&format!("{day}T08:00:00+08:00")).await;
+            today = day;
+        }
+        let alone = Case { facts: vec![fact.clone()], ..cases[number].clone() };
+        let new = file(&plugin, &alone, &dwelling);
+        files[number] = Some(match files[number].take() {
+            None => client.ask(new).await.unwrap(),
+            Some(mut resident) => {
+                resident.facts.extend(new.resident.unwrap().facts);
+                let update_mask = mask(&["facts"]);
+                let resident = Some(resident);
+                patiently(
+                    &child,
+                    &client,
+                    v1::UpdateResidentRequest { resident, update_mask, ..Default::default() },
+                )
+                .await
+            }
+        });
+    }
+    for (case, file) in cases.iter().zip(files) {
+        assert_eq!(case.today, today, "{}", case.name);
+        let found = said(&child, &client, &plugin, &file.expect("each has a file")).await;
+        let mut expected = expected(case, &standards);
+        // Somebody knew on the day on which the last fact was recorded.
+        for line in &case.expected {
+            if let ["member", group, "since", since, ..] = line.split([' ', ':']).collect::<Vec<_>>()[..] {
+                let days = expected.groups.get_mut(&format!("careGroups/{group}")).expect("it is there");
+                since.clone_into(&mut days.0);
+            }
+        }
+        assert_eq!(found, expected, "line {}, {}", case.line, case.name);
+    }
 }
 
 /// What a table expects of a case, or what a server says of a file.
