@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use linli_plugin_host::trust;
 use linli_proto::v1;
 use tonic::Code;
 
@@ -320,4 +321,47 @@ async fn a_plugin_that_is_taken_away_leaves_its_duties() {
     let assessed = client.ask(assess).await.unwrap();
     assert_eq!(assessed.plugins, [loaded.stamp.unwrap()]);
     assert_eq!(client.owed(&alone).await, owed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_trusted_and_a_build_revoked_without_a_restart() {
+    let data = Data::installed();
+    let child = Child::start(data.clone());
+    let client = child.client();
+    let preview = || client.ask(v1::PreviewPluginRequest { name: PLUGIN.to_owned(), ..Default::default() });
+    let store = std::fs::read_to_string(data.trust_store()).unwrap();
+    let trusts = |more: &str| std::fs::write(data.trust_store(), format!("{store}{more}")).unwrap();
+
+    // Another vendor's build: nobody trusts the key, then somebody does.
+    let vendor = trust::generate([12; 32]);
+    Build::bundled("elderly").version("0.2.0", "70", "2").put(&data);
+    data.sign_with(&vendor);
+    let refusal = refused(preview().await, "PLUGIN_REFUSED");
+    assert!(refusal.message.contains("not in the trust store"), "{refusal:?}");
+    let key = format!(
+        "[[key]]\nowner = \"Vendor\"\npublic = \"{}\"\nplugins = [\"cn.linli.*\"]\ninterfaces = [\"linli.rules/1\"]\n",
+        vendor.public().to_base64()
+    );
+    trusts(&key);
+    let digest = preview().await.unwrap().candidate.unwrap().digest;
+    let loaded = client.ask(load(&digest, &[])).await.unwrap();
+    assert_eq!(loaded.trust.unwrap().owner, "Vendor");
+    assert_eq!(version(&client).await, (v1::PluginState::Ready, "0.2.0".to_owned()));
+
+    // That build is revoked: it is not loaded again, and what runs goes on until it is taken away.
+    trusts(&format!("{key}[revoked]\ndigests = [\"{digest}\"]\n"));
+    let refusal = refused(client.ask(load(&digest, &[])).await, "PLUGIN_REFUSED");
+    assert!(refusal.message.contains("revoked"), "{refusal:?}");
+    assert_eq!(version(&client).await, (v1::PluginState::Ready, "0.2.0".to_owned()));
+    client.ask(v1::DrainPluginRequest { name: PLUGIN.to_owned(), ..Default::default() }).await.unwrap();
+    refused(client.ask(load(&digest, &[])).await, "PLUGIN_REFUSED");
+    assert_eq!(version(&client).await.0, v1::PluginState::Drained);
+
+    // A trust store that cannot be read: nothing is loaded by what it said before.
+    trusts("[[key]]\n");
+    let refusal = refused(preview().await, "PLUGIN_REFUSED");
+    assert!(refusal.message.contains("trust store"), "{refusal:?}");
+    trusts(&key);
+    client.ask(load(&digest, &[])).await.unwrap();
+    assert_eq!(version(&client).await, (v1::PluginState::Ready, "0.2.0".to_owned()));
 }

@@ -70,6 +70,8 @@ pub enum LoadCause {
     Unsigned,
     /// A file is not what was signed.
     Modified,
+    /// The trust store cannot be used, so that nobody knows whom to trust.
+    TrustStore,
     /// It is signed with a key that is not in the trust store.
     UnknownKey,
     /// It is signed with a key that is not trusted today.
@@ -101,6 +103,7 @@ impl LoadCause {
             Self::Lock => "lock",
             Self::Unsigned => "unsigned",
             Self::Modified => "modified",
+            Self::TrustStore => "trust_store",
             Self::UnknownKey => "unknown_key",
             Self::ExpiredKey => "expired_key",
             Self::Revoked => "revoked",

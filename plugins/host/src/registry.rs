@@ -33,6 +33,8 @@ pub struct Sources {
     pub limits: Limits,
     /// Whose plugins are loaded, and what those may do.
     pub trust: TrustStore,
+    /// Where that is written, so that it can be read again ([`Sources::on`]); `None`: nowhere.
+    pub trust_store: Option<PathBuf>,
     /// Plugins that are loaded unsigned, in the development profile only, and only in a process of their own.
     pub unsigned: BTreeSet<PluginId>,
     /// The day on which keys must be trusted. By default the last of all days: a key that ever ends has ended.
@@ -53,12 +55,34 @@ impl Default for Sources {
             development: false,
             limits: Limits::default(),
             trust: TrustStore::default(),
+            trust_store: None,
             unsigned: BTreeSet::new(),
             today: CivilDate::MAX,
             history: History::default(),
             isolation: BTreeMap::new(),
             runner: None,
         }
+    }
+}
+
+impl Sources {
+    /// These sources as they are on a day: what the operator trusts is read again.
+    ///
+    /// # Errors
+    /// The trust store cannot be used.
+    pub fn on(&self, today: CivilDate) -> Result<Self, LoadFailure> {
+        let mut now = Self { today, ..self.clone() };
+        if let Some(path) = &self.trust_store {
+            now.trust = TrustStore::open(path).map_err(|error| LoadFailure {
+                path: path.clone(),
+                plugin: None,
+                cause: LoadCause::TrustStore,
+                reason: format!("the trust store cannot be used: {error}"),
+                help: "correct the file; only root and the service's user may be able to write to it"
+                    .to_owned(),
+            })?;
+        }
+        Ok(now)
     }
 }
 

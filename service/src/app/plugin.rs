@@ -309,6 +309,7 @@ fn cause_zh(cause: LoadCause) -> &'static str {
         LoadCause::Lock => "锁定文件有误,请重新签名",
         LoadCause::Unsigned => "插件没有签名,请用受信任的密钥签名",
         LoadCause::Modified => "文件与签名时不同,请重新获取整个插件目录",
+        LoadCause::TrustStore => "信任清单无法使用,请更正该文件及其属主与权限",
         LoadCause::UnknownKey => "签名密钥不在信任清单中,请向供应方核实公钥后加入",
         LoadCause::ExpiredKey => "签名密钥今日不在有效期内,请用现行密钥重新签名",
         LoadCause::Revoked => "该文件已被吊销,请安装其他版本",

@@ -172,7 +172,7 @@ impl From<AssembleError> for Failure {
             AssembleError::Secret(_)
             | AssembleError::Sealed(_)
             | AssembleError::RootKey(_)
-            | AssembleError::TrustStore { .. }
+            | AssembleError::TrustStore(_)
             | AssembleError::Unprotected(_)
             | AssembleError::Keys(_)
             | AssembleError::Policy(_) => Self::Usage(err.to_string()),

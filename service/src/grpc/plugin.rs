@@ -260,6 +260,7 @@ fn trust_of_refused(cause: LoadCause) -> Option<v1::PluginTrustState> {
         | LoadCause::ManifestMismatch
         | LoadCause::Unsupported
         | LoadCause::Duplicate
+        | LoadCause::TrustStore
         | LoadCause::NoRunner
         | LoadCause::Ended
         | LoadCause::Unsafe

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use linli_core::time::{Clock, Instant, SiteZone};
-use linli_plugin_host::trust::TrustStore;
-use linli_plugin_host::{Registry, Sources};
+use linli_plugin_host::{LoadFailure, Registry, Sources};
 use linli_store::{
     Chacha, CryptoProvider, NoRandomness, OpenError, Random, RootKey, RootKeys, Store, StoreConfig,
 };
@@ -112,13 +111,8 @@ pub enum AssembleError {
     #[error("the policies cannot be used\n{0}")]
     Policy(RulesError),
     /// The trust store cannot be used.
-    #[error("the trust store `{path}` (`plugins.trust_store`) cannot be used: {why}")]
-    TrustStore {
-        /// Its file.
-        path: String,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error("`plugins.trust_store`: {0}")]
+    TrustStore(LoadFailure),
     /// A required plugin is not there.
     #[error("{0}")]
     Plugins(String),
@@ -520,23 +514,16 @@ pub fn sources(config: &Config, now: Instant) -> Result<Sources, AssembleError> 
         Profile::Production => false,
     };
     let Plugins { folders, trust_store, unsigned, isolation, runner, .. } = &config.plugins;
-    let trust = match trust_store {
-        None => TrustStore::default(),
-        Some(path) => TrustStore::open(path).map_err(|err| AssembleError::TrustStore {
-            path: path.display().to_string(),
-            why: err.to_string(),
-        })?,
-    };
-    Ok(Sources {
+    let sources = Sources {
         folders: folders.clone(),
         development,
-        trust,
+        trust_store: trust_store.clone(),
         unsigned: unsigned.clone(),
         isolation: isolation.clone(),
         runner: runner.clone(),
-        today: SiteZone::SHANGHAI.date_of(now),
         ..Sources::default()
-    })
+    };
+    sources.on(SiteZone::SHANGHAI.date_of(now)).map_err(AssembleError::TrustStore)
 }
 
 fn random_token() -> Result<String, AssembleError> {

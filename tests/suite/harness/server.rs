@@ -83,7 +83,7 @@ impl Data {
         std::fs::create_dir_all(&plugin).unwrap();
         std::fs::copy(built::plugin(name), plugin.join(format!("{name}.so"))).unwrap();
         std::fs::copy(built::plugin_source(name).join("plugin.toml"), plugin.join("plugin.toml")).unwrap();
-        let trust = data.folder().join("trust.toml");
+        let trust = data.trust_store();
         let public = signing_key().public().to_base64();
         let store = format!(
             "format = 1\n[[key]]\nowner = \"Linli\"\npublic = \"{public}\"\nplugins = [\"cn.linli.*\"]\n\
@@ -112,14 +112,24 @@ impl Data {
 
     /// Signs the files of the installed plugins as they are now, where they could be a plugin at all.
     pub fn sign(&self) {
+        self.sign_with(&signing_key());
+    }
+
+    /// As [`Data::sign`], with another key.
+    pub fn sign_with(&self, key: &trust::SecretKey) {
         for folder in std::fs::read_dir(self.folder().join("plugins")).unwrap() {
             let folder = folder.unwrap().path();
             let Ok(lock) = trust::lock_folder(&folder) else { continue };
             let lock = lock.to_string();
             std::fs::write(folder.join(trust::LOCK_FILE), &lock).unwrap();
-            let signature = trust::sign(lock.as_bytes(), &signing_key());
+            let signature = trust::sign(lock.as_bytes(), key);
             std::fs::write(folder.join(trust::SIGNATURE_FILE), signature.to_string()).unwrap();
         }
+    }
+
+    /// The trust store of an installed server.
+    pub fn trust_store(&self) -> PathBuf {
+        self.folder().join("trust.toml")
     }
 
     /// The folder of the installed plugin: `plugin.toml` and `elderly.so`.

@@ -19,7 +19,7 @@ use linli_core::site::Site;
 use linli_core::standard::Standard;
 use linli_core::stricter::{Strictness, strictness};
 use linli_core::time::SiteZone;
-use linli_plugin_host::{LoadCause, Manifest, Plugin, Sources};
+use linli_plugin_host::{LoadCause, Manifest, Plugin};
 use linli_store::{FieldClasses, PluginManifest, ResidentFilter};
 
 use super::difference::{Version, picture};
@@ -282,13 +282,15 @@ impl App {
         self.upkeep.mark_all();
     }
 
-    /// The plugin that a start would load now under this id.
+    /// The plugin that a start would load now under this id, by what the operator trusts now.
     async fn candidate(&self, id: &PluginId) -> Result<Arc<Plugin>> {
         let today = SiteZone::SHANGHAI.date_of(self.system_clock.now());
-        let (deployed, sources) = (self.deployed(), Sources { today, ..self.plugins.sources.clone() });
+        let (deployed, sources) = (self.deployed(), self.plugins.sources.clone());
         let (linked, wanted) = (self.plugins.linked(), id.as_str().to_owned());
         let is_known = super::known(&deployed, &self.plugins.required).iter().any(|known| known.id == wanted);
-        let found = tokio::task::spawn_blocking(move || deployed.registry.find(&wanted, &sources, &linked));
+        let found = tokio::task::spawn_blocking(move || {
+            deployed.registry.find(&wanted, &sources.on(today)?, &linked)
+        });
         match found.await {
             Ok(Ok(plugin)) => {
                 self.plugins.link(&plugin);
