@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linli_proto::v1;
+use tonic::Code;
 
 use crate::built;
 use crate::harness::estate::flag;
@@ -68,11 +69,21 @@ fn signed(data: Data, folder: &Path) -> Data {
     data.with(&format!("plugins.trust_store = \"{}\"", trust.display()))
 }
 
-/// The duties of somebody whose one fact is that a group was confirmed.
-async fn duties(data: Data, plugin: &str, field: &str) -> Vec<String> {
+/// The duties of somebody whose one fact is that a group was confirmed. The plugin is put into its folder, previewed and
+/// loaded while the server runs.
+async fn duties(data: Data, folder: &Path, field: &str) -> Vec<String> {
+    let aside = data.folder().join("aside");
+    fs::rename(folder, &aside).unwrap();
     let server = Server::on(data).await;
     let client = server.client();
-    let loaded = client.ask(v1::GetPluginRequest { name: format!("plugins/{plugin}") }).await.unwrap();
+    let name = "plugins/cn.example.tea-masters".to_owned();
+    let known = client.ask(v1::GetPluginRequest { name: name.clone() }).await;
+    assert_eq!(known.unwrap_err().code(), Code::NotFound);
+    fs::rename(aside, folder).unwrap();
+    let preview = v1::PreviewPluginRequest { name: name.clone(), ..Default::default() };
+    let digest = client.ask(preview).await.unwrap().candidate.unwrap().digest;
+    let load = v1::LoadPluginRequest { name: name.clone(), digest, ..Default::default() };
+    let loaded = client.ask(load).await.unwrap();
     assert_eq!(loaded.state(), v1::PluginState::Ready, "{loaded:?}");
     let site = client.site("tea").await;
     let dwelling = client.dwelling(&site, "501").await;
@@ -112,7 +123,7 @@ async fn a_new_group_in_rust_goes_from_an_empty_folder_to_duties() {
     assert!(said.contains(" 0 broken, 0 not looked at") && said.contains("seed 3"), "{said}");
 
     let data = signed(data, &folder);
-    let owed = duties(data, "cn.example.tea-masters", "tea_masters_confirmed").await;
+    let owed = duties(data, &folder, "tea_masters_confirmed").await;
     assert!(owed.iter().any(|line| line.starts_with("tea_masters.call")), "{owed:?}");
 }
 
@@ -136,7 +147,7 @@ async fn a_new_group_in_c_goes_from_an_empty_folder_to_duties() {
     );
 
     let data = data.with("plugins.unsigned = [\"cn.example.tea-masters\"]");
-    let owed = duties(data, "cn.example.tea-masters", "tea_masters_confirmed").await;
+    let owed = duties(data, &folder, "tea_masters_confirmed").await;
     assert!(owed.iter().any(|line| line.starts_with("tea_masters.call")), "{owed:?}");
 }
 

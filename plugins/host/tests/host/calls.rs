@@ -313,11 +313,12 @@ fn five_panics_let_the_plugin_rest_until_it_is_reset(mode: Mode) {
 fn a_hang_fails_at_the_deadline_and_costs_one_thread() {
     let registry = build::loaded_within("hang", build::faulty(), Limits::default());
     let plugin = &registry.plugins()[0];
+    let mut least = Duration::MAX;
     for lost in 1..=3 {
         let (deadline, started) = (Duration::from_millis(100), Instant::now());
         let hung = plugin.assess(acts(plugin, &["hang"]), deadline);
+        least = least.min(started.elapsed().saturating_sub(deadline));
         assert_eq!(hung, Err(CallError::Hung { deadline }));
-        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
         assert_eq!((plugin.figures().hangs, plugin.figures().lost_threads), (lost, lost as usize));
         let next = plugin.assess(acts(plugin, &["member"]), DEADLINE);
         assert!(matches!(next, Err(CallError::Resting { .. })), "{next:?}");
@@ -326,6 +327,8 @@ fn a_hang_fails_at_the_deadline_and_costs_one_thread() {
             works(plugin);
         }
     }
+    // Of three tries the least: what else runs on the machine only ever adds.
+    assert!(least <= Duration::from_millis(50), "{least:?} past the deadline");
 }
 
 #[test]

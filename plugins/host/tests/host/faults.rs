@@ -274,6 +274,31 @@ fn a_plugin_that_ends_over_everybody_costs_a_bounded_search() {
 }
 
 #[test]
+fn a_crash_and_an_overrun_are_over_soon() {
+    let registry = load(Mode::Child);
+    let plugin = registry.plugin("cn.example.liar").unwrap();
+    // Of some tries the least: what else runs on the machine only ever adds.
+    let least = |ask: &dyn Fn()| {
+        let tries = (0..5).map(|_| {
+            plugin.reset();
+            let started = Instant::now();
+            ask();
+            started.elapsed()
+        });
+        tries.min().unwrap()
+    };
+    // The search for the resident, the new process and the next answer.
+    let crash = least(&|| {
+        marked("crash", &plugin.assess(Liar(210).batch(plugin), DEADLINE), &[WRONG]);
+        goes_on("crash", plugin);
+    });
+    assert!(crash <= Duration::from_secs(1), "{crash:?} from a crash to the next answer");
+    let overrun = least(&|| drop(plugin.assess(Liar(212).batch(plugin), SHORT).unwrap_err()));
+    let past = overrun.saturating_sub(SHORT);
+    assert!(past <= Duration::from_millis(50), "{past:?} past the deadline");
+}
+
+#[test]
 fn several_residents_over_whom_it_ends_are_all_found() {
     let registry = load(Mode::Child);
     let plugin = registry.plugin("cn.example.liar").unwrap();
