@@ -68,10 +68,10 @@ impl Residents {
         CivilDate::from_days(TODAY_DAYS).unwrap_or(CivilDate::MAX)
     }
 
-    /// The facts of a resident with the codes of their fields.
-    pub fn facts(&self, row: usize) -> impl Iterator<Item = (&str, &FactValue)> {
+    /// The facts of a resident: the code of each field, the value, and from when on it counts.
+    pub fn facts(&self, row: usize) -> impl Iterator<Item = (&str, &FactValue, Option<CivilDate>)> {
         let facts = self.rows.get(row).map(Vec::as_slice).unwrap_or_default();
-        facts.iter().filter_map(|fact| Some((self.codes.get(fact.field)?.as_str(), &fact.value)))
+        facts.iter().filter_map(|fact| Some((self.codes.get(fact.field)?.as_str(), &fact.value, fact.since)))
     }
 
     /// Where their fields lie in plugins.
