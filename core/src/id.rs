@@ -92,6 +92,10 @@ text_id! {
     SpendingId: check_id;
     /// An emergency access to a file.
     EmergencyAccessId: check_id;
+    /// A consent, or a refusal of one.
+    ConsentId: check_id;
+    /// Values that went out.
+    DisclosureId: check_id;
     /// A care group, such as `living_alone`.
     GroupCode: check_code;
     /// A service standard, such as `elder.visit`.

@@ -103,6 +103,8 @@ pub enum Invalid {
     FieldMask,
     /// Names nobody who supervises the site.
     NoSupervisor,
+    /// Is not a guardian's, as of somebody under 14 it must be.
+    NoGuardian,
 }
 
 impl Invalid {
@@ -161,6 +163,7 @@ impl Invalid {
             Self::OutsidePeriod => "lies outside of the time that was set for it".into(),
             Self::FieldMask => "is not a field that this method updates".into(),
             Self::NoSupervisor => "must name a deputy or a leader of the site".into(),
+            Self::NoGuardian => "must be a guardian's: the person is under 14".into(),
         }
     }
 
@@ -202,6 +205,7 @@ impl Invalid {
             Self::OutsidePeriod => "不在规定的时间范围内".into(),
             Self::FieldMask => "此方法不能更新该字段".into(),
             Self::NoSupervisor => "须包含本项目的一名副组长或组长".into(),
+            Self::NoGuardian => "未满14周岁,须由监护人同意".into(),
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod calendar;
 pub mod care_plan;
 pub mod catalogue;
 pub mod compliance;
+pub mod consent;
 pub mod duplicate;
 pub mod emergency;
 pub mod event;

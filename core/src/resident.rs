@@ -195,7 +195,8 @@ pub struct Identity {
     pub sex: Option<Sex>,
 }
 
-/// Below this age, in full years, a person's data are a child's: a guardian consents, and a deputy approves each look.
+/// Below this age, in full years, a person's values are a child's: a guardian consents to the file, and nobody sees them in clear whom
+/// the leader did not approve for it.
 pub const MINOR_BELOW_YEARS: u32 = 14;
 
 /// Most people who are named for a protected file: whoever visits, supervises and stands in.

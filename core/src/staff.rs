@@ -155,6 +155,8 @@ pub struct Grant {
     pub from: Option<Instant>,
     /// Until when, exclusive; `None`: until it is taken back.
     pub until: Option<Instant>,
+    /// Whether the leader approved them for children under 14: to see values of theirs in clear.
+    pub children: bool,
 }
 
 impl Grant {
@@ -177,8 +179,14 @@ impl Grant {
         }
         match (from, until) {
             (Some(from), Some(until)) if until <= from => Err(("end_time", Invalid::EndsBeforeStart)),
-            (_, _) => Ok(Self { role, department, reach, from, until }),
+            (_, _) => Ok(Self { role, department, reach, from, until, children: false }),
         }
+    }
+
+    /// The same, approved for children under 14 or not.
+    #[must_use]
+    pub fn for_children(self, approved: bool) -> Self {
+        Self { children: approved, ..self }
     }
 
     /// Whether it holds at `now`.

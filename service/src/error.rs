@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use linli_core::consent::Missing;
 use linli_core::invalid::Invalid;
 use linli_core::request::{RequestState, RequestUrgency};
+use linli_core::resident::FieldClass;
 use linli_core::text::Label;
 
 /// One field of a request that was refused.
@@ -77,6 +79,8 @@ pub enum Thing {
     Spending,
     /// An emergency access.
     EmergencyAccess,
+    /// A consent.
+    Consent,
 }
 
 /// Why a use case refused or failed.
@@ -102,6 +106,8 @@ pub enum Error {
     RevealLimit(Duration),
     /// The site has files that may be of the same person, by name, and nobody confirmed that they are not.
     PossibleDuplicate(Vec<String>),
+    /// Values may not go out: for each class what is missing.
+    DisclosureRefused(Vec<(FieldClass, Missing)>),
     /// The resource changed since the caller read it.
     EtagMismatch,
     /// The request id was used for a different request.
@@ -253,6 +259,10 @@ pub enum StateConflict {
     PeriodClosed,
     /// The period was not closed.
     PeriodOpen,
+    /// Whoever said no less than six months ago did not come to say yes by themselves.
+    AskedTooSoon,
+    /// It was refused, or taken back already.
+    NothingToWithdraw,
 }
 
 /// What a use case returns.

@@ -4,9 +4,9 @@ use linli_core::care_plan::Revision;
 use linli_core::compliance::ReportPeriod;
 use linli_core::fund::{Cause, FundYear};
 use linli_core::id::{
-    ActivityId, AnswerId, AreaId, DwellingId, EmergencyAccessId, EventId, FacilityId, GroupCode,
-    MembershipId, OverrideId, PauseId, PluginId, PostId, RecordId, RequestId, ResidentId, SiteId, SpendingId,
-    StaffId, StandardCode, Subject, SurveyId, WaiverId,
+    ActivityId, AnswerId, AreaId, ConsentId, DisclosureId, DwellingId, EmergencyAccessId, EventId,
+    FacilityId, GroupCode, MembershipId, OverrideId, PauseId, PluginId, PostId, RecordId, RequestId,
+    ResidentId, SiteId, SpendingId, StaffId, StandardCode, Subject, SurveyId, WaiverId,
 };
 use linli_core::invalid::Invalid;
 
@@ -150,6 +150,8 @@ in_resident! {
     parse_pause pause PauseId "pauses" "sites/{site}/residents/{resident}/pauses/{pause}";
     parse_plan plan Revision "plans" "sites/{site}/residents/{resident}/plans/{revision}";
     parse_waiver waiver WaiverId "waivers" "sites/{site}/residents/{resident}/waivers/{waiver}";
+    parse_consent consent ConsentId "consents" "sites/{site}/residents/{resident}/consents/{consent}";
+    parse_disclosure disclosure DisclosureId "disclosures" "sites/{site}/residents/{resident}/disclosures/{disclosure}";
 }
 
 /// Parses `sites/{site}/funds/{year}/spendings/{spending}`.

@@ -190,6 +190,11 @@ CatalogService/ListStandards              u - y y y y y y y y y y
 CatalogService/OverrideStandard           u - - - - - y y y - - -
 CatalogService/RetireOverride             u - - - - - y y y - - -
 CatalogService/SimulateStandards          u - - - - - y y y - - -
+CommunityService/ListConsents             u - - - y - y y y - - -
+CommunityService/ListDisclosures          u - - - y - y y y - - -
+CommunityService/RecordConsent            u - - - y - y y y - - -
+CommunityService/RecordDisclosure         u - - - y - y y y - - -
+CommunityService/WithdrawConsent          u - - - y - y y y - - -
 ComplianceService/ClosePeriod             u - - - - - y y y - - -
 ComplianceService/GetComplianceReport     u - - - y y y y y y y y
 ComplianceService/GetPeriod               u - - - y y y y y y y y

@@ -242,6 +242,12 @@ async fn every_reason_is_produced() {
     produced.note("EMERGENCY_ACCESS_STATE", Code::FailedPrecondition, false, both!(client, take.clone()));
     let early = v1::ClosePeriodRequest { name: format!("{site}/periods/2026-03"), ..Default::default() };
     produced.note("PERIOD_STATE", Code::FailedPrecondition, false, both!(client, early.clone()));
+    let (no, yes) = (crate::consent::refused_by, crate::consent::given_by);
+    client.ask(no(&resident, v1::ConsentSignatory::Resident)).await.unwrap();
+    let too_soon = yes(&resident, v1::ConsentSignatory::Resident);
+    produced.note("CONSENT_STATE", Code::FailedPrecondition, false, both!(client, too_soon.clone()));
+    let give = crate::consent::give(&resident, v1::DisclosureBasis::Consent, &[v1::FieldClass::Contact]);
+    produced.note("DISCLOSURE_REFUSED", Code::FailedPrecondition, false, both!(client, give.clone()));
     let leave = v1::RecordMoveOutRequest {
         name: resident.clone(),
         move_out_date: "2026-03-16".to_owned(),

@@ -249,6 +249,12 @@ fn file(plugin: &v1::Plugin, case: &Case, dwelling: &str) -> v1::CreateResidentR
         full_name: "案例".to_owned(),
         dwelling: dwelling.to_owned(),
         move_in_date: "2019-01-01".to_owned(),
+        // Some are children.
+        guardian_consent: Some(v1::GuardianConsent {
+            signed_by: "监护人".to_owned(),
+            form: "监护人同意书".to_owned(),
+            ..Default::default()
+        }),
         ..v1::Resident::default()
     };
     for given in &case.facts {

@@ -216,6 +216,12 @@ impl<'a> Estate<'a> {
             move_in_date: "2020-01-01".to_owned(),
             birth_date: sort.birth_date.to_owned(),
             facts: sort.facts(),
+            // Some are children.
+            guardian_consent: Some(v1::GuardianConsent {
+                signed_by: "监护人".to_owned(),
+                form: "监护人同意书".to_owned(),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         let opened = self.client.resident(resident).await;

@@ -84,6 +84,15 @@ impl App {
         let receipt = work.disclose(&Touches::files(resource, subjects, classes)).await?;
         let opener = self.store.opener(&receipt).await?;
         let shown = Shown { view: View::Masked, opened, clear: opened };
+        let masked = Shown { clear: FieldClasses::NONE, ..shown };
+        // Whom the caller was not approved for stays masked.
+        let children = match work.sees_children(classes) {
+            true => Vec::new(),
+            false => {
+                let heads: Vec<_> = sealed.iter().map(|sealed| sealed.head.clone()).collect();
+                self.children(&work, &heads).await?
+            }
+        };
         let mut files = Vec::with_capacity(sealed.len());
         for sealed in &sealed {
             let of_person = sealed.head.files();
@@ -92,6 +101,7 @@ impl App {
             let state = states.remove(&sealed.head.id).unwrap_or_default();
             let door = doors.iter().find(|door| door.id == sealed.head.dwelling);
             let door = door.map(|door| door.display_name()).unwrap_or_default();
+            let shown = if children.contains(&sealed.head.id) { masked } else { shown };
             files.push(self.opened_view(&opener, (sealed, &own), &state, door, shown, today)?);
         }
         Ok(ExportPage { files, next })

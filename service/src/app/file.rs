@@ -14,6 +14,7 @@ use linli_store::{CellChanges, ChangeSet, FieldClasses, Receipt, ResidentHead, S
 
 use super::App;
 use super::assessment::{FileState as AssessedState, PluginAnswer};
+use super::consent::{GuardianConsent, latest_end};
 use super::resident::{FILE, FileView, View};
 use super::site::{Update, fresh, next_version};
 use super::work::{Touches, Work};
@@ -41,6 +42,8 @@ pub struct NewFile {
     pub needs: Vec<Need>,
     /// Facts for the rules.
     pub facts: Vec<NewFact>,
+    /// What a guardian signed.
+    pub guardian_consent: Option<GuardianConsent>,
 }
 
 impl NewFile {
@@ -184,6 +187,10 @@ impl App {
             return Err(Error::Invalid(violations));
         }
         resident.identity = completed(resident.identity);
+        let becomes_child = resident.identity.is_minor(today) && !opened.resident.identity.is_minor(today);
+        if becomes_child && !self.has_guardian(&opened.head, work.now).await? {
+            return Err(Error::Invalid(vec![violation("resident.birth_date", Invalid::NoGuardian)]));
+        }
         if resident.identity.number != opened.resident.identity.number {
             let number = resident.identity.number.as_ref();
             self.require_fresh_number(work, &head.site, number, Some(&head.id)).await?;
@@ -311,6 +318,18 @@ impl App {
     /// Violations of a file to be opened, but for its dwelling.
     pub(super) fn check_new(&self, new: &NewFile, today: CivilDate) -> Vec<Violation> {
         let mut violations = check_identity(&new.identity, today);
+        match &new.guardian_consent {
+            None if completed(new.identity.clone()).is_minor(today) => {
+                violations.push(violation("resident.guardian_consent", Invalid::NoGuardian));
+            }
+            Some(GuardianConsent { given_at: Some(at), .. }) if *at > self.now() => {
+                violations.push(violation("resident.guardian_consent.sign_time", Invalid::Future));
+            }
+            Some(GuardianConsent { given_at: Some(at), .. }) if latest_end(*at) <= self.now() => {
+                violations.push(violation("resident.guardian_consent.sign_time", Invalid::EndsBeforeStart));
+            }
+            Some(_) | None => {}
+        }
         if new.moved_in > today {
             violations.push(violation("resident.move_in_date", Invalid::Future));
         }

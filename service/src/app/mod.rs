@@ -18,6 +18,7 @@ pub mod care_plan;
 pub mod catalog;
 pub mod change;
 pub mod compliance;
+pub mod consent;
 pub mod duplicate;
 pub mod emergency;
 pub mod entry;

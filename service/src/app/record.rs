@@ -385,7 +385,9 @@ impl App {
             return Ok(view);
         }
         let residents = residents_of(std::slice::from_ref(&stored.record));
-        let receipt = work.disclose(&Touches::files(name::record(&at.site, &at.id), residents, CARE)).await?;
+        let touches = Touches::files(name::record(&at.site, &at.id), residents, CARE);
+        work.reveal_children(&touches).await?;
+        let receipt = work.disclose(&touches).await?;
         let opener = self.store.opener(&receipt).await?;
         let put_away = self.put_away(&stored.record).await?;
         let record = words(&opener, &stored, &put_away)?;

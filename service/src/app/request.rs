@@ -187,6 +187,9 @@ impl App {
             self.may_reveal(&work, &Touches::files(resource, Vec::new(), CARE)).await?;
         }
         let request = self.load_request(&work, at).await?;
+        if full {
+            work.reveal_children(&touches(&request)).await?;
+        }
         let today = work.today();
         let days = DateRange::new(today, today.plus_days(1));
         let estate = Estate::open(self, work.site()?, work.now, days, work.sight().clone()).await?;

@@ -17,6 +17,7 @@ use linli_store::{
 };
 
 use super::assessment::{Coded, FileState as AssessedState};
+use super::consent::add_guardian_consent;
 use super::duplicate::described;
 use super::file::{FileChange, NewFile, current_facts, touches_files, violation};
 use super::history::Field;
@@ -184,10 +185,14 @@ impl App {
             let names = suspects.iter().map(|suspect| name::resident(&site, &suspect.id));
             return Err(Error::PossibleDuplicate(names.collect()));
         }
+        let guardian = new.guardian_consent.clone();
         let (resident, facts) = self.drafted(&work, today, site, new)?;
         let row = self.row(&resident, &facts, &work, (today, None));
         let answers = self.ask(&resident.site, today, std::slice::from_ref(&row)).await?;
         let (mut changes, state) = self.opened(&work, (&resident, &facts), (&answers, 0), today).await?;
+        if let Some(guardian) = guardian {
+            add_guardian_consent(&work, &mut changes, &resident, guardian)?;
+        }
         if !suspects.is_empty() {
             self.note(&work, &mut changes, &ResidentHead::of(&resident), &[not_a_duplicate()]);
         }

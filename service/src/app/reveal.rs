@@ -93,6 +93,7 @@ impl App {
     /// [`Error::PurposeRequired`], [`Error::Denied`], [`Error::RevealLimit`].
     pub(super) async fn may_reveal(&self, work: &Work<'_>, touches: &Touches<'_>) -> Result<()> {
         work.reveal(touches).await?;
+        work.reveal_children(touches).await?;
         self.reveals.count(&work.permit().principal().staff, self.system_clock.now())
     }
 }

@@ -327,8 +327,14 @@ pub async fn enter_first_leader(
         care_time,
         system_time,
     };
-    let grant =
-        Grant { role: Role::Leader, department: None, reach: Reach::Everywhere, from: None, until: None };
+    let grant = Grant {
+        role: Role::Leader,
+        department: None,
+        reach: Reach::Everywhere,
+        from: None,
+        until: None,
+        children: true,
+    };
     let staff = Staff {
         title: Line::new("组长").map_err(literal)?,
         grants: vec![grant],

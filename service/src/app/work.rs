@@ -389,6 +389,35 @@ impl Work<'_> {
         decided
     }
 
+    /// As [`Work::reveal`], of what takes an approval of its own where one of the subjects is a child. Whoever learns only later whose
+    /// values they are asks again then.
+    pub(super) async fn reveal_children(&self, touches: &Touches<'_>) -> Result<()> {
+        let Some(site) = self.site.as_ref().filter(|_| !self.sees_children(touches.classes)) else {
+            return Ok(());
+        };
+        let mut heads = Vec::with_capacity(touches.subjects.len());
+        for subject in &touches.subjects {
+            let Ok(id) = ResidentId::new(subject) else { continue };
+            let head = self.app.find_head(&site.id, &id).await?;
+            heads.extend(head.filter(|head| !self.hides(&id) && !self.hides(&head.id)));
+        }
+        if self.app.children(self, &heads).await?.is_empty() {
+            return Ok(());
+        }
+        let mut draft = self.draft(touches);
+        draft.decision = Decision::Denied;
+        let epoch = i64::try_from(self.permit.epoch()).unwrap_or(i64::MAX);
+        self.app.store.commit("denied", ChangeSet::new(self.scope.clone(), epoch, draft)).await?;
+        Err(Error::Denied)
+    }
+
+    /// Whether the policies let the caller see these classes in clear of a child too.
+    pub(super) fn sees_children(&self, classes: &[FieldClass]) -> bool {
+        let approved = self.permit.is_approved_for_children();
+        let file = FileFacts { minor: true, approved, ..self.permit.file() };
+        self.app.policy.decide_classes(self.call, &self.permit, file, classes).is_ok()
+    }
+
     /// Makes a read's audit entry durable; the receipt opens what it covers.
     pub(super) async fn disclose(&self, touches: &Touches<'_>) -> Result<Receipt> {
         self.enter(self.changes(touches)).await
@@ -556,6 +585,7 @@ fn thing(what: &str) -> Thing {
         "plan" => Thing::Plan,
         "waiver" => Thing::Waiver,
         "emergency access" => Thing::EmergencyAccess,
+        "withdrawal" => Thing::Consent,
         _ => Thing::Resident,
     }
 }

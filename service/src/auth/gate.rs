@@ -46,8 +46,14 @@ impl Gate {
     /// `dev-member-security`.
     #[must_use]
     pub fn with_development(self, member_token: &str, outsider_token: &str) -> Self {
-        let everywhere =
-            |role, department| Grant { role, department, reach: Reach::Everywhere, from: None, until: None };
+        let everywhere = |role, department| Grant {
+            role,
+            department,
+            reach: Reach::Everywhere,
+            from: None,
+            until: None,
+            children: role == Role::Leader,
+        };
         let principal = |id: &str, grants| Principal { staff: staff(id), rights: Rights::Grants(grants) };
         let mut development = vec![
             (hash(member_token), principal("dev", vec![everywhere(Role::Leader, None)])),

@@ -92,6 +92,15 @@ impl Permit {
         }
     }
 
+    /// Whether a grant that holds there was approved for children under 14.
+    pub fn is_approved_for_children(&self) -> bool {
+        let holds = |grant: &&Grant| self.site.as_ref().is_none_or(|site| grant.reach.holds(site));
+        match &self.principal.rights {
+            Rights::Server => true,
+            Rights::Grants(grants) => grants.iter().filter(holds).any(|grant| grant.children),
+        }
+    }
+
     /// The site's epoch that the decision saw.
     pub fn epoch(&self) -> u64 {
         self.epoch

@@ -90,7 +90,7 @@ pub struct FileFacts {
     pub named: bool,
     /// The resident is under 14.
     pub minor: bool,
-    /// A deputy's approval is on record.
+    /// The leader approved the caller for children.
     pub approved: bool,
     /// The caller has emergency access to the file now.
     pub emergency: bool,

@@ -3,6 +3,7 @@
 use linli_core::activity::{ActivityKind, ActivityState};
 use linli_core::applied::WaiverCause;
 use linli_core::care_plan::PlanState;
+use linli_core::consent::{Basis as Ground, BodyKind, DisclosurePurpose, Signatory};
 use linli_core::facility::FacilityKind;
 use linli_core::fund::{Account, FundPurpose, Movement, SpendingState};
 use linli_core::id::SubjectKind;
@@ -124,6 +125,13 @@ listed! {
     WaiverCause = WaiverCause { Refused Plan }
     WaiverState = WaiverState { Requested Planned InForce Expired Ended }
     ExitCause = ExitCause { FactChanged CertificateExpired RuleChanged }
+    BodyKind = BodyKind {
+        Company NeighbourhoodCommittee StreetOffice CivilAffairs HealthService DisabledFederation WomensFederation
+        VeteransService Police Rescue School CareProvider Charity
+    }
+    DisclosurePurpose = DisclosurePurpose { CareFile Referral Greeting Report Rescue }
+    Ground = DisclosureBasis { Consent LegalDuty Danger }
+    Signatory = ConsentSignatory { Resident Guardian Agent }
     FundPurpose = FundPurpose {
         Festival Relief HomeSafety Accessibility Activity Health Volunteers Training Other
     }

@@ -81,7 +81,7 @@ impl Shows<Section> for v1::OwnFileSection {
 fn export(message: &v1::ExportResidentsRequest) -> Result<Export> {
     let mut check = Check::new();
     let site = check.take("parent", name::parse_site(&message.parent));
-    let classes = resident::classes(&mut check, &message.classes);
+    let classes = resident::classes(&mut check, "classes", &message.classes);
     let group = check.optional("care_group", &message.care_group, name::parse_care_group);
     let state = match check.take("state", FileState::optional(message.state)) {
         Some(Some(FileState::Sealed | FileState::Erased)) => {

@@ -18,6 +18,7 @@ mod audit;
 mod care_plan;
 mod catalog;
 mod compliance;
+mod consent;
 mod duplicate;
 mod emergency;
 mod erasure;
@@ -121,6 +122,10 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::request_service_server::RequestServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::community_service_server::CommunityServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.add_service(
@@ -291,22 +296,22 @@ repeatable! {
     AcceptRequestRequest AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest
     ApproveOverrideRequest ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest ArriveRequestRequest
     AssessResidentRequest BackupRequest CancelActivityRequest CancelRequestRequest ClosePeriodRequest
-    CloseSurveyRequest
-    CompleteRequestRequest ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest
-    CreateAreaRequest CreateDwellingRequest CreateFacilityRequest CreatePostRequest CreateResidentRequest
-    CreateSiteRequest CreateStaffRequest DeactivateStaffRequest DeclareMembershipRequest DispatchRequestRequest
-    DrainPluginRequest EndPauseRequest EndPostHolderRequest EndWaiverRequest EraseFileRequest EvaluateRecordRequest
-    FollowUpRequestRequest GrantEmergencyAccessRequest HoldActivityRequest HoldFileRequest LoadPluginRequest
-    MergeResidentsRequest OpenFundYearRequest OpenSurveyRequest OverrideStandardRequest PauseRequest
-    PlanActivityRequest PublishReportRequest ReactivateStaffRequest RecordAttendanceRequest RecordDeathRequest
-    RecordDisbursementRequest RecordInspectionRequest RecordMoveInRequest RecordMoveOutRequest RecordNoticeRequest
-    RecordRoundRequest RecordServiceRequest RecordSurveyRequest RejectPlanRequest RejectSpendingRequest
-    ReportChangeRequest ReportDefectRequest ReportEmergencyRequest ReportWeatherRequest RequestSpendingRequest
-    RetireOverrideRequest ReviewEmergencyAccessRequest ReviewRequestRequest RotateKeysRequest SealFileRequest
-    SetPluginParametersRequest SetProtectedRequest SubmitPlanRequest SubmitRequestRequest UnmergeResidentsRequest
-    UnsealFileRequest UpdateActivityRequest UpdateAreaRequest
-    UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest UpdateResidentRequest UpdateSiteRequest
-    UpdateStaffRequest WaiveStandardRequest WithdrawSurveyAnswerRequest
+    CloseSurveyRequest CompleteRequestRequest ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest
+    CorrectRecordRequest CreateAreaRequest CreateDwellingRequest CreateFacilityRequest CreatePostRequest
+    CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest DeclareMembershipRequest
+    DispatchRequestRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EndWaiverRequest
+    EraseFileRequest EvaluateRecordRequest FollowUpRequestRequest GrantEmergencyAccessRequest
+    HoldActivityRequest HoldFileRequest LoadPluginRequest MergeResidentsRequest OpenFundYearRequest
+    OpenSurveyRequest OverrideStandardRequest PauseRequest PlanActivityRequest PublishReportRequest
+    ReactivateStaffRequest RecordAttendanceRequest RecordConsentRequest RecordDeathRequest
+    RecordDisbursementRequest RecordDisclosureRequest RecordInspectionRequest RecordMoveInRequest
+    RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest RecordServiceRequest RecordSurveyRequest
+    RejectPlanRequest RejectSpendingRequest ReportChangeRequest ReportDefectRequest ReportEmergencyRequest
+    ReportWeatherRequest RequestSpendingRequest RetireOverrideRequest ReviewEmergencyAccessRequest
+    ReviewRequestRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest SetProtectedRequest
+    SubmitPlanRequest SubmitRequestRequest UnmergeResidentsRequest UnsealFileRequest UpdateActivityRequest
+    UpdateAreaRequest UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest UpdateResidentRequest
+    UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest WithdrawConsentRequest WithdrawSurveyAnswerRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

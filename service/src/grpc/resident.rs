@@ -119,7 +119,7 @@ impl v1::resident_service_server::ResidentService for Face {
         self.read(request, |app, call, message| async move {
             let mut check = Check::new();
             let at = check.take("name", name::parse_resident(&message.name));
-            let classes = classes(&mut check, &message.classes);
+            let classes = classes(&mut check, "classes", &message.classes);
             let (at, classes) = check.finish(at.zip(classes))?;
             app.reveal_resident(&call, &at.site, &at.id, &classes).await.map(|file| file.to_wire())
         })

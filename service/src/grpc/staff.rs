@@ -146,6 +146,7 @@ impl Shows<Grant> for v1::StaffGrant {
             sites,
             start_time: grant.from.map(timestamp),
             end_time: grant.until.map(timestamp),
+            children: grant.children,
         }
     }
 }
@@ -220,6 +221,7 @@ fn grant(check: &mut Check, at: &str, grant: &v1::StaffGrant) -> Option<Grant> {
     let from = time("start_time", grant.start_time.as_ref());
     let until = time("end_time", grant.end_time.as_ref());
     let made = Grant::new(role?, department?, reach?, from?, until?);
+    let made = made.map(|made| made.for_children(grant.children));
     made.map_err(|(field, why)| check.refuse(format!("{at}.{field}"), why)).ok()
 }
 

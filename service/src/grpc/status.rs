@@ -127,6 +127,14 @@ fn describe(error: &Error) -> (Code, ErrorReason, Label) {
                  `confirmed_not_duplicate`",
             ),
         ),
+        Error::DisclosureRefused(_) => (
+            Code::FailedPrecondition,
+            R::DisclosureRefused,
+            label(
+                "此类信息不得对外提供;缺少的依据见 `missing`",
+                "these values may not go out: `missing` says what it takes",
+            ),
+        ),
         Error::EtagMismatch => (
             Code::Aborted,
             R::EtagMismatch,
@@ -436,6 +444,17 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
                 "your last emergency access to this file was not reviewed yet",
             ),
         ),
+        StateConflict::AskedTooSoon => (
+            R::ConsentState,
+            label(
+                "本人拒绝或撤回同意未满六个月,不得再次征求;如为本人主动提出,请注明 `volunteered`",
+                "they said no less than six months ago and are not asked again; if they came by themselves, say `volunteered`",
+            ),
+        ),
+        StateConflict::NothingToWithdraw => (
+            R::ConsentState,
+            label("未曾同意或已撤回", "there is nothing to take back: it was refused, or taken back already"),
+        ),
         StateConflict::OwnAccess => {
             (R::FourEyes, label("不能复核自己的紧急查阅", "nobody reviews their own emergency access"))
         }
@@ -476,6 +495,7 @@ fn thing_name(thing: Thing) -> Label {
         Thing::BudgetLine => label("预算科目", "budget line"),
         Thing::Spending => label("支出申请", "spending"),
         Thing::EmergencyAccess => label("紧急查阅", "emergency access"),
+        Thing::Consent => label("同意书", "consent"),
     }
 }
 
@@ -490,6 +510,11 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
             pair("possible", steps.join(","))
         }
         Error::PossibleDuplicate(names) => pair("candidates", names.join(",")),
+        Error::DisclosureRefused(missing) => {
+            let missing: Vec<String> =
+                missing.iter().map(|(class, why)| format!("{}={}", class.code(), why.code())).collect();
+            pair("missing", missing.join(","))
+        }
         Error::Invalid(_)
         | Error::PageToken
         | Error::NotFound(_)
@@ -529,6 +554,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::PurposeRequired
         | Error::EtagMismatch
         | Error::PossibleDuplicate(_)
+        | Error::DisclosureRefused(_)
         | Error::RequestIdReused
         | Error::State(_)
         | Error::CalendarYearMissing(_)

@@ -83,8 +83,9 @@ const REMAINS: &[(Table, Of)] = &[
     (Table::SurveyWords, Of::Subject),
 ];
 
-/// Words of rows that stay, because they say what the staff did.
-const WORDS: &[(Table, &str)] = &[(Table::EmergencyAccess, "reason"), (Table::EmergencyAccess, "remark")];
+/// Words of rows that stay, because they say what the staff did, or by whose leave.
+const WORDS: &[(Table, &str)] =
+    &[(Table::EmergencyAccess, "reason"), (Table::EmergencyAccess, "remark"), (Table::Consent, "signed_by")];
 
 /// Where a correction's reason may speak of any of the subjects.
 const CORRECTIONS: &[Table] = &[Table::Record, Table::RecordVersion];

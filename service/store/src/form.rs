@@ -276,6 +276,8 @@ pub(crate) struct GrantForm {
     pub(crate) from: Option<i64>,
     #[prost(sint64, optional, tag = "6")]
     pub(crate) until: Option<i64>,
+    #[prost(bool, tag = "7")]
+    pub(crate) children: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -24,6 +24,7 @@ mod change;
 mod closed_period;
 #[cfg(test)]
 mod conformance;
+mod consent;
 mod convert;
 mod crypto;
 mod emergency;
@@ -74,6 +75,7 @@ pub use backup::{Backup, BackupError, UNFINISHED, unpack};
 pub use care_file::StoredFile;
 pub use care_plan::StoredPlan;
 pub use change::{ChangeSet, EventDraft, IDEMPOTENCY_DAYS, RequestDraft, Scope};
+pub use consent::StoredConsent;
 pub use crypto::index::IndexColumn;
 pub use crypto::{Chacha, CryptoProvider, Key, NoRandomness, Random, RootKey, RootKeys};
 pub use emergency::StoredEmergencyAccess;

@@ -5,12 +5,14 @@ use linli_core::assessment::Attention;
 use linli_core::calendar::DayKind;
 use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
 use linli_core::compliance::ClosedPeriod;
+use linli_core::consent::{Consent, Disclosure, Withdrawal};
 use linli_core::emergency::EmergencyAccess;
 use linli_core::event::CareEvent;
 use linli_core::facility::Facility;
 use linli_core::fund::{BudgetLine, Fund, FundReport, LedgerEntry, Spending};
 use linli_core::id::{
-    ActivityId, AreaId, DwellingId, EventId, FacilityId, PostId, RecordId, ResidentId, SiteId, Subject,
+    ActivityId, AreaId, ConsentId, DwellingId, EventId, FacilityId, PostId, RecordId, ResidentId, SiteId,
+    Subject,
 };
 use linli_core::membership::Membership;
 use linli_core::pause::Pause;
@@ -72,6 +74,9 @@ pub(crate) enum Change {
     PlanDecision(SiteId, ResidentId, Revision, Box<PlanDecision>),
     RequireLatestPlan(SiteId, ResidentId, Revision),
     EmergencyAccess(Box<EmergencyAccess>),
+    Consent(Box<Consent>),
+    ConsentWithdrawal(SiteId, ResidentId, ConsentId, Withdrawal),
+    Disclosure(Box<Disclosure>),
     CareEvent(CareEvent),
     RequireCareEvent(SiteId, Subject, linli_core::time::Instant, EventId),
     Fund(Box<Fund>),
@@ -129,6 +134,7 @@ impl Change {
             Self::CarePlan(plan, _) => out.push(&plan.resident),
             Self::PlanDecision(_, resident, _, decision) if decision.reason.is_some() => out.push(resident),
             Self::EmergencyAccess(access) => out.push(&access.resident),
+            Self::Consent(consent) => out.push(&consent.resident),
             Self::CareEvent(event) => {
                 if let (Subject::Resident(id), Some(_)) = (&event.subject, &event.note) {
                     out.push(id);
@@ -183,6 +189,8 @@ impl Change {
             | Self::Fund(_)
             | Self::BudgetLine(_)
             | Self::LedgerEntry(_)
+            | Self::ConsentWithdrawal(..)
+            | Self::Disclosure(_)
             | Self::Spending(_)
             | Self::FundReport(_)
             | Self::ClosedPeriod(_) => {}
@@ -260,6 +268,11 @@ impl Change {
                 crate::care_plan::require_latest(site, resident, *revision, rows);
             }
             Self::EmergencyAccess(access) => return crate::emergency::rows(access, sealer, rows),
+            Self::Consent(consent) => return crate::consent::rows(consent, sealer, rows),
+            Self::ConsentWithdrawal(site, resident, id, withdrawal) => {
+                crate::consent::withdrawal_rows((site, resident, id), withdrawal, rows);
+            }
+            Self::Disclosure(disclosure) => crate::consent::disclosure_rows(disclosure, rows),
             Self::CareEvent(event) => return crate::event::rows(event, sealer, rows),
             Self::RequireCareEvent(site, subject, occurred_at, id) => {
                 crate::event::require(site, subject, *occurred_at, id, rows);

@@ -91,6 +91,7 @@ sealed! {
     PlanDecision."reason" = "plan_decision" ["resident"] Named("reason"), In("revision"), Resident("resident");
     EmergencyAccess."reason" = "emergency_access" ["id"] Named("reason"), In("version"), Resident("resident");
     EmergencyAccess."remark" = "emergency_access" ["id"] Named("remark"), In("version"), Resident("resident");
+    Consent."signed_by" = "consent" ["resident", "id"] Named("signed_by"), One, Resident("resident");
     CareEvent."note" = "care_event" ["subject_kind", "subject", "id"] Named("note"), One, Subject;
     RequestWords."cell" = "request_words" ["request"] Of("part"), One, Subject;
     SurveyWords."cell" = "survey_words" ["survey", "answer", "person"] Of("class"), One, Subject;

@@ -85,6 +85,7 @@ fn grant_form(grant: &Grant) -> GrantForm {
         sites,
         from: grant.from.map(linli_core::time::Instant::micros),
         until: grant.until.map(linli_core::time::Instant::micros),
+        children: grant.children,
     }
 }
 
@@ -96,6 +97,7 @@ fn grant(form: &GrantForm) -> Option<Grant> {
         reach: if form.everywhere { Reach::Everywhere } else { Reach::Sites(sites) },
         from: instant_opt(form.from)?,
         until: instant_opt(form.until)?,
+        children: form.children,
     })
 }
 

@@ -307,6 +307,20 @@ tables! {
         version: i64, resident: String, staff: String, granted_at: i64, expires_at: i64, reason: Option<Vec<u8>>,
         reviewer: Option<String>, reviewed_at: Option<i64>, justified: Option<i64>, remark: Option<Vec<u8>>,
     }
+    /// What was said about handing values on: never changed, but for who signed, which goes with the person.
+    consent Consent = "consent" plain (site: String, resident: String, id: String) {
+        body: String, purpose: String, classes: String, granted: i64, signatory: String, form: String, given_at: i64,
+        expires_at: Option<i64>, recorded_by: String, recorded_at: i64, signed_by: Option<Vec<u8>>,
+    }
+    /// What was taken back.
+    consent_withdrawal ConsentWithdrawal = "consent_withdrawal" plain (site: String, resident: String, consent: String) {
+        withdrawn_at: i64, recorded_by: String,
+    }
+    /// What went out: never changed.
+    disclosure Disclosure = "disclosure" plain (site: String, resident: String, id: String) {
+        body: String, recipient: String, purpose: String, basis: String, classes: String, consents: String,
+        agreement: Option<String>, disclosed_at: i64, disclosed_by: String, recorded_at: i64,
+    }
     /// Events that start clocks.
     care_event CareEvent = "care_event" plain
         (site: String, subject_kind: String, subject: String, occurred_at: i64, id: String) {

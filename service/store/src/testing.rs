@@ -319,7 +319,9 @@ impl Store {
     /// Where it was removed before.
     pub async fn unguard(&self) {
         let writer = self.writer().expect("a store has a writer");
-        for table in ["audit_entry", "closed_period", "fund_entry"] {
+        for table in
+            ["audit_entry", "closed_period", "fund_entry", "consent", "consent_withdrawal", "disclosure"]
+        {
             let guards = match writer.get_database_backend() {
                 DbBackend::Postgres => vec![format!("{table}_append_only ON {table}")],
                 // A foreign enum; the other one the store opens is SQLite.

@@ -17,6 +17,8 @@ const RESOURCES: &[&str] = &[
     "compliance",
     "fund",
     "facility",
+    "consent",
+    "community",
     "obligation",
     "plugin",
     "record",

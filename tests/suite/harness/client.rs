@@ -88,6 +88,13 @@ rpcs! {
         RetireOverride RetireOverrideRequest => StandardOverride,
         SimulateStandards SimulateStandardsRequest => SimulateStandardsResponse,
     }
+    CommunityService {
+        ListConsents ListConsentsRequest => ListConsentsResponse,
+        ListDisclosures ListDisclosuresRequest => ListDisclosuresResponse,
+        RecordConsent RecordConsentRequest => Consent,
+        RecordDisclosure RecordDisclosureRequest => Disclosure,
+        WithdrawConsent WithdrawConsentRequest => Consent,
+    }
     ComplianceService {
         ClosePeriod ClosePeriodRequest => ReportPeriod,
         GetComplianceReport GetComplianceReportRequest => ComplianceReport,

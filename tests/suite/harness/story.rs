@@ -57,6 +57,7 @@ impl Words {
             "canary-defect-Pq9eU2fKj",
             "canary-merge-Rk8tE3bWo",
             "canary-unmerge-Lc1vN6gHq",
+            "canary-signatory-Hv3pD7yGm",
             "canary-access-Wq5zL8eRv",
             "canary-verdict-Ab9kN2sTx",
             "canary-survey-found-Pj7nE3kXw",
@@ -237,6 +238,7 @@ pub async fn tell_changed(client: &Client, second: &str, words: &Words, change: 
     plans(&mut t, &resident, words).await;
     waivers(&mut t, &resident, words).await;
     access(&mut t, &site, &resident, words).await;
+    ledgers(&mut t, &resident, words).await;
 
     merges(&mut t, &site, &resident, words).await;
     fund(&mut t, &site).await;
@@ -975,6 +977,45 @@ async fn merges(t: &mut Teller<'_>, site: &str, resident: &str, words: &Words) {
         ..Default::default()
     })
     .await;
+}
+
+/// What was said about handing values on, what went out, and what was taken back.
+async fn ledgers(t: &mut Teller<'_>, resident: &str, words: &Words) {
+    let said = |what: &str| words.notes.iter().find(|note| note.contains(what)).unwrap().clone();
+    let consent = v1::Consent {
+        body: v1::BodyKind::HealthService.into(),
+        purpose: v1::DisclosurePurpose::Referral.into(),
+        classes: vec![v1::FieldClass::Contact.into()],
+        decision: v1::ConsentDecision::Granted.into(),
+        signatory: v1::ConsentSignatory::Resident.into(),
+        signed_by: said("canary-signatory"),
+        form: "健康转介同意书 2026-01".to_owned(),
+        expire_time: Some(at("2027-01-01T00:00:00+08:00")),
+        ..Default::default()
+    };
+    let recorded = t.ask(v1::RecordConsentRequest {
+        parent: resident.to_owned(),
+        consent: Some(consent),
+        ..Default::default()
+    });
+    let name = recorded.await.name;
+    t.ask(v1::ListConsentsRequest { parent: resident.to_owned(), ..Default::default() }).await;
+    let given = v1::Disclosure {
+        body: v1::BodyKind::HealthService.into(),
+        recipient: "幸福里社区卫生服务站".to_owned(),
+        purpose: v1::DisclosurePurpose::Referral.into(),
+        basis: v1::DisclosureBasis::Consent.into(),
+        classes: vec![v1::FieldClass::Contact.into()],
+        ..Default::default()
+    };
+    t.ask(v1::RecordDisclosureRequest {
+        parent: resident.to_owned(),
+        disclosure: Some(given),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::ListDisclosuresRequest { parent: resident.to_owned(), ..Default::default() }).await;
+    t.ask(v1::WithdrawConsentRequest { name, ..Default::default() }).await;
 }
 
 /// Who may see the file: protection that names nobody, and access in an emergency.

@@ -17,6 +17,7 @@ use crate::app::file::{FileChange, NewFact, NewFile};
 use crate::app::resident::{Filter, View};
 use crate::error::Result;
 use crate::grpc::check::Check;
+use crate::grpc::consent::guardian;
 use crate::grpc::convert::{Listed, fact_value};
 use crate::grpc::request::{Mask, required_date};
 use crate::name::{self, Sites};
@@ -76,6 +77,7 @@ pub(in crate::grpc) fn personal(check: &mut Check, path: &str, resident: &v1::Re
     let health = check.take(format!("{path}.health_note"), Paragraph::optional(&resident.health_note));
     let status = check.take(format!("{path}.status_note"), Paragraph::optional(&resident.status_note));
     let facts = facts(check, path, &resident.facts);
+    let guardian = guardian(check, path, resident.guardian_consent.as_ref());
     let contact =
         name.zip(phone.zip(emergency)).map(|(name, (phone, emergency))| Contact { name, phone, emergency });
     let identity = number.zip(birth_date.zip(sex)).map(|(number, (birth_date, sex))| Identity {
@@ -84,8 +86,8 @@ pub(in crate::grpc) fn personal(check: &mut Check, path: &str, resident: &v1::Re
         sex,
     });
     let words = family.zip(health.zip(status));
-    let (contact, (identity, (words, (needs, facts)))) =
-        contact.zip(identity.zip(words.zip(needs.zip(facts))))?;
+    let (contact, (identity, (words, (needs, (facts, guardian_consent))))) =
+        contact.zip(identity.zip(words.zip(needs.zip(facts.zip(guardian)))))?;
     let (family, (health, status)) = words;
     Some(NewFile {
         dwelling: NewFile::placeholder_dwelling(),
@@ -97,6 +99,7 @@ pub(in crate::grpc) fn personal(check: &mut Check, path: &str, resident: &v1::Re
         status,
         needs,
         facts,
+        guardian_consent,
     })
 }
 
@@ -261,16 +264,16 @@ pub(super) fn batch(message: &v1::BatchGetResidentsRequest) -> Result<(SiteId, V
 }
 
 /// The classes that are asked for: at least one, each once.
-pub(in crate::grpc) fn classes(check: &mut Check, numbers: &[i32]) -> Option<Vec<FieldClass>> {
+pub(in crate::grpc) fn classes(check: &mut Check, field: &str, numbers: &[i32]) -> Option<Vec<FieldClass>> {
     if numbers.is_empty() {
-        check.refuse("classes", Invalid::Missing);
+        check.refuse(field, Invalid::Missing);
         return None;
     }
     let mut classes = Vec::new();
     for (at, number) in numbers.iter().enumerate() {
-        let class = check.take(format!("classes[{at}]"), FieldClass::listed(*number))?;
+        let class = check.take(format!("{field}[{at}]"), FieldClass::listed(*number))?;
         if classes.contains(&class) {
-            check.refuse(format!("classes[{at}]"), Invalid::Duplicate);
+            check.refuse(format!("{field}[{at}]"), Invalid::Duplicate);
             return None;
         }
         classes.push(class);

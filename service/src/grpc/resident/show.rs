@@ -87,6 +87,7 @@ impl Shows<FileView> for v1::Resident {
             assessment_stale: file.stale,
             needs_manual_assessment: file.manual,
             legal_hold: resident.held,
+            guardian_consent: None,
             merged_residents: file.merged.iter().map(|id| name::resident(&resident.site, id)).collect(),
             revealed_classes: clear.iter().map(Listed::number).collect(),
             protected_for: resident.protected_for.iter().flatten().map(name::staff).collect(),

@@ -1,9 +1,11 @@
 //! Erasure: nothing of the person is left but an id in records of what the staff did, and no copy of the database opens a value.
 
+use linli_core::consent::Withdrawal;
 use linli_core::emergency::EmergencyAccess;
 use linli_core::id::EmergencyAccessId;
 use linli_core::retention::ErasureCause;
 
+use super::consent::{consent, disclosure};
 use super::key_rotation::fill;
 use super::*;
 use crate::table::Table;
@@ -21,6 +23,9 @@ const ALLOWED: &[(&str, &str)] = &[
     ("record_version", "what the staff did"),
     ("record_subject", "what the staff did"),
     ("emergency_access", "what the staff did"),
+    ("consent", "by whose leave"),
+    ("consent_withdrawal", "by whose leave"),
+    ("disclosure", "what went out, which is kept for three years at least"),
 ];
 
 fn erasure(id: &str, version: u64, deleted: Option<i64>, finished: Option<i64>) -> Erasure {
@@ -86,6 +91,15 @@ async fn nothing_of_the_person_is_left(env: Env) {
         at(0),
     );
     change(store, "a", |set| set.put_emergency_access(access)).await.unwrap();
+    let back = Withdrawal { at: at(5), by: StaffId::new("steward-1").unwrap() };
+    change(store, "a", |set| {
+        let signed = consent("a", id, "c9");
+        let withdrawn = signed.id.clone();
+        set.add_consent(signed).withdraw_consent(&a, &resident_id(id), &withdrawn, back);
+        set.add_disclosure(disclosure("a", id, "d9"))
+    })
+    .await
+    .unwrap();
     let receipt = disclose(store, "a", &[id], FieldClass::ALL).await;
     let before = store.resident(&a, &resident_id(id), FieldClasses::all()).await.unwrap().unwrap();
     assert!(before.open(&store.opener(&receipt).await.unwrap()).is_ok());
@@ -120,6 +134,10 @@ async fn nothing_of_the_person_is_left(env: Env) {
     let taken = store.emergency_access(&a, &EmergencyAccessId::new("x9").unwrap()).await.unwrap().unwrap();
     let told = taken.open(&store.opener(&receipt).await.unwrap()).unwrap();
     assert_eq!((told.staff.as_str(), told.reason), ("guard", None), "who looked, and no word of why");
+    let said = store.consents(&a, &[resident_id(id)]).await.unwrap();
+    let told = said.iter().find(|said| said.consent.id.as_str() == "c9").unwrap();
+    let told = told.open(&store.opener(&receipt).await.unwrap()).unwrap();
+    assert_eq!((told.granted, told.signed_by), (true, None), "what was said, and no word of who signed");
     let tombstone = head(store, id).await;
     assert_eq!(tombstone.state, FileState::Erased);
     assert!(tombstone.former_dwellings.is_empty() && tombstone.died_on.is_none());

@@ -113,7 +113,7 @@ pub(super) async fn fill(store: &Store) {
         remark: Some(line("planted-verdict-secret")),
     });
     let mut set = set("a");
-    set.put_emergency_access(access);
+    set.put_emergency_access(access).add_consent(super::consent::consent("a", "r1", "c1"));
     set.add_fact(&a, &r1, FieldClass::Health, fact).put_membership(membership).put_pause(pause);
     set.add_history(history).add_care_event(event).add_record(record("a", "v1", "r1", 0));
     set.put_evaluation(&a, evaluation, 1).request(answered("q1"));
@@ -185,6 +185,10 @@ async fn everything(store: &Store) -> String {
     }
     for event in store.care_events_by_id(&a, &[EventId::new("e1").unwrap()]).await.unwrap() {
         found.extend(opener.open_option(event.note.as_ref()).unwrap().map(words));
+    }
+    for stored in store.consents(&a, &[resident_id("r1")]).await.unwrap() {
+        let signed_by = stored.open(&opener).unwrap().signed_by;
+        found.extend(signed_by.map(|line| line.as_str().to_owned()));
     }
     for stored in store.emergency_accesses(&a, false, None, 10).await.unwrap() {
         let access = stored.open(&opener).unwrap();

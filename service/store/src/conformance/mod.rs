@@ -6,6 +6,7 @@ mod activities;
 mod chain;
 mod closed_periods;
 mod commit;
+mod consent;
 mod erasure;
 mod facilities;
 mod files;

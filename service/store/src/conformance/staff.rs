@@ -11,7 +11,8 @@ fn credential(kind: CredentialKind, name: &str) -> Credential {
 }
 
 fn staff(id: &str, credentials: Vec<Credential>) -> Staff {
-    let grant = |role, department, reach| Grant { role, department, reach, from: None, until: None };
+    let grant =
+        |role, department, reach| Grant { role, department, reach, from: None, until: None, children: false };
     Staff {
         id: StaffId::new(id).unwrap(),
         title: line("王管家"),
@@ -19,6 +20,7 @@ fn staff(id: &str, credentials: Vec<Credential>) -> Staff {
             Grant {
                 from: Some(at(-5)),
                 until: Some(at(5)),
+                children: true,
                 ..grant(Role::Member, Some(Department::Security), Reach::sites(vec![site_id("a")]).unwrap())
             },
             grant(Role::Auditor, None, Reach::Everywhere),

@@ -14,6 +14,8 @@ mod m0012_fund;
 mod m0013_facility;
 mod m0013_request;
 mod m0014_access;
+mod m0015_consent;
+mod m0016_disclosure;
 mod m0017_survey;
 mod m0018_activity;
 mod m0019_closed_period;
@@ -42,6 +44,8 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_closed_period::ClosedPeriod),
             Box::new(m0017_survey::Survey),
             Box::new(m0018_activity::Activity),
+            Box::new(m0015_consent::Consent),
+            Box::new(m0016_disclosure::Disclosure),
         ]
     }
 }
