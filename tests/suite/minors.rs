@@ -208,6 +208,25 @@ async fn what_records_requests_and_exports_say_of_a_child_takes_it_too() {
     refused(estate.li.ask(get.clone()).await, "PERMISSION_DENIED");
     assert_eq!(estate.wang.ask(get).await.unwrap().description, "放学无人接");
 
+    let survey = crate::survey::opening("sites/s1", v1::SurveyKind::Full);
+    let survey = client.ask(survey).await.unwrap().name;
+    let found = v1::SurveyedPerson {
+        resident: estate.child.clone(),
+        health_note: "近视".to_owned(),
+        ..Default::default()
+    };
+    let answer = crate::survey::answering(
+        &survey,
+        "sites/s1/dwellings/d501",
+        v1::SurveyOutcome::Surveyed,
+        "2026-03-16T08:00:00+08:00",
+        vec![found],
+    );
+    let answer = client.ask(answer).await.unwrap().name;
+    let get = v1::GetSurveyAnswerRequest { name: answer, view: v1::View::Full.into() };
+    refused(estate.li.ask(get.clone()).await, "PERMISSION_DENIED");
+    assert_eq!(estate.wang.ask(get).await.unwrap().people[0].health_note, "近视");
+
     let export = v1::ExportResidentsRequest {
         parent: "sites/s1".to_owned(),
         classes: vec![Class::Contact.into()],

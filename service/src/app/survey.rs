@@ -456,7 +456,9 @@ impl App {
         let named: Vec<ResidentId> = residents_of(&view.people).into_iter().cloned().collect();
         let put_away = self.put_away_files(&at.site, &named).await?;
         let subjects = named.iter().map(|id| id.as_str().to_owned()).collect();
-        let receipt = work.disclose(&Touches::files(&resource, subjects, &classes)).await?;
+        let touches = Touches::files(&resource, subjects, &classes);
+        work.reveal_children(&touches).await?;
+        let receipt = work.disclose(&touches).await?;
         let opener = self.store.opener(&receipt).await?;
         let mut found: HashMap<u16, PersonFindings> = HashMap::new();
         for (number, sealed) in self.store.survey_findings(&at.site, &at.survey, &at.id).await? {
