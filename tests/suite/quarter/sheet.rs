@@ -110,10 +110,12 @@ const OCCASIONS: &[Occasion] = &[
     ),
 ];
 
+type MonthDay = (u32, u32);
+
 /// Days without school from April to June 2026: Qingming, Labour Day and the Dragon Boat Festival; and the Saturday that
 /// makes up for a day of May.
-const NO_SCHOOL: &[((u32, u32), (u32, u32))] = &[((4, 4), (4, 6)), ((5, 1), (5, 5)), ((6, 19), (6, 21))];
-const MADE_UP: &[(u32, u32)] = &[(5, 9)];
+const NO_SCHOOL: &[(MonthDay, MonthDay)] = &[((4, 4), (4, 6)), ((5, 1), (5, 5)), ((6, 19), (6, 21))];
+const MADE_UP: &[MonthDay] = &[(5, 9)];
 
 /// What is done for a request of a group's member, and the minutes for it: arrival after it was given out, completion after it
 /// was taken up.
