@@ -187,6 +187,19 @@ async fn stands(data: Data) {
     let causes = format!("{late} {}", pause.name);
     assert_eq!(whole, format!("elder.visit  1/4-0 2/3-1 {causes}"));
 
+    // Whoever may not know of a file sees the same figures, and none of the causes that lie in it.
+    let protect = v1::SetProtectedRequest {
+        name: elders[1].clone(),
+        protected_for: vec!["staff/deputy".to_owned()],
+        ..Default::default()
+    };
+    deputy.ask(protect).await.unwrap();
+    assert_eq!(corrections(&deputy, "2026-03", &["elder.visit"]).await.remove(0), whole);
+    assert_eq!(
+        corrections(&member, "2026-03", &["elder.visit"]).await.remove(0),
+        "elder.visit  1/4-0 2/3-1 "
+    );
+
     // A quarter is closed by itself; what is known by then is in it.
     deputy.ask(close("2026-q1")).await.unwrap();
     assert_eq!(corrections(&member, "2026-q1", &["elder.visit", "elder.call"]).await, [""; 0]);
