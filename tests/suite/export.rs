@@ -245,6 +245,7 @@ async fn everything_about_one_person_is_given_in_one_answer() {
             "waivers",
             "records",
             "events",
+            "surveys",
             "consents",
             "disclosures",
             "changes"

@@ -1,6 +1,6 @@
 //! The ledgers of consents and of what went out to others, and the one place that says what may.
 //!
-//! Whoever hands something to a body, by hand or by a connector, asks [`App::may_disclose`] and writes what it allowed into the
+//! Whoever hands something to a body, by hand or by a connector, asks `App::may_disclose` and writes what it allowed into the
 //! ledger in the same commit.
 
 use futures_util::FutureExt;

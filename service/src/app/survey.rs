@@ -460,18 +460,22 @@ impl App {
         work.reveal_children(&touches).await?;
         let receipt = work.disclose(&touches).await?;
         let opener = self.store.opener(&receipt).await?;
-        let mut found: HashMap<u16, PersonFindings> = HashMap::new();
+        // Of whom the caller may not know, or whose file is put away, nothing is opened.
+        let is_shown = |person: &&mut SurveyedPerson| {
+            person.marks.resident.as_ref().is_none_or(|id| !put_away.contains(id))
+        };
+        let mut shown: HashMap<u16, &mut PersonFindings> = view
+            .people
+            .iter_mut()
+            .filter(is_shown)
+            .map(|person| (person.number, &mut person.findings))
+            .collect();
         for (number, sealed) in self.store.survey_findings(&at.site, &at.survey, &at.id).await? {
             if classes.contains(&sealed.class())
+                && let Some(findings) = shown.get_mut(&number)
                 && let Some(part) = word(&opener, Some(&sealed))?
             {
-                found.entry(number).or_default().absorb(part);
-            }
-        }
-        for person in &mut view.people {
-            let is_put_away = person.marks.resident.as_ref().is_some_and(|id| put_away.contains(id));
-            if !is_put_away {
-                person.findings = found.remove(&person.number).unwrap_or_default();
+                findings.absorb(part);
             }
         }
         view.classes = classes;

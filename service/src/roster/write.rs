@@ -22,7 +22,7 @@ pub fn inert(text: &str) -> Cow<'_, str> {
 /// A workbook of one sheet, as the bytes of an `.xlsx` file.
 ///
 /// # Errors
-/// As [`workbook::workbook`].
+/// [`ZipError`] where the archive cannot be written.
 pub fn workbook(sheet: &str, rows: &[Vec<Value>], merged: &[Region]) -> Result<Vec<u8>, ZipError> {
     let sheet = Sheet { title: sheet, rows, merged, ..Sheet::default() };
     workbook::workbook(&[sheet])

@@ -295,7 +295,7 @@ async fn a7_4_files_are_kept_archived_sealed_and_erased_unless_held() {
 
     refused(deputy.ask(erase.clone()).await, "PERMISSION_DENIED");
     assert_eq!(leader.ask(erase).await.unwrap().state(), v1::FileState::Erased);
-    refused(leader.purposeful().ask(full).await, "NOT_FOUND");
+    refused(leader.purposeful().ask(full).await, "FILE_STATE");
     let certificate = leader.ask(v1::GetErasureCertificateRequest { name: qin }).await.unwrap();
     assert!(certificate.erase_time.is_some(), "{certificate:?}");
     estate.stop().await;

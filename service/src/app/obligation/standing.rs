@@ -70,7 +70,8 @@ impl App {
     /// Everything that is owed to one resident now, with the reasons and the records that earned credit.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::CalendarYearMissing`], [`Error::Denied`].
+    /// [`Error::NotFound`](crate::error::Error::NotFound), [`Error::CalendarYearMissing`](crate::error::Error::CalendarYearMissing),
+    /// [`Error::Denied`](crate::error::Error::Denied).
     pub async fn standing(&self, call: &Call, at: &InSite<ResidentId>) -> Result<StandingView> {
         let work = self.begin_file(call, &at.site, &at.id).await?;
         let site = work.site()?;
