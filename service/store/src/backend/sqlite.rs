@@ -15,8 +15,11 @@ use crate::migration::Migrator;
 
 /// The oldest SQLite without the WAL-reset bug, which could lose commits with two connections.
 const OLDEST: (u32, u32, u32) = (3, 51, 3);
-/// How long a statement waits for a lock. Only checkpoints can hold one: there is one writer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a statement waits for a lock. Only a start, a recovery or a checkpoint can hold one, for there is one writer; on a disk
+/// that others keep busy each may take seconds, and waiting is better than not starting.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a call waits for a connection, which may first have to be made.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(40);
 /// Statements kept prepared per connection: tables times row counts, with room.
 const STATEMENT_CACHE: usize = 600;
 
@@ -95,7 +98,7 @@ async fn connect(path: &Path, connections: u32, read_only: bool) -> Result<Datab
         .max_connections(connections)
         // One makes the file what it is; two at once on a new file would be in each other's way, whatever the timeout.
         .min_connections(1)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
