@@ -63,6 +63,7 @@ impl Estate {
             let request = CreateResidentRequest {
                 parent: estate.site.clone(),
                 resident: Some(resident),
+                confirmed_not_duplicate: true,
                 ..CreateResidentRequest::default()
             };
             let made = residents.create_resident(estate.request(request)?).await?.into_inner();

@@ -153,6 +153,7 @@ fn person(site: &SiteId, id: &ResidentId) -> Result<Resident, Box<dyn Error>> {
         tenure: Tenure { moved_in: CivilDate::parse("2020-05-01")?, moved_out: None },
         died_on: None,
         held: false,
+        protected_for: None,
         contact: Contact { name: PersonName::new("张三")?, phone: None, emergency: Vec::new() },
         identity: Identity::default(),
         health: None,
