@@ -21,7 +21,7 @@ impl MigrationTrait for First {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
         if manager.get_database_backend() == DbBackend::Sqlite {
-            plan_for_many_sites(manager.get_connection()).await?;
+            plan_for_many_sites(manager).await?;
         }
         Ok(())
     }
@@ -29,10 +29,11 @@ impl MigrationTrait for First {
 
 /// Tells SQLite's planner what the tables will look like. Without figures it takes a site for ten rows and reads
 /// the whole of it rather than use a second index.
-async fn plan_for_many_sites(connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+async fn plan_for_many_sites(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
     connection.execute_unprepared("ANALYZE").await?;
     connection.execute_unprepared("DELETE FROM sqlite_stat1").await?;
-    plan_with(connection, FIGURES).await
+    plan_with(manager, FIGURES).await
 }
 
 /// Per index: rows in all, then rows that share its first column, its first two, and so on, for a thousand sites. The

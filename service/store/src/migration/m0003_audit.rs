@@ -3,10 +3,10 @@
 //! The triggers stop mistakes and whoever may write rows but not change the schema; who may do that is found out by the
 //! anchors, which lie outside the database.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, guard};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Audit;
@@ -20,14 +20,7 @@ impl MigrationTrait for Audit {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, ANCHOR).await?;
-        let guards = match manager.get_database_backend() {
-            DbBackend::Postgres => POSTGRES,
-            _ => SQLITE, // a foreign enum; the other one the store opens is SQLite
-        };
-        for statement in guards {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
-        Ok(())
+        guard(manager, SQLITE, POSTGRES).await
     }
 }
 

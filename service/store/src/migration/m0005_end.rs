@@ -1,9 +1,9 @@
 //! The end of a file: legal hold, and the ledger of erasures.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, plan_with};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct End;
@@ -17,20 +17,12 @@ impl MigrationTrait for End {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        if manager.get_database_backend() == DbBackend::Sqlite {
-            for statement in FIGURES {
-                manager.get_connection().execute_unprepared(statement).await?;
-            }
-        }
-        Ok(())
+        plan_with(manager, FIGURES).await
     }
 }
 
 /// What SQLite's planner is to expect of the second index: few files of a site have ended.
-const FIGURES: &[&str] = &[
-    "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('resident', 'resident_ending', '20000 20 1')",
-    "ANALYZE sqlite_schema", // reads the figures, counts nothing
-];
+const FIGURES: &[(&str, &str, &str)] = &[("resident", "resident_ending", "20000 20 1")];
 
 const SCHEMA: &str = r"
 ALTER TABLE resident ADD COLUMN held $int NOT NULL DEFAULT 0 CHECK (held IN (0, 1));

@@ -3,10 +3,10 @@
 //! What must never happen to money the schema refuses by itself, whatever program writes: a balance below zero, an approval
 //! by who asked or by who pays, a payment above what was approved, a ledger that changes.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, guard};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Fund;
@@ -20,14 +20,7 @@ impl MigrationTrait for Fund {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        let guards = match manager.get_database_backend() {
-            DbBackend::Postgres => POSTGRES,
-            _ => SQLITE, // a foreign enum; the other one the store opens is SQLite
-        };
-        for statement in guards {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
-        Ok(())
+        guard(manager, SQLITE, POSTGRES).await
     }
 }
 

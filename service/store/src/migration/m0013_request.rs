@@ -1,9 +1,9 @@
 //! Requests, and what is said of them in words.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, plan_with};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Request;
@@ -17,12 +17,7 @@ impl MigrationTrait for Request {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        if manager.get_database_backend() == DbBackend::Sqlite {
-            // As the first migration says: rows in all, then rows that share the first columns.
-            manager.get_connection().execute_unprepared(FIGURES).await?;
-            manager.get_connection().execute_unprepared("ANALYZE sqlite_schema").await?;
-        }
-        Ok(())
+        plan_with(manager, FIGURES).await
     }
 }
 
@@ -59,7 +54,9 @@ CREATE TABLE request_words (
 CREATE INDEX request_words_subject ON request_words (site, subject_kind, subject)
 ";
 
-const FIGURES: &str = "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-    ('request', 'request', '5000000 5000 1'), ('request', 'request_settled', '5000000 5000 20'),
-    ('request_words', 'request_words', '6000000 6000 2 1'),
-    ('request_words', 'request_words_subject', '6000000 6000 1500 6')";
+const FIGURES: &[(&str, &str, &str)] = &[
+    ("request", "request", "5000000 5000 1"),
+    ("request", "request_settled", "5000000 5000 20"),
+    ("request_words", "request_words", "6000000 6000 2 1"),
+    ("request_words", "request_words_subject", "6000000 6000 1500 6"),
+];

@@ -1,6 +1,6 @@
 //! Who may see whom: protected files, children's files, emergency access.
 
-use sea_orm::{DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
 use super::{create, plan_with};
@@ -17,10 +17,7 @@ impl MigrationTrait for Access {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        if manager.get_database_backend() == DbBackend::Sqlite {
-            plan_with(manager.get_connection(), FIGURES).await?;
-        }
-        Ok(())
+        plan_with(manager, FIGURES).await
     }
 }
 

@@ -1,10 +1,10 @@
 //! The ledger of consents, refusals and what was taken back. It is never changed, whatever program writes; who signed goes with the
 //! person.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, guard};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Consent;
@@ -18,14 +18,7 @@ impl MigrationTrait for Consent {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        let guards = match manager.get_database_backend() {
-            DbBackend::Postgres => POSTGRES,
-            _ => SQLITE, // a foreign enum; the other one the store opens is SQLite
-        };
-        for statement in guards {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
-        Ok(())
+        guard(manager, SQLITE, POSTGRES).await
     }
 }
 

@@ -1,9 +1,9 @@
 //! The ledger of what went out. It is never changed, whatever program writes, and stays when a file is erased.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, guard};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Disclosure;
@@ -17,14 +17,7 @@ impl MigrationTrait for Disclosure {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        let guards = match manager.get_database_backend() {
-            DbBackend::Postgres => POSTGRES,
-            _ => SQLITE, // a foreign enum; the other one the store opens is SQLite
-        };
-        for statement in guards {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
-        Ok(())
+        guard(manager, SQLITE, POSTGRES).await
     }
 }
 

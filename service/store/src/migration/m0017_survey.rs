@@ -1,9 +1,9 @@
 //! Survey campaigns, their answers, and what was found of people.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, plan_with};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Survey;
@@ -17,12 +17,7 @@ impl MigrationTrait for Survey {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        if manager.get_database_backend() == DbBackend::Sqlite {
-            // As the first migration says: rows in all, then rows that share the first columns.
-            manager.get_connection().execute_unprepared(FIGURES).await?;
-            manager.get_connection().execute_unprepared("ANALYZE sqlite_schema").await?;
-        }
-        Ok(())
+        plan_with(manager, FIGURES).await
     }
 }
 
@@ -95,9 +90,11 @@ CREATE TABLE survey_words (
 CREATE INDEX survey_words_subject ON survey_words (site, subject_kind, subject)
 ";
 
-const FIGURES: &str = "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-    ('survey', 'survey', '50000 50 1'), ('survey_answer', 'survey_answer', '10000000 10000 1000 1'),
-    ('survey_person', 'survey_person', '5000000 5000 500 2 1'),
-    ('survey_person', 'survey_person_subject', '5000000 5000 2500 8'),
-    ('survey_words', 'survey_words', '20000000 20000 2000 6 4 1'),
-    ('survey_words', 'survey_words_subject', '20000000 20000 10000 24')";
+const FIGURES: &[(&str, &str, &str)] = &[
+    ("survey", "survey", "50000 50 1"),
+    ("survey_answer", "survey_answer", "10000000 10000 1000 1"),
+    ("survey_person", "survey_person", "5000000 5000 500 2 1"),
+    ("survey_person", "survey_person_subject", "5000000 5000 2500 8"),
+    ("survey_words", "survey_words", "20000000 20000 2000 6 4 1"),
+    ("survey_words", "survey_words_subject", "20000000 20000 10000 24"),
+];

@@ -1,9 +1,9 @@
 //! Activities, and who helped at them; spendings are found by what they are for.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, plan_with};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Activity;
@@ -17,12 +17,7 @@ impl MigrationTrait for Activity {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        if manager.get_database_backend() == DbBackend::Sqlite {
-            // As the first migration says: rows in all, then rows that share the first columns.
-            manager.get_connection().execute_unprepared(FIGURES).await?;
-            manager.get_connection().execute_unprepared("ANALYZE sqlite_schema").await?;
-        }
-        Ok(())
+        plan_with(manager, FIGURES).await
     }
 }
 
@@ -64,6 +59,9 @@ CREATE TABLE activity_attendance (
 CREATE INDEX fund_spending_cause ON fund_spending (site, cause_kind, cause)
 ";
 
-const FIGURES: &str = "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
-    ('activity', 'activity', '100000 100 1'), ('activity_attendance', 'activity_attendance', '500000 500 5 1'),
-    ('fund_spending', 'fund_spending', '500000 500 50 1'), ('fund_spending', 'fund_spending_cause', '500000 500 200 4')";
+const FIGURES: &[(&str, &str, &str)] = &[
+    ("activity", "activity", "100000 100 1"),
+    ("activity_attendance", "activity_attendance", "500000 500 5 1"),
+    ("fund_spending", "fund_spending", "500000 500 50 1"),
+    ("fund_spending", "fund_spending_cause", "500000 500 200 4"),
+];

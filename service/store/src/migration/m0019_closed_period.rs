@@ -1,9 +1,9 @@
 //! Closed periods. The schema refuses by itself what must never happen to them: that they change or go.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr};
+use sea_orm::DbErr;
 use sea_orm_migration::prelude::{DeriveMigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use super::create;
+use super::{create, guard};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct ClosedPeriod;
@@ -17,14 +17,7 @@ impl MigrationTrait for ClosedPeriod {
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, SCHEMA).await?;
-        let guards = match manager.get_database_backend() {
-            DbBackend::Postgres => POSTGRES,
-            _ => SQLITE, // a foreign enum; the other one the store opens is SQLite
-        };
-        for statement in guards {
-            manager.get_connection().execute_unprepared(statement).await?;
-        }
-        Ok(())
+        guard(manager, SQLITE, POSTGRES).await
     }
 }
 

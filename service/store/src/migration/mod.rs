@@ -41,11 +41,11 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_request::Request),
             Box::new(m0013_facility::Facility),
             Box::new(m0014_access::Access),
-            Box::new(m0019_closed_period::ClosedPeriod),
-            Box::new(m0017_survey::Survey),
-            Box::new(m0018_activity::Activity),
             Box::new(m0015_consent::Consent),
             Box::new(m0016_disclosure::Disclosure),
+            Box::new(m0017_survey::Survey),
+            Box::new(m0018_activity::Activity),
+            Box::new(m0019_closed_period::ClosedPeriod),
         ]
     }
 }
@@ -64,9 +64,25 @@ async fn create(manager: &SchemaManager<'_>, schema: &str) -> Result<(), DbErr> 
     Ok(())
 }
 
+/// Carries out what makes the database itself refuse something, each in its own words.
+async fn guard(manager: &SchemaManager<'_>, sqlite: &[&str], postgres: &[&str]) -> Result<(), DbErr> {
+    let statements = match manager.get_database_backend() {
+        DbBackend::Postgres => postgres,
+        _ => sqlite, // a foreign enum; the other one the store opens is SQLite
+    };
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
+}
+
 /// Tells SQLite's planner of further indexes: table, index, and how many rows there are in all, then how many share the first
-/// column, the first two, and so on.
-async fn plan_with(connection: &impl ConnectionTrait, figures: &[(&str, &str, &str)]) -> Result<(), DbErr> {
+/// column, the first two, and so on. PostgreSQL counts for itself.
+async fn plan_with(manager: &SchemaManager<'_>, figures: &[(&str, &str, &str)]) -> Result<(), DbErr> {
+    if manager.get_database_backend() != DbBackend::Sqlite {
+        return Ok(());
+    }
+    let connection = manager.get_connection();
     for (table, index, figures) in figures {
         let row =
             format!("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('{table}', '{index}', '{figures}')");
