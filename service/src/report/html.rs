@@ -177,15 +177,8 @@ impl Page {
                 (days, cells)
             })
             .collect();
-        let heads = [
-            self.of("周", "week"),
-            self.of("应完成", "required"),
-            self.of("按时", "in time"),
-            self.of("逾期完成", "late"),
-            self.of("未完成", "missed"),
-            self.of("待定", "pending"),
-            self.of("按时率", "rate"),
-        ];
+        let [required, in_time, late, missed, pending, _, _, rate] = self.words.figures();
+        let heads = [self.of("周", "week"), required, in_time, late, missed, pending, rate];
         self.folded(&heads, &rows);
         self.end();
     }
@@ -232,18 +225,8 @@ impl Page {
 
     fn standards(&mut self, data: &ReportData) {
         self.section("standards", self.of("各项服务标准", "Standards"));
-        let heads = [
-            self.of("标准", "standard"),
-            self.of("部门", "department"),
-            self.of("应完成", "required"),
-            self.of("按时", "in time"),
-            self.of("逾期完成", "late"),
-            self.of("未完成", "missed"),
-            self.of("待定", "pending"),
-            self.of("免除", "excused"),
-            self.of("补录", "entered late"),
-            self.of("按时率", "rate"),
-        ];
+        let names = [self.of("标准", "standard"), self.of("部门", "department")];
+        let heads = [&names[..], &self.words.figures()[..]].concat();
         let mut rows = Vec::new();
         let mut keys = Vec::new();
         for row in &data.standards {
@@ -280,7 +263,7 @@ impl Page {
                     (self.words.department(*department).to_owned(), cells)
                 })
                 .collect();
-            let mut heads = heads.to_vec();
+            let mut heads = heads;
             heads.remove(0);
             let heading = self.of("按部门", "By department");
             self.add(format_args!("<h3>{heading}</h3>\n"));
@@ -342,15 +325,7 @@ impl Page {
                     (escaped(&post.title), cells)
                 })
                 .collect();
-            let heads = [
-                self.of("岗位", "post"),
-                self.of("部门", "department"),
-                self.of("应提供服务(次)", "services required"),
-                self.of("实际联系(次)", "contacts made"),
-                self.of("尚缺(次)", "still wanting"),
-                self.of("按时率", "rate"),
-            ];
-            self.table("workload", &heads, &rows, &[]);
+            self.table("workload", &self.words.work(), &rows, &[]);
         }
         if data.posts_withheld > 0 {
             let withheld = match self.words.0 {

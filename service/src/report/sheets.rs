@@ -79,20 +79,6 @@ fn figures(tally: &Tally) -> Vec<Value> {
     counts.into_iter().map(Value::Count).chain([rate(tally)]).collect()
 }
 
-/// The titles of what [`figures`] says.
-fn figure_titles(words: Words) -> [&'static str; 8] {
-    [
-        words.of("应完成", "required"),
-        words.of("按时", "in time"),
-        words.of("逾期完成", "late"),
-        words.of("未完成", "missed"),
-        words.of("待定", "pending"),
-        words.of("免除", "excused"),
-        words.of("补录", "entered late"),
-        words.of("按时率", "rate"),
-    ]
-}
-
 fn summary(data: &ReportData, words: Words) -> ReportSheet {
     let days = data.period.days();
     let total = &data.total;
@@ -102,15 +88,10 @@ fn summary(data: &ReportData, words: Words) -> ReportSheet {
         line("首日", "first day", Value::Date(days.start())),
         line("末日", "last day", Value::Date(days.end().plus_days(-1))),
         line("状态", "standing", text(words.standing(data))),
-        line("应完成", "required", Value::Count(total.denominator())),
-        line("按时", "in time", Value::Count(total.met)),
-        line("逾期完成", "late", Value::Count(total.met_late)),
-        line("未完成", "missed", Value::Count(total.missed)),
-        line("待定", "pending", Value::Count(total.pending)),
-        line("免除", "excused", Value::Count(total.excused)),
-        line("补录", "entered late", Value::Count(total.late_entries)),
-        line("按时率", "rate", rate(total)),
     ];
+    rows.extend(
+        words.figures().map(text).into_iter().zip(figures(total)).map(|(title, value)| vec![title, value]),
+    );
     for month in &data.visits {
         let first = month.days.start();
         let title = words.of("探访率", "visit rate");
@@ -126,7 +107,7 @@ fn summary(data: &ReportData, words: Words) -> ReportSheet {
 
 fn standards(data: &ReportData, words: Words) -> ReportSheet {
     let names = [words.of("编码", "code"), words.of("标准", "standard"), words.of("部门", "department")];
-    let mut rows = vec![head(&[&names[..], &figure_titles(words)[..]].concat())];
+    let mut rows = vec![head(&[&names[..], &words.figures()[..]].concat())];
     for row in &data.standards {
         let department = text(words.department(row.department));
         let names = [text(row.code.as_str()), text(row.title.get(words.0)), department];
@@ -141,16 +122,8 @@ fn standards(data: &ReportData, words: Words) -> ReportSheet {
 }
 
 fn posts(data: &ReportData, words: Words) -> ReportSheet {
-    let titles = [
-        words.of("岗位", "post"),
-        words.of("部门", "department"),
-        words.of("应提供服务(次)", "services required"),
-        words.of("实际联系(次)", "contacts made"),
-        words.of("尚缺(次)", "still wanting"),
-        words.of("按时率", "rate"),
-    ];
     let weeks = data.weeks.iter().map(|week| Value::Head(week.days.start().to_string()));
-    let mut rows = vec![head(&titles).into_iter().chain(weeks).collect()];
+    let mut rows = vec![head(&words.work()).into_iter().chain(weeks).collect()];
     for post in &data.posts {
         let own = [
             text(post.title.as_str()),

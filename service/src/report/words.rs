@@ -37,6 +37,32 @@ impl Words {
         }
     }
 
+    /// The columns of a tally, as page and workbook have them: what was required, what became of it, and the share in time.
+    pub(super) fn figures(self) -> [&'static str; 8] {
+        [
+            self.of("应完成", "required"),
+            self.of("按时", "in time"),
+            self.of("逾期完成", "late"),
+            self.of("未完成", "missed"),
+            self.of("待定", "pending"),
+            self.of("免除", "excused"),
+            self.of("补录", "entered late"),
+            self.of("按时率", "rate"),
+        ]
+    }
+
+    /// The columns of the work of posts, the post first.
+    pub(super) fn work(self) -> [&'static str; 6] {
+        [
+            self.of("岗位", "post"),
+            self.of("部门", "department"),
+            self.of("应提供服务(次)", "services required"),
+            self.of("实际联系(次)", "contacts made"),
+            self.of("尚缺(次)", "still wanting"),
+            self.of("按时率", "rate"),
+        ]
+    }
+
     /// First and last day.
     pub(super) fn days(self, days: DateRange) -> String {
         let last = days.end().plus_days(-1);
