@@ -9,10 +9,10 @@ use prost_reflect::ReflectMessage as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
 use tonic::Code;
 
-use crate::harness::Refusal;
 use crate::harness::client::Client;
 use crate::harness::server::{Data, Server};
 use crate::harness::story::{self, Step, Words};
+use crate::harness::{Refusal, holds};
 
 /// Words that are no command, wherever they are put: they end a string, a statement or an expression of SQL, of a policy, of a
 /// format, of a path or of a spreadsheet.
@@ -146,10 +146,6 @@ impl Texts<'_> {
             _ => {}
         }
     }
-}
-
-fn holds(bytes: &[u8], part: &[u8]) -> bool {
-    bytes.windows(part.len()).any(|window| window == part)
 }
 
 #[tokio::test(flavor = "multi_thread")]

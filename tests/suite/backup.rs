@@ -13,7 +13,7 @@ use crate::built;
 use crate::harness::client::Client;
 use crate::harness::estate::{contact, elder};
 use crate::harness::server::{Child, Data, Server};
-use crate::harness::{Numbers, refused};
+use crate::harness::{Numbers, holds, refused};
 
 /// What a restoration needs beside the backup.
 const BESIDE: [&str; 4] = ["root.key", "audit.anchors", "anchor.key", "erasures.log"];
@@ -162,8 +162,7 @@ async fn damaged_backups_and_wrong_keys_are_refused() {
     server.client().estate("s1").await;
     let made = backup(&server.client()).await;
     let bytes = std::fs::read(&made).unwrap();
-    let clear = b"resident_identity";
-    assert!(!bytes.windows(clear.len()).any(|window| window == clear), "nothing of it is in clear");
+    assert!(!holds(&bytes, "resident_identity"), "nothing of it is in clear");
     let from = server.stop().await;
     let there = elsewhere(from.folder());
     let bad = there.folder().join("bad.backup");

@@ -15,7 +15,7 @@ use linli_store::Scope;
 use crate::built;
 use crate::harness::estate::{elder, identity_number};
 use crate::harness::server::{Child, Data, Server};
-use crate::harness::{Refusal, invalid, refused};
+use crate::harness::{Refusal, holds, invalid, refused};
 
 fn export(site: &str, classes: &[v1::FieldClass]) -> v1::ExportResidentsRequest {
     let classes = classes.iter().map(|&class| class.into()).collect();
@@ -182,7 +182,6 @@ async fn an_exported_file_opens_with_its_passphrase_and_can_be_imported_again() 
     check(&run(&["--out", &sealed, "--classes", classes, "--passphrase-file", &words]), 0, &["4 份档案"]);
     let bytes = std::fs::read(&sealed).unwrap();
     assert!(bytes.starts_with(b"LINLI-SEALED-1\n"));
-    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
     assert!(!holds(&bytes, "鲸落海棠") && !holds(&bytes, "PK\u{3}\u{4}"));
     assert_eq!(std::fs::metadata(&sealed).unwrap().permissions().mode() & 0o777, 0o600);
     // What is there is never overwritten.

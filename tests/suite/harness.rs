@@ -120,6 +120,12 @@ pub fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Whether a part stands anywhere in some bytes; nothing is no part.
+pub fn holds(bytes: &[u8], part: impl AsRef<[u8]>) -> bool {
+    let part = part.as_ref();
+    !part.is_empty() && bytes.windows(part.len()).any(|window| window == part)
+}
+
 /// A small generator of numbers that repeats by its seed; the seed is printed by who makes it.
 pub struct Numbers(u64);
 

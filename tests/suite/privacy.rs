@@ -10,20 +10,18 @@ use linli_store::{RootKey, Scope, Store, StoreConfig};
 
 use crate::harness::client::RPCS;
 use crate::harness::estate::{elder, mask};
-use crate::harness::refused;
 use crate::harness::server::{Child, Data, Server};
 use crate::harness::story::{self, Words};
+use crate::harness::{holds, refused};
 
 /// The values found in `bytes`, as UTF-8 or UTF-16 (the little-endian way in which Windows and spreadsheets write it),
 /// or spelled in hexadecimal or base64.
 fn found_in<'a>(bytes: &[u8], values: &[&'a str]) -> Vec<&'a str> {
-    let holds =
-        |needle: &[u8]| !needle.is_empty() && bytes.windows(needle.len()).any(|window| window == needle);
     let is_there = |value: &&&str| {
         let utf16: Vec<u8> = value.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
         let escaped = value.escape_unicode().to_string();
-        holds(value.as_bytes()) || holds(&utf16) || holds(hex.as_bytes()) || holds(escaped.as_bytes())
+        holds(bytes, value) || holds(bytes, utf16) || holds(bytes, hex) || holds(bytes, escaped)
     };
     values.iter().filter(is_there).copied().collect()
 }

@@ -11,7 +11,7 @@ use crate::harness::client::{Client, RPCS, Rpc};
 use crate::harness::estate::{at, contact, elder, flag, identity_number, mask};
 use crate::harness::issuer::{Issuer, grant};
 use crate::harness::server::Server;
-use crate::harness::{Refusal, invalid, refused};
+use crate::harness::{Refusal, holds, invalid, refused};
 
 /// An id of the same length that nobody has.
 const NOBODY: &str = "00000000-0000-7000-8000-000000000000";
@@ -399,10 +399,6 @@ fn protect(resident: &str, named: &[&str]) -> v1::SetProtectedRequest {
         protected_for: named.iter().map(|&staff| staff.to_owned()).collect(),
         ..Default::default()
     }
-}
-
-fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// The same request about nobody.
