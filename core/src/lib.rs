@@ -52,6 +52,7 @@ mod mutant;
 pub mod obligation;
 pub mod pause;
 pub mod record;
+pub mod referral;
 pub mod request;
 pub mod resident;
 pub mod retention;

@@ -26,6 +26,7 @@ mod breaker;
 mod child;
 mod elf;
 mod error;
+pub mod exchange;
 mod instance;
 mod library;
 pub mod manifest;
