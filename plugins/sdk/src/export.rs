@@ -70,8 +70,13 @@ unsafe extern "C" fn describe<R: Rules>() -> *const Description {
     Exported::<R>::DESCRIPTION
 }
 
-/// Rules have no state; an instance only says that one was made.
-unsafe extern "C" fn create(_: *const Host, call: *const Call, _: Bytes, out: *mut *mut Instance) -> Status {
+/// Plugins have no state; an instance only says that one was made.
+pub(crate) unsafe extern "C" fn create(
+    _: *const Host,
+    call: *const Call,
+    _: Bytes,
+    out: *mut *mut Instance,
+) -> Status {
     // SAFETY: the host's promise about its arguments.
     unsafe {
         guard(call, || {
@@ -85,7 +90,7 @@ unsafe extern "C" fn create(_: *const Host, call: *const Call, _: Bytes, out: *m
     }
 }
 
-unsafe extern "C" fn destroy(instance: *mut Instance) {
+pub(crate) unsafe extern "C" fn destroy(instance: *mut Instance) {
     if !instance.is_null() {
         // SAFETY: made by `create`, and the host does not use it afterwards.
         drop(unsafe { Box::from_raw(instance.cast::<u8>()) });
@@ -171,7 +176,7 @@ unsafe fn open<'a, R: Rules>(
     }
 }
 
-unsafe fn cancelled(call: *const Call) -> bool {
+pub(crate) unsafe fn cancelled(call: *const Call) -> bool {
     // SAFETY: the host's promise: the flag lives until the call returns.
     unsafe {
         let flag = call.as_ref().map_or(ptr::null(), |call| call.cancel);
@@ -179,7 +184,7 @@ unsafe fn cancelled(call: *const Call) -> bool {
     }
 }
 
-unsafe fn say(call: *const Call, message: &str) {
+pub(crate) unsafe fn say(call: *const Call, message: &str) {
     // SAFETY: the host's promise about its call.
     unsafe {
         if let Some(error) = call.as_ref().and_then(|call| call.error) {
@@ -195,7 +200,7 @@ thread_local! {
 
 /// Runs a body; a panic becomes a status, and the place where it happened becomes the error's text. The panic's own
 /// message is dropped: it may hold somebody's data.
-unsafe fn guard(call: *const Call, body: impl FnOnce() -> Status) -> Status {
+pub(crate) unsafe fn guard(call: *const Call, body: impl FnOnce() -> Status) -> Status {
     let outer = GUARDED.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(body));
     GUARDED.set(outer);

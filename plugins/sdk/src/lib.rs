@@ -80,8 +80,10 @@
 //! Dates: a fact counts from [`Fact::since`] on, which is the later of the day it became true and the day it was
 //! recorded. A membership's `since` is the latest of the facts that decide ([`all_of`]) and of the dates that the rule
 //! computes, such as a birthday.
+//!
+//! Plugins that speak with bodies outside the company are written with [`connector`].
 
-#![allow(unsafe_code)] // `batch`, `findings` and `export` read and write the host's memory
+#![allow(unsafe_code)] // `batch`, `findings`, `export` and `connector` read and write the host's memory
 
 #[cfg(not(panic = "unwind"))]
 compile_error!(
@@ -89,6 +91,8 @@ compile_error!(
 );
 
 mod batch;
+#[cfg(feature = "connector")]
+pub mod connector;
 mod date;
 pub mod export;
 mod facts;
