@@ -54,8 +54,6 @@ pub enum LoadCause {
     WrongAbi,
     /// The manifest beside the library differs from the one inside.
     ManifestMismatch,
-    /// It wants what this version does not offer.
-    Unsupported,
     /// It claims an id, group, standard or field that an earlier plugin has.
     Duplicate,
     /// It needs a process of its own, and the program for that cannot be started.
@@ -95,7 +93,6 @@ impl LoadCause {
             Self::NotAPlugin => "not_a_plugin",
             Self::WrongAbi => "wrong_abi",
             Self::ManifestMismatch => "manifest_mismatch",
-            Self::Unsupported => "unsupported",
             Self::Duplicate => "duplicate",
             Self::NoRunner => "no_runner",
             Self::Ended => "ended",
@@ -178,6 +175,12 @@ pub enum CallError {
     #[error("the plugin's answer is not acceptable: {what}")]
     Misbehaved {
         /// What is wrong with it.
+        what: String,
+    },
+    /// What it was to be asked does not fit it: it was not called.
+    #[error("the plugin was not called: {what}")]
+    Unfit {
+        /// What does not fit.
         what: String,
     },
     /// The batch was built for another plugin.

@@ -1,4 +1,4 @@
-//! What a host and a connector say to each other, as values of the host: [`crate::connector`] reads and writes their messages, whoever
+//! What a host and a connector say to each other, as values of the host: `crate::connector` reads and writes their messages, whoever
 //! performs exchanges (the service) sees nothing but these types.
 //!
 //! A connector does no input or output. It says which exchange it wants next ([`Step`]), the host performs it with its own TLS,
@@ -41,6 +41,46 @@ pub enum Operation {
     },
     /// See whether the recipient can be reached, without any effect there.
     Probe,
+}
+
+impl Operation {
+    /// Which it is.
+    pub const fn kind(&self) -> OperationKind {
+        match self {
+            Self::Deliver(_) => OperationKind::Deliver,
+            Self::Poll { .. } => OperationKind::Poll,
+            Self::PullRoster { .. } => OperationKind::PullRoster,
+            Self::Probe => OperationKind::Probe,
+        }
+    }
+}
+
+/// The operations, as manifests name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum OperationKind {
+    /// [`Operation::Deliver`].
+    Deliver,
+    /// [`Operation::Poll`].
+    Poll,
+    /// [`Operation::PullRoster`].
+    PullRoster,
+    /// [`Operation::Probe`].
+    Probe,
+}
+
+impl OperationKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Deliver, Self::Poll, Self::PullRoster, Self::Probe];
+
+    /// Its word in manifests.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Deliver => "deliver",
+            Self::Poll => "poll",
+            Self::PullRoster => "pull_roster",
+            Self::Probe => "probe",
+        }
+    }
 }
 
 /// A matter to hand over.
@@ -147,6 +187,22 @@ pub enum Method {
     Put,
     Patch,
     Delete,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Get, Self::Post, Self::Put, Self::Patch, Self::Delete];
+
+    /// Its word, on the wire and in manifests.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// A mail. The host sets sender, date and message id (out of the idempotency key).

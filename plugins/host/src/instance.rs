@@ -1,10 +1,13 @@
 //! One instance of a plugin and one call on it: everything unsafe about calling is here.
 
+mod exchange;
+
 use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
 
+pub(crate) use exchange::Exchanges;
 use linli_plugin_abi as abi;
 use linli_plugin_abi::encode;
 
@@ -68,18 +71,17 @@ impl<'a> From<&'a encode::Batch> for Encoded<'a> {
     }
 }
 
-/// An instance. It lives and dies on one host thread.
-pub(crate) struct Instance {
+/// An instance, whatever it implements. It lives and dies on one host thread.
+struct Made {
     library: &'static Library,
     raw: *mut abi::Instance,
-    rules: &'static abi::Rules,
     /// What `create` was given; it must live until `destroy` has returned.
     _host: Box<abi::Host>,
 }
 
-impl Instance {
+impl Made {
     /// Makes an instance with the plugin's default configuration.
-    pub(crate) fn create(library: &'static Library) -> Result<Self, CallError> {
+    fn new(library: &'static Library) -> Result<Self, CallError> {
         let host = Box::new(abi::Host {
             struct_size: size_of::<abi::Host>() as u32,
             abi_major: abi::ABI_MAJOR,
@@ -100,21 +102,46 @@ impl Instance {
         if raw.is_null() {
             return Err(CallError::Misbehaved { what: "create succeeded but gave no instance".to_owned() });
         }
-        let Some(rules) = Self::rules(library, raw) else {
-            if let Some(destroy) = library.plugin.destroy {
-                // SAFETY: `raw` came from create and is not used afterwards.
-                unsafe { destroy(raw) };
-            }
-            let what = format!("it does not implement `{}`, which its manifest lists", abi::IF_RULES);
-            return Err(CallError::Misbehaved { what });
-        };
-        Ok(Self { library, raw, rules, _host: host })
+        Ok(Self { library, raw, _host: host })
     }
 
-    fn rules(library: &'static Library, raw: *mut abi::Instance) -> Option<&'static abi::Rules> {
-        let get_interface = library.plugin.get_interface?;
+    /// The table of an interface; null: it has none.
+    fn interface(&self, id: &'static str) -> *const c_void {
         // SAFETY: `raw` is a live instance; the id lives for ever.
-        let rules = unsafe { get_interface(raw, abi::Str::new(abi::IF_RULES)) }.cast::<abi::Rules>();
+        self.library
+            .plugin
+            .get_interface
+            .map_or(ptr::null(), |get| unsafe { get(self.raw, abi::Str::new(id)) })
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        if let Some(destroy) = self.library.plugin.destroy {
+            // SAFETY: `raw` came from create and is not used afterwards.
+            unsafe { destroy(self.raw) };
+        }
+    }
+}
+
+/// An instance that has rules.
+pub(crate) struct Instance {
+    made: Made,
+    rules: &'static abi::Rules,
+}
+
+impl Instance {
+    /// Makes an instance with the plugin's default configuration.
+    pub(crate) fn create(library: &'static Library) -> Result<Self, CallError> {
+        let made = Made::new(library)?;
+        let rules = Self::rules(&made).ok_or_else(|| CallError::Misbehaved {
+            what: format!("it does not implement `{}`, which its manifest lists", abi::IF_RULES),
+        })?;
+        Ok(Self { made, rules })
+    }
+
+    fn rules(made: &Made) -> Option<&'static abi::Rules> {
+        let rules = made.interface(abi::IF_RULES).cast::<abi::Rules>();
         if rules.is_null() || !rules.is_aligned() {
             return None;
         }
@@ -151,22 +178,13 @@ impl Instance {
             grow: Some(grow),
         };
         // SAFETY: all pointers are valid for the call; only this thread uses the instance.
-        let status = unsafe { function(self.raw, &raw const call, batch.header, &raw mut sink) };
+        let status = unsafe { function(self.made.raw, &raw const call, batch.header, &raw mut sink) };
         check(status, &errors)?;
         let intact = sink.items == room.items && sink.cap == room.cap && sink.len <= room.cap;
         if !intact || room.overrun() {
             return Err(CallError::Misbehaved { what: "it wrote beyond the sink".to_owned() });
         }
         Ok(sink.len)
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        if let Some(destroy) = self.library.plugin.destroy {
-            // SAFETY: `raw` came from create and is not used afterwards.
-            unsafe { destroy(self.raw) };
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //!        ├ plugin.toml ──▶ Manifest ─────────────────┤
 //!        └ lib….so ──▶ Sealed ──▶ Library ───────────┴▶ Plugin ──▶ Registry
 //! facts ──▶ BatchBuilder ──▶ Batch ──▶ Plugin::assess ──▶ Answer ──▶ RowFindings
+//! Start ──▶ Plugin::begin ──▶ Step ──▶ whoever performs exchanges ──▶ Outcome ──▶ Run::step ──▶ Step … End
 //! ```
 //!
 //! Invariants:
@@ -15,6 +16,7 @@
 //!   deadline, its thread is given up with its memory, and its answer is never read.
 //! * In a process of its own, a plugin can end, hang or write what it likes: the call fails, or the one resident over whom
 //!   it ends is found, and everybody else is answered about. The host never links such a library.
+//! * A connector says what it wants sent and sends nothing itself; every step is checked against its manifest first.
 //! * Nothing of a plugin runs before it is known whom it comes from ([`trust`]).
 //! * A library is never unloaded. What was hashed is what was loaded: one descriptor, sealed in memory.
 
@@ -24,6 +26,7 @@ mod answer;
 mod batch;
 mod breaker;
 mod child;
+mod connector;
 mod elf;
 mod error;
 pub mod exchange;
@@ -33,6 +36,7 @@ pub mod manifest;
 mod place;
 mod plugin;
 mod registry;
+mod run;
 pub mod runner;
 mod seat;
 pub mod tools;
@@ -45,4 +49,5 @@ pub use error::{CallError, LoadCause, LoadFailure};
 pub use manifest::{Manifest, ManifestError, ManifestErrors};
 pub use plugin::{Figures, Limits, Mode, Plugin};
 pub use registry::{Registry, Sources};
+pub use run::{Run, STEPS_MAX};
 pub use runner::Confinement;

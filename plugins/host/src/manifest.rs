@@ -3,12 +3,18 @@
 //! Ordinals in the plugin interface count these tables from 0 in the order of the file. [`Manifest::parse`] reads
 //! the text and reports *all* problems at once, each with its line.
 
+mod connector;
 pub(crate) mod parse;
 pub(crate) mod reader;
 mod standard;
 
 use std::fmt;
 
+pub(crate) use connector::https_host;
+pub use connector::{
+    ANY_HOST, ConnectorManifest, HttpUse, RosterField, SETTINGS_BYTES_MAX, Setting, SettingProblem,
+    SettingType, SettingValue,
+};
 use linli_core::group::{CareGroup, Citation};
 use linli_core::id::{CautionCode, FieldCode, GroupCode, PluginId, ReasonCode, TagCode};
 use linli_core::invalid::Invalid;
@@ -38,7 +44,7 @@ pub struct Manifest {
     pub licence: String,
     /// The ABI it needs: major and lowest minor.
     pub abi: (u32, u32),
-    /// The interfaces it implements.
+    /// The interface it implements: one, because rules and connectors run in different places.
     pub interfaces: Vec<Interface>,
     /// Where it wants to run.
     pub isolation: Isolation,
@@ -56,6 +62,8 @@ pub struct Manifest {
     pub tags: Vec<Tag>,
     /// The cautions it may give.
     pub cautions: Vec<Caution>,
+    /// What it declares as a connector; `None`: it has rules.
+    pub connector: Option<ConnectorManifest>,
     /// Fields whose facts end memberships as soon as they are recorded, without a confirmation.
     pub ends_at_once: Vec<FieldCode>,
     /// The text it was read from.

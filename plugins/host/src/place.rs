@@ -9,17 +9,17 @@ use crate::child::{self, Description, Home, Process};
 use crate::elf::Refusal;
 use crate::error::LoadCause;
 use crate::library::{self, Library, Sealed};
-use crate::manifest::{Interface, Isolation, Manifest};
+use crate::manifest::{Isolation, Manifest};
 use crate::plugin::{About, Plugin};
 use crate::registry::Sources;
 use crate::runner::Confinement;
-use crate::seat::{Children, Pool, Seat};
+use crate::seat::{Children, Pool, Runs, Seat};
 use crate::trust::{self, TrustState, Verdict};
 
 /// Opens one library by itself, without a manifest beside it. One that asks for a process of its own gets one.
 pub(crate) fn open(path: &Path, isolation: Isolation, sources: &Sources) -> Result<Plugin, Refusal> {
     let sealed = Arc::new(library::seal(&library::read(path)?)?);
-    let place = Place { sources, sealed: &sealed, allowed: Isolation::InProcess };
+    let place = Place { sources, sealed: &sealed, allowed: Isolation::InProcess, connectors: isolation };
     let opened = match isolation {
         Isolation::InProcess => place.link()?,
         Isolation::Child => place.start(String::new())?,
@@ -37,6 +37,8 @@ pub(crate) struct Place<'a> {
     pub(crate) sealed: &'a Arc<Sealed>,
     /// Where it may run at most.
     pub(crate) allowed: Isolation,
+    /// Where connectors run: in processes of their own, unless an author looks at one.
+    pub(crate) connectors: Isolation,
 }
 
 /// A library that was opened, here or in a process.
@@ -55,9 +57,11 @@ enum OpenedIn {
 impl Place<'_> {
     /// Where a plugin runs: in a process of its own unless nothing speaks against this one.
     pub(crate) fn isolation(&self, manifest: &Manifest, flags: u32) -> Isolation {
-        let asks = manifest.isolation == Isolation::Child || flags & abi::P_ISOLATED_ONLY != 0;
-        let connects = manifest.interfaces.contains(&Interface::Connector);
-        if asks || connects || self.allowed == Isolation::Child {
+        let insists = flags & abi::P_ISOLATED_ONLY != 0 || self.allowed == Isolation::Child;
+        if manifest.connector.is_some() {
+            return if insists { Isolation::Child } else { self.connectors };
+        }
+        if insists || manifest.isolation == Isolation::Child {
             return Isolation::Child;
         }
         self.sources.isolation.get(manifest.id.as_str()).copied().unwrap_or(Isolation::InProcess)
@@ -108,11 +112,20 @@ impl Place<'_> {
                 let refuge = self.home(name.clone()).filter(|home| home.runner.is_file());
                 library.name = name;
                 // Libraries are never unloaded, so their descriptions live for ever too.
-                let pool = Pool::new(Box::leak(Box::new(library)), limits);
+                let library = Box::leak(Box::new(library));
+                if manifest.connector.is_some() {
+                    let runs = Runs::here(library, refuge, limits);
+                    return Ok((Seat::Connector(Arc::new(runs)), opened.about));
+                }
+                let pool = Pool::new(library, limits);
                 Ok((Seat::InProcess { pool, refuge, moved: OnceLock::new() }, opened.about))
             }
             (Isolation::InProcess | Isolation::Child, OpenedIn::Process(home, process)) => {
                 let home = Home { name, ..home };
+                if manifest.connector.is_some() {
+                    let runs = Runs::in_processes(home, limits, process);
+                    return Ok((Seat::Connector(Arc::new(runs)), opened.about));
+                }
                 Ok((Seat::Child(Children::new(home, limits, Some(process))), opened.about))
             }
             // Its manifest or its library asks for that, or the operator does, and this was read in it only.

@@ -1,7 +1,7 @@
 //! A loaded plugin: what it declares, what it answers, and how it fares.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use linli_core::assessment::{FactIssue, PluginStamp};
@@ -67,14 +67,19 @@ type ReadAnswer<T> = fn(&Arc<Manifest>, Batch, Said) -> Result<T, CallError>;
 
 /// A loaded plugin. Calls block until the answer or the deadline; any number of threads may call.
 pub struct Plugin {
-    manifest: Arc<Manifest>,
+    core: Arc<Core>,
     places: Places,
     stamp: Arc<PluginStamp>,
     path: PathBuf,
     about: About,
-    limits: Limits,
     verdict: Verdict,
-    seat: Seat,
+}
+
+/// What its calls need of a plugin, for as long as one of its runs is open.
+pub(crate) struct Core {
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) seat: Seat,
+    limits: Limits,
     tally: Mutex<Tally>,
 }
 
@@ -100,7 +105,7 @@ struct Counts {
 /// How a plugin fares, since it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
-    /// Calls that were made, the failed ones included.
+    /// Calls that were made, the failed ones included; of a connector, steps.
     pub calls: u64,
     /// Residents about whom an answer was accepted.
     pub residents: u64,
@@ -145,12 +150,17 @@ impl Plugin {
         }
         let (places, manifest) = (Places::new(&manifest), Arc::new(manifest));
         let (path, limits, tally) = (path.to_owned(), limits.clone(), Mutex::default());
-        Self { manifest, places, stamp, path, verdict, about, limits, seat, tally }
+        let core = Arc::new(Core { manifest, seat, limits, tally });
+        Self { core, places, stamp, path, about, verdict }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 
     /// What it declares.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.core.manifest
     }
 
     /// Id, version and digest: what every assessment is stamped with.
@@ -185,7 +195,7 @@ impl Plugin {
 
     /// Where it runs now. A plugin in the host's process moves out of it once a call does not return, and stays out.
     pub fn mode(&self) -> Mode {
-        self.seat.mode()
+        self.core.seat.mode()
     }
 
     /// How far its process is confined, as it said when it was loaded; `None`: it was loaded in the host's process.
@@ -195,7 +205,7 @@ impl Plugin {
 
     /// An empty batch for this plugin.
     pub fn batch(&self) -> BatchBuilder<'_> {
-        BatchBuilder::new(&self.manifest, &self.places, Arc::clone(&self.stamp))
+        BatchBuilder::new(&self.core.manifest, &self.places, Arc::clone(&self.stamp))
     }
 
     /// The place of a field that it declares, for [`BatchBuilder::push_placed`].
@@ -221,22 +231,23 @@ impl Plugin {
 
     /// What it says about a batch, unchecked; for measuring, so it counts for nothing.
     pub(crate) fn said(&self, batch: Batch, deadline: Duration) -> Result<(Batch, Said), CallError> {
-        let answered = self.seat.ask(Question::Assess, batch, deadline)?;
+        let answered = self.core.seat.ask(Question::Assess, batch, deadline)?;
         Ok((answered.batch, answered.said))
     }
 
     /// The answer that is in what it said.
     pub(crate) fn read(&self, batch: Batch, said: Said) -> Result<Answer, CallError> {
-        Answer::read(&self.manifest, batch, said)
+        Answer::read(&self.core.manifest, batch, said)
     }
 
     /// How it fares.
     pub fn figures(&self) -> Figures {
-        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let seat = &self.core.seat;
+        let tally = self.core.tally();
         let counts = tally.figures.clone();
         let Counts { calls, residents, busy, failures, panics, hangs, crashes, manual, last_error } = counts;
-        let health = tally.breaker.health(Instant::now(), self.seat.in_the_way());
-        let lost_threads = self.seat.lost();
+        let health = tally.breaker.health(Instant::now(), seat.in_the_way());
+        let lost_threads = seat.lost();
         Figures {
             calls,
             residents,
@@ -254,7 +265,8 @@ impl Plugin {
 
     /// Calls it again after faults, at the operator's word.
     pub fn reset(&self) {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).breaker.reset(self.seat.in_the_way());
+        let lost = self.core.seat.in_the_way();
+        self.core.tally().breaker.reset(lost);
     }
 
     fn call<T>(
@@ -268,29 +280,49 @@ impl Plugin {
             return Err(CallError::WrongPlugin);
         }
         let started = Instant::now();
-        match self
-            .tally
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .breaker
-            .health(started, self.seat.in_the_way())
-        {
-            Health::Ready => {}
-            Health::Resting { retry_in } => return Err(CallError::Resting { retry_in }),
-            Health::Stopped => return Err(CallError::Stopped),
-        }
+        self.core.ready(started)?;
         let rows = batch.len();
-        let answered = self.seat.ask(question, batch, deadline);
+        let answered = self.core.seat.ask(question, batch, deadline);
         let (ends, manual) =
             answered.as_ref().map_or((0, 0), |answered| (answered.ends, answered.said.manual.len()));
-        let answer = answered.and_then(|answered| read(&self.manifest, answered.batch, answered.said));
-        self.note(started, (ends, manual), answer.as_ref().map(|_| rows - manual));
+        let answer = answered.and_then(|answered| read(&self.core.manifest, answered.batch, answered.said));
+        self.core.note(started, (ends, manual), answer.as_ref().map(|_| rows - manual));
         answer
+    }
+}
+
+impl Core {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is called at all.
+    fn ready(&self, now: Instant) -> Result<(), CallError> {
+        match self.tally().breaker.health(now, self.seat.in_the_way()) {
+            Health::Ready => Ok(()),
+            Health::Resting { retry_in } => Err(CallError::Resting { retry_in }),
+            Health::Stopped => Err(CallError::Stopped),
+        }
+    }
+
+    /// Takes a step of a run and notes how it went. A run that began goes on while the plugin rests.
+    pub(crate) fn watched<T>(
+        &self,
+        begins: bool,
+        step: impl FnOnce() -> Result<T, CallError>,
+    ) -> Result<T, CallError> {
+        let started = Instant::now();
+        if begins {
+            self.ready(started)?;
+        }
+        let stepped = step();
+        self.note(started, (0, 0), stepped.as_ref().map(|_| 0));
+        stepped
     }
 
     fn note(&self, started: Instant, (ends, manual): (u32, usize), answer: Result<usize, &CallError>) {
         let now = Instant::now();
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = self.tally();
         tally.figures.calls += 1;
         tally.figures.crashes += u64::from(ends);
         tally.figures.manual += manual as u64;
@@ -340,6 +372,7 @@ impl Plugin {
             | CallError::Resting { .. }
             | CallError::Stopped
             | CallError::WrongPlugin
+            | CallError::Unfit { .. }
             | CallError::NoProcess { .. }
             | CallError::NoThread { .. } => {}
         }

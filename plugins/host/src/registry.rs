@@ -12,7 +12,7 @@ use linli_plugin_abi as abi;
 
 use crate::elf::Refusal;
 use crate::error::{LoadCause, LoadFailure};
-use crate::manifest::{Field, Interface, Isolation, Manifest};
+use crate::manifest::{Field, Isolation, Manifest};
 use crate::place::Place;
 use crate::plugin::{Limits, Plugin};
 use crate::trust::{self, Candidate, Folder, History, MANIFEST_FILE, Rights, TrustStore};
@@ -206,6 +206,16 @@ impl Registry {
         &self.plugins
     }
 
+    /// Those that have rules of care groups, by id.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.plugins.iter().filter(|plugin| plugin.manifest().connector.is_none())
+    }
+
+    /// Those that speak with bodies outside the company, by id.
+    pub fn connectors(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.plugins.iter().filter(|plugin| plugin.manifest().connector.is_some())
+    }
+
     /// The plugin with this id.
     pub fn plugin(&self, id: &str) -> Option<&Arc<Plugin>> {
         self.plugins.iter().find(|plugin| plugin.stamp().id.as_str() == id)
@@ -268,7 +278,8 @@ impl Registry {
             supported(manifest)?;
         }
         let sealed = Arc::new(sealed);
-        let place = Place { sources, sealed: &sealed, allowed: verdict.isolation_allowed };
+        let connectors = Isolation::Child;
+        let place = Place { sources, sealed: &sealed, allowed: verdict.isolation_allowed, connectors };
         let wish = beside.as_ref().map_or(Isolation::InProcess, |manifest| place.isolation(manifest, 0));
         let opened = match wish {
             Isolation::InProcess => place.link()?,
@@ -439,10 +450,6 @@ fn supported(manifest: &Manifest) -> Result<(), Refusal> {
             abi::ABI_MINOR
         );
         return Err(Refusal::new(LoadCause::WrongAbi, reason, "use a version of Linli that speaks it"));
-    }
-    if !manifest.interfaces.contains(&Interface::Rules) {
-        let reason = format!("it does not implement `{}`, the only interface of this version", abi::IF_RULES);
-        return Err(Refusal::new(LoadCause::Unsupported, reason, "use a version of Linli with connectors"));
     }
     Ok(())
 }

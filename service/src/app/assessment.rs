@@ -229,7 +229,7 @@ impl App {
     ) -> Result<Vec<PluginAnswer>> {
         let parameters = self.store.plugin_parameters(site).await?;
         let mut answers = Vec::new();
-        for plugin in self.deployed().registry.plugins() {
+        for plugin in self.deployed().registry.rules() {
             answers.push(ask_one(plugin, &parameters, today, rows).await);
         }
         Ok(answers)
@@ -545,7 +545,7 @@ impl App {
     async fn issues(&self, site: &SiteId, row: &Row, today: CivilDate) -> Result<Vec<(FieldCode, Coded)>> {
         let mut issues = Vec::new();
         let parameters = self.store.plugin_parameters(site).await?;
-        for plugin in self.deployed().registry.plugins() {
+        for plugin in self.deployed().registry.rules() {
             let set = parameters.iter().find(|set| set.plugin == plugin.stamp().id);
             let set =
                 set.map(|set| set.values.iter().map(|(k, v)| (k.as_str().to_owned(), v.clone())).collect());

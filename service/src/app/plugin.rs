@@ -301,7 +301,6 @@ fn cause_zh(cause: LoadCause) -> &'static str {
         LoadCause::NotAPlugin => "不是邻里插件",
         LoadCause::WrongAbi => "插件接口版本不符,请安装与服务器相配的版本",
         LoadCause::ManifestMismatch => "清单与库文件不是同一次构建,请一并重新安装",
-        LoadCause::Unsupported => "插件需要此版本尚未提供的功能",
         LoadCause::Duplicate => "编号、群体、标准或字段与已加载的插件重复,请移除其一",
         LoadCause::NoRunner => "插件须在独立进程中运行,但无法启动 linli-runner,请将其与服务程序安装在一起",
         LoadCause::Ended => "插件在加载时异常退出或无响应,请更换插件",

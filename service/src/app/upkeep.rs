@@ -120,7 +120,7 @@ impl App {
             }
             assessed += 1;
         }
-        if compare && !self.deployed().registry.plugins().is_empty() {
+        if compare && self.deployed().registry.rules().next().is_some() {
             assessed += self.compare_site(site).await?;
         }
         Ok(assessed)
@@ -153,9 +153,9 @@ impl App {
         }
     }
 
-    /// Whether every plugin of now has answered by the parameters of now.
+    /// Whether every plugin with rules has answered by the parameters of now.
     fn is_current(&self, state: &FileState, parameters: &[linli_store::PluginParameters]) -> bool {
-        self.deployed().registry.plugins().iter().all(|plugin| {
+        self.deployed().registry.rules().all(|plugin| {
             let stamp = plugin.stamp();
             let set = parameters.iter().find(|set| set.plugin == stamp.id);
             state.assessments.iter().any(|stored| {

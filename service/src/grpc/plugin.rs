@@ -258,7 +258,6 @@ fn trust_of_refused(cause: LoadCause) -> Option<v1::PluginTrustState> {
         | LoadCause::NotAPlugin
         | LoadCause::WrongAbi
         | LoadCause::ManifestMismatch
-        | LoadCause::Unsupported
         | LoadCause::Duplicate
         | LoadCause::TrustStore
         | LoadCause::NoRunner

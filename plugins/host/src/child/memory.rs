@@ -59,6 +59,15 @@ impl Mapping {
         fits.then(|| unsafe { self.at.add(BATCH_AT) }.cast_const().cast())
     }
 
+    /// So many bytes from the beginning of what the input holds, if it has them.
+    pub(crate) fn input_bytes(&self, count: usize) -> Option<&[u8]> {
+        if count > self.len.saturating_sub(BATCH_AT) {
+            return None;
+        }
+        // SAFETY: they lie within the mapping, and the host writes no more until it has an answer.
+        Some(unsafe { std::slice::from_raw_parts(self.at.add(BATCH_AT), count) })
+    }
+
     /// The records in the output, and how many there is room for.
     pub(crate) fn records(&self) -> (*mut abi::Finding, usize) {
         (self.at.cast(), self.len / size_of::<abi::Finding>())

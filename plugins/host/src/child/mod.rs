@@ -27,12 +27,14 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 pub(crate) use spawn::beside_program;
 
+use crate::connector::STEP_BYTES_MAX;
 use crate::elf::Refusal;
 use crate::error::{CallError, LoadCause};
 use crate::instance::{GUARD, Question};
 use crate::library::{self, Sealed};
 use crate::manifest::MANIFEST_BYTES_MAX;
 use crate::runner::Confinement;
+use crate::seat::Turn;
 use memory::Memory;
 use wire::{Received, Reply, Request};
 
@@ -73,8 +75,8 @@ pub(crate) struct Description {
 
 /// How a call ended.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    Answered(Vec<abi::Finding>),
+pub(crate) enum Outcome<T> {
+    Answered(T),
     /// The call failed; the process goes on.
     Failed(CallError),
     /// The process is not to be used any more.
@@ -212,30 +214,90 @@ impl Process {
         question: Question,
         batch: &encode::Batch,
         records_max: u32,
-        (end, grace): (Instant, Duration),
-    ) -> Outcome {
+        until: (Instant, Duration),
+    ) -> Outcome<Vec<abi::Finding>> {
         let bytes = batch.as_bytes();
         let records_max = records_max.min(RECORDS_MAX);
         let slots = records_max.max(16) as usize + GUARD;
+        let ask = |number, budget_ms| {
+            let batch_bytes = bytes.len() as u32;
+            Request::Ask { number, question, batch_bytes, records_max, budget_ms }
+        };
+        match self.request(plugin, bytes, slots, ask, until) {
+            Outcome::Answered(count) => match self.memory.take_records(count) {
+                Some(records) => Outcome::Answered(records),
+                None => self.misbehaved("it has more records than there is room for"),
+            },
+            Outcome::Failed(error) => Outcome::Failed(error),
+            Outcome::Lost(loss) => Outcome::Lost(loss),
+        }
+    }
+
+    /// Takes a step of a run and waits for what it says until `end`, and then as long as `grace` for it to stop.
+    pub(crate) fn converse(
+        &mut self,
+        plugin: &str,
+        run: u32,
+        turn: &Turn,
+        until: (Instant, Duration),
+    ) -> Outcome<Vec<u8>> {
+        // Whatever comes now is because of this step: an instance is made for each run.
+        self.begun = true;
+        let slots = STEP_BYTES_MAX.div_ceil(size_of::<abi::Finding>());
+        let outcome = match turn {
+            Turn::Begin(crate::connector::Request { op, message, key }) => {
+                let begin = |number, budget_ms| {
+                    let (request_bytes, key_bytes) = (message.len() as u32, key.len() as u32);
+                    Request::Begin { number, run, op: *op, request_bytes, key_bytes, budget_ms }
+                };
+                let bytes = [message, key.as_bytes()].concat();
+                self.request(plugin, &bytes, slots, begin, until)
+            }
+            Turn::Step(input) => {
+                let step = |number, budget_ms| {
+                    let input_bytes = input.len() as u32;
+                    Request::Step { number, run, input_bytes, budget_ms }
+                };
+                self.request(plugin, input, slots, step, until)
+            }
+        };
+        match outcome {
+            Outcome::Answered(count) => match self.memory.take_bytes(count as usize) {
+                Some(said) => Outcome::Answered(said),
+                None => self.misbehaved("its step is longer than there is room for"),
+            },
+            Outcome::Failed(error) => Outcome::Failed(error),
+            Outcome::Lost(loss) => Outcome::Lost(loss),
+        }
+    }
+
+    /// Ends a run. A process that is gone has ended it already; that shows at the next call.
+    pub(crate) fn end_run(&self, run: u32) {
+        let _ = wire::send_request(&self.socket, &Request::End { run }, &[]);
+    }
+
+    /// Puts bytes into the input, with room for so many records in the output, and makes a request.
+    fn request(
+        &mut self,
+        plugin: &str,
+        bytes: &[u8],
+        slots: usize,
+        request: impl FnOnce(u32, u32) -> Request,
+        (end, grace): (Instant, Duration),
+    ) -> Outcome<u32> {
         let is_new = !self.memory.fits(bytes.len(), slots);
         if is_new {
             match Memory::new(bytes.len(), slots) {
                 Ok(memory) => self.memory = memory,
                 Err(error) => {
-                    let message = format!("memory for the batch cannot be shared: {error}");
+                    let message = format!("memory for the call cannot be shared: {error}");
                     return Outcome::Failed(CallError::NoProcess { message });
                 }
             }
         }
         self.number = self.number.wrapping_add(1);
         let left = end.saturating_duration_since(Instant::now());
-        let request = Request::Ask {
-            number: self.number,
-            question,
-            batch_bytes: bytes.len() as u32,
-            records_max,
-            budget_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
-        };
+        let request = request(self.number, u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
         self.memory.cancel().store(0, Ordering::Release);
         self.memory.put(bytes);
         let [input, output] = &self.memory.files;
@@ -247,21 +309,16 @@ impl Process {
         self.wait(plugin, self.number, end, grace)
     }
 
-    fn wait(&mut self, plugin: &str, number: u32, end: Instant, grace: Duration) -> Outcome {
+    fn wait(&mut self, plugin: &str, number: u32, end: Instant, grace: Duration) -> Outcome<u32> {
         let mut log_lines = 0;
         let mut told_to_stop = false;
         loop {
             let until = if told_to_stop { end + grace } else { end };
             match self.next(until) {
                 Received::Reply(Reply::Begun { number: of }) if of == number => self.begun = true,
-                Received::Reply(Reply::Answered { number: of, records }) if of == number => {
-                    if told_to_stop {
-                        return Outcome::Failed(CallError::TimedOut { deadline: Duration::ZERO });
-                    }
-                    return match self.memory.take_records(records) {
-                        Some(records) => Outcome::Answered(records),
-                        None => self.misbehaved("it has more records than there is room for"),
-                    };
+                Received::Reply(Reply::Answered { number: of, count }) if of == number => {
+                    let late = CallError::TimedOut { deadline: Duration::ZERO };
+                    return if told_to_stop { Outcome::Failed(late) } else { Outcome::Answered(count) };
                 }
                 Received::Reply(Reply::Failed { number: of, error }) if of == number => {
                     self.begun = false;
@@ -310,7 +367,7 @@ impl Process {
         if self.begun { Loss::Crashed { how } } else { Loss::NotBegun { how } }
     }
 
-    fn misbehaved(&mut self, what: &str) -> Outcome {
+    fn misbehaved<T>(&mut self, what: &str) -> Outcome<T> {
         self.kill();
         Outcome::Lost(Loss::Misbehaved { what: what.to_owned() })
     }

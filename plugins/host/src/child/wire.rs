@@ -15,7 +15,7 @@ use crate::instance::Question;
 use crate::runner::Confinement;
 
 /// Of these messages: host and runner are of one build, and say so where they are not.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Longest text of a message, in bytes; longer ones are cut.
 const TEXT_BYTES_MAX: usize = 4000;
 const NUMBERS: usize = 8;
@@ -34,6 +34,13 @@ pub(crate) enum Request {
     },
     /// Answer about the batch in the input. With it come two files, input and output, where they are new.
     Ask { number: u32, question: Question, batch_bytes: u32, records_max: u32, budget_ms: u32 },
+    /// Begin a run and take its first step. The input holds the request and, behind it, the idempotency key. With it come
+    /// two files, as with `Ask`.
+    Begin { number: u32, run: u32, op: u32, request_bytes: u32, key_bytes: u32, budget_ms: u32 },
+    /// Take the next step of a run, by what is in the input. With it come two files, as with `Ask`.
+    Step { number: u32, run: u32, input_bytes: u32, budget_ms: u32 },
+    /// End a run. There is no reply.
+    End { run: u32 },
 }
 
 /// What the runner says.
@@ -51,8 +58,8 @@ pub(crate) enum Reply {
     Refused { cause: LoadCause, reason: String, help: String },
     /// The instance is made: what happens from here on is because of the batch.
     Begun { number: u32 },
-    /// So many records lie in the output.
-    Answered { number: u32, records: u32 },
+    /// So many records lie in the output, or bytes of a step.
+    Answered { number: u32, count: u32 },
     /// The call failed, and why.
     Failed { number: u32, error: CallError },
     /// A line for the host's log.
@@ -79,6 +86,13 @@ impl Request {
                 };
                 [2, number, question, batch_bytes, records_max, budget_ms, 0, 0]
             }
+            Self::Begin { number, run, op, request_bytes, key_bytes, budget_ms } => {
+                [3, number, run, op, request_bytes, key_bytes, budget_ms, 0]
+            }
+            Self::Step { number, run, input_bytes, budget_ms } => {
+                [4, number, run, input_bytes, budget_ms, 0, 0, 0]
+            }
+            Self::End { run } => [5, run, 0, 0, 0, 0, 0, 0],
         }
     }
 
@@ -96,6 +110,13 @@ impl Request {
                 };
                 Some(Self::Ask { number, question, batch_bytes, records_max, budget_ms })
             }
+            [3, number, run, op, request_bytes, key_bytes, budget_ms, _] => {
+                Some(Self::Begin { number, run, op, request_bytes, key_bytes, budget_ms })
+            }
+            [4, number, run, input_bytes, budget_ms, ..] => {
+                Some(Self::Step { number, run, input_bytes, budget_ms })
+            }
+            [5, run, ..] => Some(Self::End { run }),
             _ => None,
         }
     }
@@ -115,7 +136,7 @@ impl Reply {
                 ([2, cause, reason.len() as u32, 0, 0, 0, 0, 0], format!("{reason}{help}"))
             }
             Self::Begun { number } => ([3, *number, 0, 0, 0, 0, 0, 0], none),
-            Self::Answered { number, records } => ([4, *number, *records, 0, 0, 0, 0, 0], none),
+            Self::Answered { number, count } => ([4, *number, *count, 0, 0, 0, 0, 0], none),
             Self::Failed { number, error } => {
                 let (kind, status, text) = match error {
                     CallError::Failed { status, message } => (FAILED, *status, message.clone()),
@@ -147,7 +168,7 @@ impl Reply {
                 Some(Self::Refused { cause, reason: reason.to_owned(), help: help.to_owned() })
             }
             [3, number, ..] => Some(Self::Begun { number }),
-            [4, number, records, ..] => Some(Self::Answered { number, records }),
+            [4, number, count, ..] => Some(Self::Answered { number, count }),
             [5, number, kind, status, ..] => {
                 let error = match kind {
                     FAILED => CallError::Failed { status: status.cast_signed(), message: text },
@@ -272,6 +293,9 @@ mod tests {
                 records_max: 2,
                 budget_ms: 3,
             },
+            Request::Begin { number: 8, run: 1, op: 2, request_bytes: 3, key_bytes: 4, budget_ms: 5 },
+            Request::Step { number: 9, run: 1, input_bytes: 2, budget_ms: 3 },
+            Request::End { run: 1 },
         ];
         for request in requests {
             assert_eq!(Request::decode(numbers(&bytes(request.encode()))), Some(request));
@@ -281,7 +305,7 @@ mod tests {
             Reply::Loaded { abi: (1, 2), flags: 3, manifest_bytes: 4, build_info_bytes: 5, confinement },
             Reply::Refused { cause: LoadCause::WrongAbi, reason: "其一".into(), help: "二".into() },
             Reply::Begun { number: 1 },
-            Reply::Answered { number: 1, records: 2 },
+            Reply::Answered { number: 1, count: 2 },
             Reply::Failed { number: 1, error: CallError::Failed { status: -3, message: "why".into() } },
             Reply::Failed { number: 1, error: CallError::Panicked { message: "where".into() } },
             Reply::Log { level: 2, text: "news".into() },

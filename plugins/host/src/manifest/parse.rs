@@ -11,6 +11,7 @@ use linli_core::standard::Origin;
 use linli_core::text::Label;
 use linli_core::time::CivilDate;
 
+use super::connector::connector;
 use super::reader::{Found, Table, document, nearest};
 use super::standard::standard;
 use super::{
@@ -20,6 +21,9 @@ use super::{
 
 /// Largest number of entries of one table: ordinals are 16 bits, and nobody reads more.
 const ENTRIES_MAX: usize = 1_000;
+
+/// Tables that only rules have.
+const RULES_TABLES: [&str; 7] = ["group", "field", "parameter", "reason", "tag", "caution", "standard"];
 
 /// What is cited, by short name.
 pub(super) type Places<'a> = BTreeMap<&'a str, Label>;
@@ -81,6 +85,12 @@ fn read(root: &Table<'_>, text: &str) -> Option<Manifest> {
     let standards: Vec<_> =
         standard_tables.iter().filter_map(|table| standard(table, &names, &places, &origin)).collect();
     unique(&standard_tables, "standard");
+    let connector_table = root.optional_table("connector");
+    let connector = connector_table.as_ref().and_then(|table| {
+        let connector = connector(table);
+        table.end();
+        connector
+    });
     root.end();
 
     let head = head?;
@@ -116,8 +126,32 @@ fn read(root: &Table<'_>, text: &str) -> Option<Manifest> {
         })
     });
     head.end();
-    if interfaces.contains(&Interface::Rules) && groups.is_empty() && group_tables.is_empty() {
-        root.problem("group", "is required: rules need at least one group");
+    match interfaces.as_slice() {
+        [Interface::Rules] => {
+            if groups.is_empty() && group_tables.is_empty() {
+                root.problem("group", "is required: rules need at least one group");
+            }
+            if connector_table.is_some() {
+                let text = format!("is for the interface `{}` only", Interface::Connector.id());
+                root.problem("connector", text);
+            }
+        }
+        [Interface::Connector] => {
+            if connector_table.is_none() {
+                root.problem("connector", "is required: what the connector does, and what it may send where");
+            }
+            for name in RULES_TABLES.into_iter().filter(|name| root.has(name)) {
+                root.problem(name, "is for rules: a connector has none");
+            }
+            if isolation == Some(Isolation::InProcess) {
+                head.problem("isolation", "must be `child`: connectors run in processes of their own");
+            }
+        }
+        [] => {}
+        [_, _, ..] => {
+            let text = "must be one: rules and connectors run in different places, make two plugins of them";
+            head.problem("interfaces", text);
+        }
     }
     Some(Manifest {
         id: id?,
@@ -135,6 +169,7 @@ fn read(root: &Table<'_>, text: &str) -> Option<Manifest> {
         reasons,
         tags,
         cautions,
+        connector,
         ends_at_once,
         text: text.to_owned(),
     })
@@ -387,7 +422,7 @@ fn unknown(what: &str, text: &str, known: &[&str]) -> String {
     }
 }
 
-fn all<'a, T>(tables: &[Table<'a>], what: &str, read: impl Fn(&Table<'a>) -> Option<T>) -> Vec<T> {
+pub(super) fn all<'a, T>(tables: &[Table<'a>], what: &str, read: impl Fn(&Table<'a>) -> Option<T>) -> Vec<T> {
     let entries = tables
         .iter()
         .filter_map(|table| {

@@ -114,6 +114,11 @@ impl<'a> Table<'a> {
         self.entries.get(name)
     }
 
+    /// Whether there is such a key.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
     /// Notes a problem at a key, or at the table where the key is absent.
     pub(crate) fn problem(&self, name: &str, message: impl Into<String>) {
         let at = self.entries.get(name).map_or(self.at, |value| value.span().start);

@@ -1,7 +1,7 @@
 //! The other side of the seat in a process: what `linli-runner` does.
 //!
-//! It takes one library from its host, confines itself, loads the library and answers questions about batches in
-//! shared memory until the host closes the connection. It never writes to the terminal but to say that it is not
+//! It takes one library from its host, confines itself, loads the library and answers questions about batches and
+//! takes steps of runs, all in shared memory, until the host closes the connection. It never writes to the terminal but to say that it is not
 //! meant to be started by hand.
 
 mod confine;
@@ -19,7 +19,7 @@ use crate::child::memory::Mapping;
 use crate::child::wire::{self, Reply, Request};
 use crate::elf::Refusal;
 use crate::error::{CallError, LoadCause};
-use crate::instance::{CallSettings, Encoded, Instance, Room};
+use crate::instance::{CallSettings, Encoded, Exchanges, Instance, Room};
 use crate::library::{self, Library};
 
 /// How far the process of a plugin is confined: everything that its kernel offers.
@@ -132,13 +132,26 @@ fn answer(
     mut output: Mapping,
 ) -> io::Result<()> {
     let mut instance: Option<Instance> = None;
+    let mut exchanges = Exchanges::new(library);
     while let Some((request, files)) = wire::receive_request(socket)? {
-        let Request::Ask { number, question, batch_bytes, records_max, budget_ms } = request else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
         if let Ok([new_input, new_output]) = <[OwnedFd; 2]>::try_from(files) {
             (input, output) = (Mapping::input(&new_input)?, Mapping::output(&new_output)?);
         }
+        let (number, question, batch_bytes, records_max, budget_ms) = match request {
+            Request::Ask { number, question, batch_bytes, records_max, budget_ms } => {
+                (number, question, batch_bytes, records_max, budget_ms)
+            }
+            Request::Begin { number, .. } | Request::Step { number, .. } => {
+                let said = converse(&mut exchanges, request, &input)?;
+                wire::send_reply(socket, &reply(number, said, &output))?;
+                continue;
+            }
+            Request::End { run } => {
+                exchanges.end(run);
+                continue;
+            }
+            Request::Load { .. } => return Err(io::ErrorKind::InvalidData.into()),
+        };
         let header = input.batch(batch_bytes as usize).ok_or(io::ErrorKind::InvalidData)?;
         let asked = instance.take().map_or_else(
             || {
@@ -161,12 +174,46 @@ fn answer(
             Ok(records)
         });
         let reply = match answered {
-            Ok(records) => Reply::Answered { number, records },
+            Ok(count) => Reply::Answered { number, count },
             Err(error) => Reply::Failed { number, error },
         };
         wire::send_reply(socket, &reply)?;
     }
     Ok(())
+}
+
+/// Takes a step of a run.
+fn converse(
+    exchanges: &mut Exchanges,
+    request: Request,
+    input: &Mapping,
+) -> io::Result<Result<Vec<u8>, CallError>> {
+    let invalid = || io::Error::from(io::ErrorKind::InvalidData);
+    let cancel = input.cancel();
+    match request {
+        Request::Begin { number: _, run, op, request_bytes, key_bytes, budget_ms } => {
+            let bytes = input.input_bytes(request_bytes as usize + key_bytes as usize).ok_or_else(invalid)?;
+            let (request, key) = bytes.split_at_checked(request_bytes as usize).ok_or_else(invalid)?;
+            let key = std::str::from_utf8(key).map_err(|_| invalid())?;
+            Ok(exchanges.begin(run, (op, request, key), &CallSettings { cancel, budget_ms }))
+        }
+        Request::Step { number: _, run, input_bytes, budget_ms } => {
+            let bytes = input.input_bytes(input_bytes as usize).ok_or_else(invalid)?;
+            Ok(exchanges.step(run, bytes, &CallSettings { cancel, budget_ms }))
+        }
+        Request::Load { .. } | Request::Ask { .. } | Request::End { .. } => Err(invalid()),
+    }
+}
+
+fn reply(number: u32, said: Result<Vec<u8>, CallError>, output: &Mapping) -> Reply {
+    match said {
+        Ok(said) if output.write(&said) => Reply::Answered { number, count: said.len() as u32 },
+        Ok(_) => {
+            let error = CallError::Misbehaved { what: "its step has no room".to_owned() };
+            Reply::Failed { number, error }
+        }
+        Err(error) => Reply::Failed { number, error },
+    }
 }
 
 /// A line of the plugin for the host's log.

@@ -4,6 +4,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use linli_plugin_abi as abi;
 use linli_plugin_abi::encode;
 
 use super::Answered;
@@ -102,7 +103,12 @@ impl Children {
         }
     }
 
-    fn ask_once(&self, question: Question, batch: &encode::Batch, time: Time) -> Result<Outcome, CallError> {
+    fn ask_once(
+        &self,
+        question: Question,
+        batch: &encode::Batch,
+        time: Time,
+    ) -> Result<Outcome<Vec<abi::Finding>>, CallError> {
         let mut process = self.process(time)?;
         let records_max = batch.rows().saturating_mul(self.limits.findings_per_resident);
         let until = (time.end, self.limits.stop_grace);
@@ -188,7 +194,7 @@ impl Children {
 }
 
 /// How long to wait with another process after so many ended without an answer.
-fn wait_after(ends: u32) -> Duration {
+pub(super) fn wait_after(ends: u32) -> Duration {
     match ends.checked_sub(2) {
         None => Duration::ZERO,
         Some(doublings) => WAIT_FIRST.saturating_mul(1 << doublings.min(16)).min(WAIT_MAX),
@@ -196,7 +202,7 @@ fn wait_after(ends: u32) -> Duration {
 }
 
 /// The process knows when its time was over, not how long it was.
-fn with_deadline(error: CallError, deadline: Duration) -> CallError {
+pub(super) fn with_deadline(error: CallError, deadline: Duration) -> CallError {
     if matches!(error, CallError::TimedOut { .. }) { CallError::TimedOut { deadline } } else { error }
 }
 

@@ -1,14 +1,17 @@
-//! Where a plugin runs. Every seat takes the same question and gives the same answer: batch bytes in, records out.
+//! Where a plugin runs. Every seat of rules takes the same question and gives the same answer, batch bytes in and records
+//! out; every place of a connector takes the same messages and gives the same steps.
 
 mod child;
 mod hunt;
 mod pool;
+mod runs;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub(crate) use child::Children;
 pub(crate) use pool::Pool;
+pub(crate) use runs::{Runs, Session, Turn};
 
 use crate::answer::Said;
 use crate::batch::Batch;
@@ -29,6 +32,8 @@ pub(crate) enum Seat {
     },
     /// In processes of its own.
     Child(Children),
+    /// A connector, wherever it runs.
+    Connector(Arc<Runs>),
 }
 
 /// What came of a call, unchecked.
@@ -53,11 +58,19 @@ impl Seat {
                 Ok(Answered { batch, said: Said { records, manual: Vec::new() }, ends: 0 })
             }
             (Self::Child(children), None) => children.ask(question, batch, deadline),
+            (Self::Connector(_), None) => {
+                let what = "it is a connector: it decides nothing about residents".to_owned();
+                Err(CallError::Unfit { what })
+            }
         }
     }
 
     pub(crate) fn mode(&self) -> Mode {
-        if self.children().is_some() { Mode::Child } else { Mode::InProcess }
+        match self {
+            Self::Connector(runs) => runs.mode(),
+            Self::InProcess { .. } | Self::Child(_) if self.children().is_some() => Mode::Child,
+            Self::InProcess { .. } | Self::Child(_) => Mode::InProcess,
+        }
     }
 
     /// Moves a plugin whose call did not return into processes of its own. Says whether it is there.
@@ -69,6 +82,7 @@ impl Seat {
             }
             Self::InProcess { refuge: None, .. } => false,
             Self::Child(_) => true,
+            Self::Connector(runs) => runs.move_out(),
         }
     }
 
@@ -77,18 +91,28 @@ impl Seat {
         match self {
             Self::InProcess { pool, .. } => pool.lost(),
             Self::Child(_) => 0,
+            Self::Connector(runs) => runs.lost(),
         }
     }
 
     /// As many of them as keep the plugin from being called: none once it has moved.
     pub(crate) fn in_the_way(&self) -> usize {
-        if self.children().is_some() { 0 } else { self.lost() }
+        if self.mode() == Mode::Child { 0 } else { self.lost() }
+    }
+
+    /// Where the runs of a connector live; `None`: it has rules.
+    pub(crate) fn runs(&self) -> Option<&Arc<Runs>> {
+        match self {
+            Self::Connector(runs) => Some(runs),
+            Self::InProcess { .. } | Self::Child(_) => None,
+        }
     }
 
     fn children(&self) -> Option<&Children> {
         match self {
             Self::InProcess { moved, .. } => moved.get(),
             Self::Child(children) => Some(children),
+            Self::Connector(_) => None,
         }
     }
 }

@@ -37,6 +37,16 @@ pub(crate) fn faulty() -> (PathBuf, PathBuf) {
     (library.clone(), plugins().join("sdk/examples/faulty.toml"))
 }
 
+/// The connector that misbehaves as its settings say.
+pub(crate) fn faulty_connector() -> (PathBuf, PathBuf) {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let library = LIBRARY.get_or_init(|| {
+        cargo(&["-p", "linli-plugin-sdk", "--example", "faulty_connector"]);
+        profile().join("examples/libfaulty_connector.so")
+    });
+    (library.clone(), plugins().join("sdk/examples/faulty_connector.toml"))
+}
+
 /// The C plugin of `liar.c`, compiled with definitions such as `-DMAJOR=2`, with a manifest inside.
 pub(crate) fn liar(name: &str, definitions: &[&str], manifest: &str) -> PathBuf {
     compile("liar.c", &scratch(&format!("liar-{name}")), manifest, definitions)

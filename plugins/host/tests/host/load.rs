@@ -235,7 +235,13 @@ fn a_manifest_may_ask_for_what_this_version_lacks_and_is_refused() {
     };
     check("newer", "abi = \"1.0\"", "abi = \"1.7\"", LoadCause::WrongAbi, &["asks for plugin ABI 1.7"]);
     check("older", "abi = \"1.0\"", "abi = \"0.9\"", LoadCause::WrongAbi, &["asks for plugin ABI 0.9"]);
-    check("connector", "linli.rules/1", "linli.connector/1", LoadCause::Unsupported, &["linli.rules/1"]);
+    check(
+        "connector",
+        "linli.rules/1",
+        "linli.connector/1",
+        LoadCause::Manifest,
+        &["`connector` is required", "`group` is for rules"],
+    );
     check(
         "broken",
         "version = \"0.1.0\"",

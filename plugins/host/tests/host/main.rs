@@ -6,6 +6,7 @@
 mod build;
 mod calls;
 mod check;
+mod connector;
 mod duties;
 mod faults;
 mod fixtures;

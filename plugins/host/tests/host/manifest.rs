@@ -40,6 +40,8 @@ fn the_manifests_of_the_sdk_are_right() {
     for text in [
         include_str!("../../../sdk/examples/chronic.toml"),
         include_str!("../../../sdk/examples/faulty.toml"),
+        include_str!("../../../sdk/examples/faulty_connector.toml"),
+        include_str!("../../../sdk/examples/notice.toml"),
     ] {
         Manifest::parse(text).unwrap_or_else(|errors| panic!("{errors}"));
     }

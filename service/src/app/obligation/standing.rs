@@ -99,7 +99,7 @@ impl App {
         let contact = opener.open_option(file.contact.as_ref())?;
         let stale = assessments.iter().any(|stored| stored.stale || stored.assessment.is_stale(today));
         let unanswered =
-            self.deployed().registry.plugins().iter().any(|plugin| {
+            self.deployed().registry.rules().any(|plugin| {
                 !assessments.iter().any(|stored| stored.assessment.plugin.id == plugin.stamp().id)
             });
         Ok(StandingView {

@@ -325,6 +325,9 @@ impl App {
         after: Option<&ResidentId>,
         versions: &Versions,
     ) -> Result<Option<Compared>> {
+        if versions.new.manifest().connector.is_some() {
+            return Ok(None); // it decides nothing about residents
+        }
         let page = match after {
             Some(id) => linli_store::Page::after(site.id.as_str(), id.as_str(), BATCH),
             None => linli_store::Page::first(BATCH),
