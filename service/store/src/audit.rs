@@ -192,7 +192,7 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    fn decode(row: audit_entry::Model) -> Option<Self> {
+    pub(crate) fn decode(row: audit_entry::Model) -> Option<Self> {
         let mut rest = Reader(&row.body);
         if rest.bytes::<1>()? != [FORMAT] || rest.text()? != row.site {
             return None;

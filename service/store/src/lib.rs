@@ -64,6 +64,7 @@ mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod waiver;
+mod wake;
 mod writer;
 
 pub use assessment::StoredAssessment;
@@ -90,7 +91,7 @@ pub use key_rotation::{CellCursor, KeyRotation, OldCell};
 pub use ledger::{Ledger, RawEntry};
 pub use membership::StoredMembership;
 pub use obligation::{CARE_PAGE_MAX, CareRange, ResidentCare, SubjectCare};
-pub use outbox::OutboxEvent;
+pub use outbox::{EVENT_SWEEP, OutboxEvent, OutboxRead};
 pub use page::{After, PAGE_MAX, Page, Sites};
 pub use pause::StoredPause;
 pub use plugin::PluginManifest;
@@ -104,3 +105,4 @@ pub use site::PluginParameters;
 pub use store::{Committed, Store, StoreConfig};
 pub use survey::{StoredSurveyed, SurveyedDraft};
 pub use waiver::StoredWaiver;
+pub use wake::Listener;

@@ -30,6 +30,7 @@ use crate::resource::Change;
 use crate::seal::{Receipt, Sealer};
 use crate::search::INDEX_ROW;
 use crate::table::{Val, idempotency, site_head};
+use crate::wake::Wakes;
 use crate::writer::Queue;
 use crate::writer::plan::Outcome;
 
@@ -102,6 +103,7 @@ impl Committed {
 struct Inner {
     backend: Backend,
     queues: Vec<Queue>,
+    wakes: Wakes,
     keys: KeyStore,
     epochs: Known<i64>,
     sites: Known<Site>,
@@ -164,7 +166,9 @@ impl Store {
                 return Err(err);
             }
         };
-        let queues = backend.writers.iter().cloned().map(Queue::start).collect();
+        let wakes = Wakes::default();
+        let queues =
+            backend.writers.iter().cloned().map(|writer| Queue::start(writer, wakes.clone())).collect();
         let alone = backend.kind() == DbBackend::Sqlite;
         let (epochs, sites, holders) = (Known::new(alone), Known::new(alone), Known::new(alone));
         let protected = Known::new(alone);
@@ -176,6 +180,7 @@ impl Store {
             inner: Arc::new(Inner {
                 backend,
                 queues,
+                wakes,
                 keys,
                 epochs,
                 sites,
@@ -545,7 +550,7 @@ impl Store {
         );
         let values = [sea_orm::Value::BigInt(Some(system_time.micros()))];
         let statement = Statement::from_sql_and_values(backend, sql, values);
-        let writer = self.inner.backend.writers.first().ok_or(StoreError::Database(Fault::Internal))?;
+        let writer = self.first_writer().ok_or(StoreError::Database(Fault::Internal))?;
         Ok(writer.execute_raw(statement).await?.rows_affected())
     }
 
@@ -582,8 +587,13 @@ impl Store {
         (&self.inner.backend.keys, self.inner.backend.keys_prefix)
     }
 
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn writer(&self) -> Option<&DatabaseConnection> {
+    /// Who waits for commits.
+    pub(crate) fn wakes(&self) -> &Wakes {
+        &self.inner.wakes
+    }
+
+    /// A connection that writes, for what is no change set: sweeping what has had its time.
+    pub(crate) fn first_writer(&self) -> Option<&DatabaseConnection> {
         self.inner.backend.writers.first()
     }
 }

@@ -309,7 +309,7 @@ impl Store {
     /// # Panics
     /// Where the statement is not valid.
     pub async fn tamper(&self, sql: &str) {
-        let writer = self.writer().expect("a store has a writer");
+        let writer = self.first_writer().expect("a store has a writer");
         writer.execute_unprepared(sql).await.expect("the statement is valid");
     }
 
@@ -318,7 +318,7 @@ impl Store {
     /// # Panics
     /// Where it was removed before.
     pub async fn unguard(&self) {
-        let writer = self.writer().expect("a store has a writer");
+        let writer = self.first_writer().expect("a store has a writer");
         for table in
             ["audit_entry", "closed_period", "fund_entry", "consent", "consent_withdrawal", "disclosure"]
         {
@@ -338,7 +338,7 @@ impl Store {
     /// # Panics
     /// Where there is no writer.
     pub async fn try_tamper(&self, sql: &str) -> bool {
-        let writer = self.writer().expect("a store has a writer");
+        let writer = self.first_writer().expect("a store has a writer");
         writer.execute_unprepared(sql).await.is_ok()
     }
 
@@ -347,7 +347,7 @@ impl Store {
     /// # Panics
     /// Where the statement is not valid.
     pub async fn sqlite_text(&self, sql: &str) -> Vec<String> {
-        let writer = self.writer().expect("a store has a writer");
+        let writer = self.first_writer().expect("a store has a writer");
         let rows = writer.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await;
         let text = |row: &sea_orm::QueryResult| {
             row.try_get_by_index::<String>(0)
@@ -379,7 +379,7 @@ impl Store {
     /// # Panics
     /// Where the statement is not valid.
     pub async fn count(&self, from: &str) -> i64 {
-        let writer = self.writer().expect("a store has a writer");
+        let writer = self.first_writer().expect("a store has a writer");
         let sql = format!("SELECT COUNT(*) FROM {from}");
         let rows = writer.query_all_raw(Statement::from_string(writer.get_database_backend(), sql)).await;
         let rows = rows.expect("the statement is valid");

@@ -176,8 +176,8 @@ async fn compare(seed: [u8; 32], env: &Env, serial: &Env) {
     // Half of the cases begin with empty tables.
     env.store.unguard().await;
     serial.store.unguard().await;
-    let grouped = env.store.writer().unwrap();
-    let one_by_one = serial.store.writer().unwrap();
+    let grouped = env.store.first_writer().unwrap();
+    let one_by_one = serial.store.first_writer().unwrap();
     let (mut done, mut failed, mut repeated, mut kinds) = (0, 0, 0, std::collections::BTreeSet::new());
     for case in 0..CASES {
         let groups = strategy.new_tree(&mut runner).unwrap().current();

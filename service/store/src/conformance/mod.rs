@@ -14,6 +14,7 @@ mod fund;
 mod group;
 mod key_rotation;
 mod operation;
+mod outbox;
 mod plans;
 mod privacy;
 mod promises;

@@ -30,6 +30,7 @@ use crate::change::Prepared;
 use crate::error::{CommitError, Fault};
 use crate::grouped::gather;
 use crate::table::{Key, Table, idempotency, site_head};
+use crate::wake::Wakes;
 use plan::{Facts, Head, Outcome, Plan, StoredAnswer};
 use sql::{Mode, Writes};
 
@@ -56,10 +57,10 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Starts a writer on a connection of its own.
-    pub(crate) fn start(connection: DatabaseConnection) -> Self {
+    pub(crate) fn start(connection: DatabaseConnection, wakes: Wakes) -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE_MAX);
         let failed = Arc::new(AtomicBool::new(false));
-        tokio::spawn(run(connection, receiver, Arc::clone(&failed)));
+        tokio::spawn(run(connection, wakes, receiver, Arc::clone(&failed)));
         Self { sender, failed }
     }
 
@@ -95,7 +96,12 @@ impl Queue {
     }
 }
 
-async fn run(connection: DatabaseConnection, mut receiver: mpsc::Receiver<Message>, failed: Arc<AtomicBool>) {
+async fn run(
+    connection: DatabaseConnection,
+    wakes: Wakes,
+    mut receiver: mpsc::Receiver<Message>,
+    failed: Arc<AtomicBool>,
+) {
     let mut waiting = Vec::with_capacity(GROUP_MAX);
     let mut stopping = Vec::new();
     let mut known = KnownHeads::default();
@@ -118,6 +124,11 @@ async fn run(connection: DatabaseConnection, mut receiver: mpsc::Receiver<Messag
             continue;
         }
         let results = commit_group(&connection, &group, &mut known).await;
+        for (prepared, result) in group.iter().zip(&results) {
+            if matches!(result, Ok(Outcome::Done { .. })) {
+                wake(&wakes, prepared);
+            }
+        }
         let disk = results
             .iter()
             .any(|result| matches!(result, Err(CommitError::Database(Fault::Disk) | CommitError::Unknown)));
@@ -142,6 +153,16 @@ async fn run(connection: DatabaseConnection, mut receiver: mpsc::Receiver<Messag
     }
     for stopped in stopping {
         let _ = stopped.send(());
+    }
+}
+
+/// Wakes who waits for events, or holds rights that may have ended.
+fn wake(wakes: &Wakes, prepared: &Prepared) {
+    if !prepared.events.is_empty() || prepared.bump_epoch {
+        wakes.tell(&prepared.scope);
+    }
+    for site in &prepared.bumped {
+        wakes.tell(site);
     }
 }
 
