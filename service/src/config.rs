@@ -48,6 +48,8 @@ pub struct Config {
     pub retention: Retention,
     /// Where backups are made.
     pub backup_folder: PathBuf,
+    /// Events for others.
+    pub events: Events,
     /// Plugins.
     pub plugins: Plugins,
     /// Who may call.
@@ -210,6 +212,21 @@ pub struct Audit {
     pub anchor_key_file: PathBuf,
     /// Where erasures are appended.
     pub erasure_file: PathBuf,
+}
+
+/// Events for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Events {
+    /// How many days they are kept; `None`: for ever.
+    pub keep_days: Option<u32>,
+    /// Most who watch at a time.
+    pub watchers: u32,
+    /// Most watches of one caller at a time.
+    pub watchers_per_caller: u32,
+    /// How often who watches is told how far it is while there is nothing else to tell.
+    pub heartbeat: Duration,
+    /// How long an answer may wait for whoever watches.
+    pub slow_after: Duration,
 }
 
 /// Plugins.

@@ -129,6 +129,10 @@ pub enum Error {
     ClockNotSimulated,
     /// The message is larger than the server takes.
     MessageTooLarge,
+    /// The events after a cursor were removed, or are not there yet.
+    EventsGone,
+    /// Whoever watched did not read what they were told.
+    WatcherSlow,
     /// Too much is waiting; trying again later helps.
     Overloaded,
     /// The deadline passed before the answer.

@@ -178,6 +178,11 @@ pub fn fund_report(site: &SiteId, year: FundYear, number: u64) -> String {
     format!("sites/{site}/funds/{year}/reports/{number}")
 }
 
+/// Writes `sites/{site}/changeEvents/{sequence}`.
+pub fn change_event(site: &SiteId, sequence: i64) -> String {
+    format!("sites/{site}/changeEvents/{sequence}")
+}
+
 /// Parses `sites/{site}/surveys/{survey}/answers/{answer}`.
 ///
 /// # Errors

@@ -202,6 +202,8 @@ ComplianceService/GetVisitRate            u - - - y y y y y y y y
 ComplianceService/GetWorkload             u - - - y y y y y y y y
 ComplianceService/ListCorrections         u - - - y y y y y y y y
 ComplianceService/RenderReport            u - - - y y y y y y y y
+EventService/ListEvents                   u - - - - - - y y - y y
+EventService/Watch                        u - - - - - - y y - y y
 FacilityService/CreateFacility            u - - - - - y y y - - -
 FacilityService/GetFacility               u - - - y y y y y y y y
 FacilityService/ListFacilities            u - - - y y y y y y y y

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use linli_core::time::Clock as _;
 use linli_proto::v1;
 use linli_service::grpc::status;
+use linli_service::time::SystemClock;
 use prost::Message;
 use tonic::{Code, Status};
 
@@ -282,6 +284,7 @@ async fn every_reason_is_produced() {
 
     money(&mut produced).await;
     clocks_queues_and_deadlines(&mut produced).await;
+    late_and_slow_readers(&mut produced).await;
     a_plugin_that_is_not_there(&mut produced).await;
 
     without_its_root_key(&mut produced).await;
@@ -368,6 +371,44 @@ async fn clocks_queues_and_deadlines(produced: &mut Produced) {
     };
     let refusals = tokio::join!(slow("en"), slow("zh"));
     produced.note("DEADLINE_EXCEEDED", Code::DeadlineExceeded, false, refusals);
+    server.stop().await;
+}
+
+/// A reader who was away for longer than events are kept, and one who does not read what they are told.
+async fn late_and_slow_readers(produced: &mut Produced) {
+    let server = Server::on(Data::sqlite().with("events.slow_after_s = 1")).await;
+    let client = server.client();
+    let (site, _, _) = client.estate("s1").await;
+    let list = v1::ListEventsRequest { parent: site.clone(), page_size: 1, ..Default::default() };
+    let cursor = client.ask(list.clone()).await.unwrap().cursor;
+    let store = &server.app.store;
+    store.tamper("DELETE FROM outbox_event WHERE site = 's1' AND seq <= 2").await;
+    let late = both!(client, v1::ListEventsRequest { page_token: cursor.clone(), ..list.clone() });
+    produced.note("EVENTS_GONE", Code::OutOfRange, false, late);
+
+    // More than the window of a client holds.
+    let changes = crate::change_event::telling(store, SystemClock.now(), &vec![site.clone(); 5_000]).await;
+    store.commit("test", changes).await.unwrap();
+    let mut streams = Vec::new();
+    for language in ["en", "zh"] {
+        let client = Client::narrow(&server.address).token(server.member_token());
+        let request = v1::WatchRequest { parent: site.clone(), ..Default::default() };
+        streams.push(client.with("accept-language", language).events(request).await.unwrap());
+    }
+    let watchers = |count: u32| server.metrics().contains(&format!("linli_event_watchers {count}\n"));
+    assert!(watchers(2));
+    until("a server that gives slow readers up", || watchers(0).then_some(()));
+    let mut refusals = Vec::new();
+    for stream in &mut streams {
+        refusals.push(loop {
+            match stream.message().await {
+                Ok(answer) => assert!(answer.is_some(), "all was told to who did not read"),
+                Err(status) => break status,
+            }
+        });
+    }
+    let chinese = refusals.pop().unwrap();
+    produced.note("WATCHER_SLOW", Code::Aborted, false, (refusals.pop().unwrap(), chinese));
     server.stop().await;
 }
 

@@ -27,6 +27,7 @@ mod calendar;
 mod care_plan;
 mod catalog;
 mod change;
+mod change_event;
 mod compliance;
 mod consent;
 mod credentials;

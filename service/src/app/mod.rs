@@ -17,6 +17,7 @@ pub mod backup;
 pub mod care_plan;
 pub mod catalog;
 pub mod change;
+pub mod change_event;
 pub mod compliance;
 pub mod consent;
 pub mod duplicate;
@@ -90,6 +91,8 @@ pub struct App {
     pub erasures: crate::audit::erasures::ErasureFile,
     /// The imports that run now.
     pub imports: import::Imports,
+    /// What is told to others of what happens, and who is told now.
+    pub events: change_event::Events,
     /// The worklists that are watched now.
     pub watches: obligation::Watches,
     /// Tells those who answer again and again that the server ends.

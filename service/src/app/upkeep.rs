@@ -1,6 +1,6 @@
 //! What the server does by itself: files are assessed again when a plugin's answer has expired, when a plugin was
 //! not there, is new or answers by other parameters; files end when their time is over; erasures that were broken off are
-//! carried on; kept answers are forgotten after their time.
+//! carried on; kept answers, and events that were told for long enough, are forgotten after their time.
 //!
 //! Nothing is lost when it does not run: a membership begins when its facts began to count, not when somebody
 //! looked. But nobody should have to look.
@@ -101,6 +101,7 @@ impl App {
                 let compare = marked.as_ref().is_none_or(|marked| marked.contains(&site.id));
                 assessed += self.upkeep_site(&site.id, compare).await?;
                 self.end_files(&site.id).await?;
+                self.sweep_events(&site.id).await?;
             }
         }
         while self.store.sweep_answers(self.system_clock.now()).await? == SWEEP {}

@@ -120,6 +120,8 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.ComplianceService/GetWorkload", Site, Read, NOTHING),
     method("linli.v1.ComplianceService/ListCorrections", Site, Read, NOTHING),
     method("linli.v1.ComplianceService/RenderReport", Site, Read, NOTHING),
+    method("linli.v1.EventService/ListEvents", Site, Read, NOTHING),
+    method("linli.v1.EventService/Watch", Site, Read, NOTHING),
     method("linli.v1.FacilityService/CreateFacility", Site, Write, NOTHING),
     method("linli.v1.FacilityService/GetFacility", Site, Read, NOTHING),
     method("linli.v1.FacilityService/ListFacilities", Site, Read, NOTHING),

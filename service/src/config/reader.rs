@@ -14,7 +14,7 @@ use tracing_subscriber::filter::Targets;
 
 use super::layers::{Layers, Origin, Problem, Value};
 use super::{
-    Address, Audit, Backend, Config, ConfigError, Import, Limits, Log, LogFormat, Plugins, Profile,
+    Address, Audit, Backend, Config, ConfigError, Events, Import, Limits, Log, LogFormat, Plugins, Profile,
     SecretRef, Server, Store, Timeouts, calendar,
 };
 
@@ -43,6 +43,7 @@ impl Reader {
             },
             retention: self.retention(),
             backup_folder: self.path("backup.folder"),
+            events: self.events(),
             plugins: Plugins {
                 folders: self.list("plugins.folders").into_iter().map(PathBuf::from).collect(),
                 required: self.list("plugins.required"),
@@ -266,6 +267,16 @@ impl Reader {
             seal_after_days: days("retention.seal_after_days"),
             erase_after_days: days("retention.erase_after_days"),
             key_backup_days: self.number("retention.key_backup_days", 1, 3_660),
+        }
+    }
+
+    fn events(&mut self) -> Events {
+        Events {
+            keep_days: Some(self.number("events.keep_days", 0, 36_600)).filter(|days| *days > 0),
+            watchers: self.number("events.watchers", 1, 100_000),
+            watchers_per_caller: self.number("events.watchers_per_caller", 1, 100_000),
+            heartbeat: self.seconds("events.heartbeat_s", 1, 300),
+            slow_after: self.seconds("events.slow_after_s", 1, 600),
         }
     }
 

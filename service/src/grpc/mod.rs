@@ -17,6 +17,7 @@ mod admin;
 mod audit;
 mod care_plan;
 mod catalog;
+mod change_event;
 mod compliance;
 mod consent;
 mod duplicate;
@@ -138,6 +139,10 @@ pub fn routes(app: &Arc<App>) -> Routes {
     );
     routes.add_service(
         v1::survey_service_server::SurveyServiceServer::new(face.clone())
+            .max_decoding_message_size(MESSAGE_MAX_BYTES),
+    );
+    routes.add_service(
+        v1::event_service_server::EventServiceServer::new(face.clone())
             .max_decoding_message_size(MESSAGE_MAX_BYTES),
     );
     routes.routes()

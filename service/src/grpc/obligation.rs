@@ -70,7 +70,8 @@ impl v1::obligation_service_server::ObligationService for Face {
             let mut check = Check::new();
             let at = check.take("parent", site_and_post(&message.parent));
             let until = check.date("until_date", &message.until_date);
-            let updates = check.take("update_limit", updates(message.update_limit));
+            let updates =
+                check.take("update_limit", page::answer_limit(message.update_limit, WATCH_UPDATES_MAX));
             let size = page::size(message.page_size);
             let ((site, post), (until, updates)) = check.finish(at.zip(until.zip(updates)))?;
             app.watch_worklist(call, WorklistRequest { site, post, until }, size?, updates)
@@ -113,16 +114,6 @@ impl Shows<Watched> for v1::WatchWorklistResponse {
             as_of_time: Some(timestamp(watched.as_of)),
             next_change_time: Some(timestamp(watched.next_change_at)),
         }
-    }
-}
-
-/// After how many answers a stream ends; `None`: by time alone.
-fn updates(number: i32) -> std::result::Result<Option<u32>, Invalid> {
-    match u32::try_from(number) {
-        Ok(0) => Ok(None),
-        Ok(number) if number <= WATCH_UPDATES_MAX => Ok(Some(number)),
-        Ok(_) => Err(Invalid::TooLarge { max: WATCH_UPDATES_MAX.into() }),
-        Err(_) => Err(Invalid::TooSmall { min: 0 }),
     }
 }
 

@@ -22,9 +22,18 @@ pub struct Binding([u8; BINDING_BYTES]);
 impl Binding {
     /// Binds to `call` and the parts of the query other than its page fields.
     pub fn new(call: &Call, query: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new();
         let caller = call.caller.key();
-        for part in [caller.as_slice(), call.method.path.as_bytes()].iter().chain(query) {
+        Self::of(&[caller.as_slice(), call.method.path.as_bytes()], query)
+    }
+
+    /// Binds to what is the same for every caller: for places that they keep.
+    pub fn of_all(what: &str, query: &[&[u8]]) -> Self {
+        Self::of(&[what.as_bytes()], query)
+    }
+
+    fn of(whose: &[&[u8]], query: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for part in whose.iter().chain(query) {
             hash.update(part.len().to_be_bytes());
             hash.update(part);
         }
@@ -75,5 +84,18 @@ pub fn size(asked: i32) -> Result<u32> {
             field: "page_size".into(),
             why: Invalid::TooSmall { min: 0 },
         }])),
+    }
+}
+
+/// After how many answers a stream ends, at most `max`; `None`: by time alone.
+///
+/// # Errors
+/// [`Invalid`] for a negative number or one above.
+pub fn answer_limit(number: i32, max: u32) -> std::result::Result<Option<u32>, Invalid> {
+    match u32::try_from(number) {
+        Ok(0) => Ok(None),
+        Ok(number) if number <= max => Ok(Some(number)),
+        Ok(_) => Err(Invalid::TooLarge { max: max.into() }),
+        Err(_) => Err(Invalid::TooSmall { min: 0 }),
     }
 }

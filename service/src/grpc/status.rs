@@ -165,6 +165,23 @@ fn describe(error: &Error) -> (Code, ErrorReason, Label) {
         Error::MessageTooLarge => {
             (Code::OutOfRange, R::MessageTooLarge, label("请求超过大小限制", "the message is too large"))
         }
+        Error::EventsGone => (
+            Code::OutOfRange,
+            R::EventsGone,
+            label(
+                "此游标之后的事件已过保留期,或数据库已恢复到更早的状态:请重新读取现状,再从头开始",
+                "the events after this cursor are no longer kept, or the database is an older one: read the state anew, then \
+                 begin without a cursor",
+            ),
+        ),
+        Error::WatcherSlow => (
+            Code::Aborted,
+            R::WatcherSlow,
+            label(
+                "长时间未读取事件,订阅已结束:请从最后收到的游标继续",
+                "what was told was not read in time: call again with the last cursor",
+            ),
+        ),
         Error::Overloaded => (
             Code::ResourceExhausted,
             R::Overloaded,
@@ -531,6 +548,8 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
         | Error::PluginChanged
         | Error::ClockNotSimulated
         | Error::MessageTooLarge
+        | Error::EventsGone
+        | Error::WatcherSlow
         | Error::Overloaded
         | Error::DeadlineExceeded
         | Error::StoreUnavailable
@@ -563,6 +582,8 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::PluginDropsDuties(_)
         | Error::ClockNotSimulated
         | Error::MessageTooLarge
+        | Error::EventsGone
+        | Error::WatcherSlow
         | Error::DeadlineExceeded
         | Error::Sealed
         | Error::Internal(_) => None,

@@ -211,6 +211,7 @@ pub async fn assemble_by(
         erasures,
         rotation: crate::app::key_rotation::Rotation::new(config.server.timeouts.request),
         imports: crate::app::import::Imports::default(),
+        events: crate::app::change_event::Events::new(config.events.clone()),
         watches: crate::app::obligation::Watches::default(),
         ending: Ending::default(),
         reveals: crate::app::reveal::Reveals::default(),
@@ -566,6 +567,11 @@ fn gauges(app: &Arc<App>) -> Gauges {
                 "linli_audit_broken",
                 "1 where the audit log does not fit its anchors.",
                 f64::from(app.audit.is_broken()),
+            ),
+            figure(
+                "linli_event_watchers",
+                "Calls of EventService.Watch that are told of events now.",
+                as_figure(app.events.watchers()),
             ),
             figure(
                 "linli_store_failed",

@@ -14,6 +14,7 @@ const RESOURCES: &[&str] = &[
     "audit",
     "care_plan",
     "catalog",
+    "change_event",
     "compliance",
     "fund",
     "facility",

@@ -104,6 +104,10 @@ rpcs! {
         ListCorrections ListCorrectionsRequest => ListCorrectionsResponse,
         RenderReport RenderReportRequest => RenderReportResponse,
     }
+    EventService {
+        ListEvents ListEventsRequest => ListEventsResponse,
+        Watch WatchRequest => WatchResponse,
+    }
     FacilityService {
         CreateFacility CreateFacilityRequest => Facility,
         GetFacility GetFacilityRequest => Facility,
@@ -254,6 +258,13 @@ impl Client {
         Self { channel, headers: vec![("accept-language", "en".into())] }
     }
 
+    /// As [`Client::new`], with the windows that HTTP/2 has at least: who does not read holds little.
+    pub fn narrow(address: &str) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let endpoint = endpoint.initial_stream_window_size(65_535).initial_connection_window_size(65_535);
+        Self::over(endpoint.connect_lazy())
+    }
+
     /// With a header in place of the one of that name; empty: without it.
     pub fn with(&self, name: &'static str, value: &str) -> Self {
         let mut other = self.clone();
@@ -291,6 +302,13 @@ impl Client {
     ) -> Result<Streaming<v1::WatchWorklistResponse>, Status> {
         let mut grpc = self.grpc().await?;
         let path = path_of(v1::WatchWorklistRequest::PATH);
+        grpc.server_streaming(self.request(request), path, Prost::default()).await.map(Response::into_inner)
+    }
+
+    /// The events of a site, as they happen.
+    pub async fn events(&self, request: v1::WatchRequest) -> Result<Streaming<v1::WatchResponse>, Status> {
+        let mut grpc = self.grpc().await?;
+        let path = path_of(v1::WatchRequest::PATH);
         grpc.server_streaming(self.request(request), path, Prost::default()).await.map(Response::into_inner)
     }
 

@@ -385,6 +385,13 @@ impl Child {
         http(&self.admin, path)
     }
 
+    /// The memory that it has in use, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Everything that it wrote so far, to both streams.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.output.said.lock().unwrap().bytes).into_owned()

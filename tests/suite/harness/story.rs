@@ -254,6 +254,8 @@ pub async fn tell_changed(client: &Client, second: &str, words: &Words, change: 
         ..Default::default()
     })
     .await;
+    t.ask(v1::ListEventsRequest { parent: site.clone(), ..Default::default() }).await;
+    t.ask(v1::WatchRequest { parent: site.clone(), answer_limit: 1, ..Default::default() }).await;
     t.ask(v1::GetComplianceReportRequest {
         parent: site.clone(),
         period: v1::PeriodUnit::Week.into(),

@@ -1,0 +1,166 @@
+//! Watches under load: broken off and resumed at random while others write, and a hundred of them whose clients do not read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use linli_proto::v1;
+
+use super::{SITE, listed, watch};
+use crate::harness::Numbers;
+use crate::harness::client::Client;
+use crate::harness::estate::{contact, request_id};
+use crate::harness::server::{Child, Data, Server};
+
+/// How often watches are resumed, by all readers together.
+const RESUMED: u64 = 1_000;
+/// Readers at a time, each with a place of its own.
+const READERS: u64 = 4;
+/// Writers at a time.
+const WRITERS: u64 = 2;
+/// Events that must have been written meanwhile, or it was no load.
+const WRITTEN_MIN: i64 = 1_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_resumed_watches_lose_nothing_on_sqlite() {
+    resumed("a_thousand_resumed_watches_lose_nothing_on_sqlite", Data::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_resumed_watches_lose_nothing_on_postgres() {
+    let Some(data) = Data::postgres().await else { return };
+    resumed("a_thousand_resumed_watches_lose_nothing_on_postgres", data).await;
+}
+
+async fn resumed(test: &str, data: Data) {
+    let mut numbers = Numbers::seeded(test);
+    let server = Server::on(data).await;
+    let client = server.client();
+    let (_, _, resident) = client.estate("s1").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let request = Arc::new(AtomicU64::new(1));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|_| {
+            let (client, resident) = (client.clone(), resident.clone());
+            let (stop, request) = (Arc::clone(&stop), Arc::clone(&request));
+            let mut numbers = Numbers::from(numbers.next());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let number = request.fetch_add(1, Ordering::Relaxed);
+                    write(&client, &resident, numbers.between(1, 8), number).await;
+                }
+            })
+        })
+        .collect();
+    let readers: Vec<_> =
+        (0..READERS).map(|_| tokio::spawn(read(client.clone(), Numbers::from(numbers.next())))).collect();
+    let mut places = Vec::new();
+    for reader in readers {
+        places.push(reader.await.unwrap());
+    }
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    // What nobody interrupted any more: each reads to the end what there is.
+    let all = listed(&client, 200).await;
+    let newest = all.last().unwrap().sequence;
+    assert!(newest >= WRITTEN_MIN, "{newest} events are no load");
+    assert!(all.iter().zip(1..).all(|(event, number)| event.sequence == number));
+    for (mut cursor, mut heard) in places {
+        assert_eq!(heard, all[..heard.len()], "each once, in order, and none lost");
+        while heard.len() < all.len() {
+            let mut stream = client.events(watch(&cursor)).await.unwrap();
+            let answer = stream.message().await.unwrap().unwrap();
+            heard.extend(answer.events);
+            cursor = answer.cursor;
+        }
+        assert_eq!(heard, all);
+    }
+    eprintln!("{newest} events, {RESUMED} watches");
+    server.stop().await;
+}
+
+/// Watches, is broken off after a few answers or in the middle of one, and goes on; gives the place and what was heard.
+async fn read(client: Client, mut numbers: Numbers) -> (String, Vec<v1::ChangeEvent>) {
+    let (mut cursor, mut heard): (String, Vec<v1::ChangeEvent>) = (String::new(), Vec::new());
+    for _ in 0..RESUMED / READERS {
+        let mut stream = client.events(watch(&cursor)).await.unwrap();
+        for _ in 0..numbers.between(1, 3) {
+            let mut answer = stream.message().await.unwrap().expect("a watch goes on");
+            // Where the reader fails on an event, it goes on after the one before.
+            let taken = usize::try_from(numbers.between(0, 120)).unwrap();
+            if taken < answer.events.len() {
+                answer.events.truncate(taken);
+                cursor = answer.events.last().map_or(cursor, |event| event.cursor.clone());
+                heard.extend(answer.events);
+                break;
+            }
+            heard.extend(answer.events);
+            cursor = answer.cursor;
+        }
+    }
+    (cursor, heard)
+}
+
+/// Records a few phone calls in one request.
+async fn write(client: &Client, resident: &str, count: u64, number: u64) {
+    let time = "2026-03-16T08:00:00+08:00";
+    let record = || contact(resident, v1::ServiceKind::PhoneCall, time, v1::Outcome::NotReached);
+    let request = v1::RecordServiceRequest {
+        parent: SITE.to_owned(),
+        records: (0..count).map(|_| record()).collect(),
+        request_id: request_id(number),
+    };
+    client.ask(request).await.unwrap();
+}
+
+/// Watchers that do not read.
+const SLOW: usize = 100;
+/// Records written for them.
+const RECORDS: u64 = 8_000;
+/// What the server may grow by for all of them and for the writing, in KiB. For each watcher one answer of 100 events waits (some
+/// 25 KiB as values, 20 KiB encoded) beside a connection of its own (some 100 KiB with HTTP/2's buffers): 15 MiB for a hundred; the
+/// writing itself warms caches and the database's pages. Kept whole, their events would be [`SLOW`] × [`RECORDS`] × 200 bytes: more than 150 MiB.
+const GROWTH_MAX_KIB: u64 = 48 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_watchers_who_do_not_read_cost_little() {
+    let settings =
+        "events.watchers_per_caller = 200\nevents.slow_after_s = 600\nserver.limits.connections = 500";
+    let child = Child::start(Data::sqlite().with(settings));
+    let client = child.client();
+    let (_, _, resident) = client.estate("s1").await;
+    // The writing itself: its caches are warm before anything is compared.
+    for number in 0..20 {
+        write(&client, &resident, 100, number).await;
+    }
+    let before = child.resident_kib();
+    let mut streams = Vec::new();
+    for _ in 0..SLOW {
+        let slow = Client::narrow(&child.address).token(child.token());
+        streams.push(slow.events(watch("")).await.unwrap());
+    }
+    let mut largest = 0;
+    for number in 0..RECORDS / 100 {
+        write(&client, &resident, 100, 1_000 + number).await;
+        largest = largest.max(child.resident_kib());
+    }
+    let growth = largest.saturating_sub(before);
+    eprintln!("{before} KiB before, {largest} KiB at most with {SLOW} slow watchers");
+    let first = listed(&client, 200).await;
+    let whole =
+        first.iter().map(|event| prost::Message::encoded_len(event) as u64).sum::<u64>() * SLOW as u64 / 1024;
+    assert!(whole > 3 * GROWTH_MAX_KIB, "{whole} KiB would not show anything");
+    assert!(growth < GROWTH_MAX_KIB, "{growth} KiB");
+    // They are all still there, and each goes on where it is, with everything.
+    for stream in streams.iter_mut().take(3) {
+        let mut heard = Vec::new();
+        while heard.len() < first.len() {
+            let answer = tokio::time::timeout(Duration::from_secs(60), stream.message()).await;
+            heard.extend(answer.unwrap().unwrap().unwrap().events);
+        }
+        assert_eq!(heard, first);
+    }
+    child.stop();
+}
