@@ -68,7 +68,7 @@ async fn the_server_says_what_it_is() {
     assert!(!info.schema_version.is_empty());
     assert!([2025, 2026].iter().all(|year| info.calendar_years.contains(year)), "{:?}", info.calendar_years);
     assert!(info.calendar_years.is_sorted());
-    assert_eq!((info.plugins_ready, info.plugins_unwell), (6, 0));
+    assert_eq!((info.plugins_ready, info.plugins_unwell), (9, 0));
     assert_eq!(shown(info.care_time.as_ref()), "2026-03-16T09:00");
     assert_ne!(info.care_time, info.system_time);
 }

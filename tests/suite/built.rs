@@ -34,7 +34,9 @@ pub(crate) fn plugin_source(name: &str) -> PathBuf {
 
 /// Every bundled plugin, current: a server in development loads all of them.
 pub(crate) fn plugins() {
-    for name in ["children", "disability", "elderly", "hardship", "maternity", "military"] {
+    let rules = ["children", "disability", "elderly", "hardship", "maternity", "military"];
+    let connectors = ["email", "file_drop", "webhook"];
+    for name in rules.into_iter().chain(connectors) {
         plugin(name);
     }
 }
@@ -52,7 +54,7 @@ pub(crate) enum Tool {
     Grpcurl,
     /// buf, whose `buf curl` knows reflection v1.
     Buf,
-    /// A Python with `grpcio` and `grpcio-reflection`.
+    /// A Python with `grpcio`, `grpcio-reflection` and `aiosmtpd`.
     Python,
     /// The browser Chromium, which Debian's package puts where it is looked for without the variable.
     Chromium,

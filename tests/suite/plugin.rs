@@ -62,10 +62,13 @@ async fn refused_and_missing_plugins_are_listed_with_what_to_do() {
             ("plugins/cn.linli.children", v1::PluginState::Ready),
             ("plugins/cn.linli.disability", v1::PluginState::Ready),
             ("plugins/cn.linli.elderly", v1::PluginState::Ready),
+            ("plugins/cn.linli.email", v1::PluginState::Ready),
+            ("plugins/cn.linli.file-drop", v1::PluginState::Ready),
             ("plugins/cn.linli.hardship", v1::PluginState::Ready),
             ("plugins/cn.linli.maternity", v1::PluginState::Ready),
             ("plugins/cn.linli.military", v1::PluginState::Ready),
             ("plugins/cn.linli.nowhere", v1::PluginState::Missing),
+            ("plugins/cn.linli.webhook", v1::PluginState::Ready),
         ]
     );
     for plugin in listed.iter().filter(|plugin| plugin.state() != v1::PluginState::Ready) {
@@ -76,10 +79,10 @@ async fn refused_and_missing_plugins_are_listed_with_what_to_do() {
         assert_eq!(&got, plugin);
     }
     let info = client.ask(v1::GetServerInfoRequest {}).await.unwrap();
-    assert_eq!((info.plugins_ready, info.plugins_unwell), (6, 2));
+    assert_eq!((info.plugins_ready, info.plugins_unwell), (9, 2));
     // A page at a time.
-    let first = client.ask(v1::ListPluginsRequest { page_size: 4, ..Default::default() }).await.unwrap();
-    let rest = v1::ListPluginsRequest { page_size: 4, page_token: first.next_page_token };
+    let first = client.ask(v1::ListPluginsRequest { page_size: 6, ..Default::default() }).await.unwrap();
+    let rest = v1::ListPluginsRequest { page_size: 6, page_token: first.next_page_token };
     let rest = client.ask(rest).await.unwrap();
     assert_eq!([first.plugins, rest.plugins].concat(), listed);
     assert_eq!(rest.next_page_token, "");

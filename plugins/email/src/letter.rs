@@ -1,0 +1,109 @@
+//! The letter: fixed sentences, with the referral's name as its number. Nothing that comes from a care file reaches the subject, and
+//! nothing at all reaches a header: values are one line each, without control characters.
+
+use linli_plugin_sdk::connector::{Delivery, Field};
+
+/// The languages of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    /// 中文.
+    Chinese,
+    /// English.
+    English,
+    /// Chinese, then English.
+    Both,
+}
+
+/// The sentences of one language.
+struct Sentences {
+    subject: &'static str,
+    greeting: &'static str,
+    waits: &'static str,
+    number: &'static str,
+    fields: [(&'static str, &'static str); 3],
+    answer: &'static str,
+    reply: &'static str,
+    once: &'static str,
+    discreet: &'static str,
+}
+
+const CHINESE: Sentences = Sentences {
+    subject: "关怀转介",
+    greeting: "您好：",
+    waits: "有一件居民关怀事项转介给贵单位，请受理或告知不能受理的原因。",
+    number: "转介编号：",
+    fields: [("name", "姓名："), ("phone", "联系电话："), ("address", "住址：")],
+    answer: "请在此查看并答复（受理、不受理或已办结），无需账号：",
+    reply: "请与物业公司联系答复，并报上述编号。",
+    once: "同一编号的信件只对应一件事项，重复收到时不必再次办理。",
+    discreet: "本函涉及个人信息，请只用于办理本事项，请勿转发。",
+};
+
+const ENGLISH: Sentences = Sentences {
+    subject: "Care referral",
+    greeting: "Good day,",
+    waits: "A matter of care for a resident has been referred to you. Please take it up, or say why you cannot.",
+    number: "Number of the referral: ",
+    fields: [("name", "Name: "), ("phone", "Telephone: "), ("address", "Address: ")],
+    answer: "Please see to it and answer here (accepted, declined or done); no account is needed:",
+    reply: "Please answer to the property company, with the number above.",
+    once: "Letters with the same number are about one matter: if this comes twice, it is to be done once.",
+    discreet: "This letter concerns personal data. Please use it for this matter only, and do not forward it.",
+};
+
+/// Subject and text.
+pub(crate) struct Letter {
+    pub(crate) subject: String,
+    pub(crate) text: String,
+}
+
+/// Writes the letter of a referral.
+pub(crate) fn letter(
+    delivery: &Delivery,
+    language: Language,
+    with_fields: bool,
+    signature: Option<&str>,
+) -> Letter {
+    let languages: &[&Sentences] = match language {
+        Language::Chinese => &[&CHINESE],
+        Language::English => &[&ENGLISH],
+        Language::Both => &[&CHINESE, &ENGLISH],
+    };
+    let number = line(&delivery.referral);
+    let subjects: Vec<&str> = languages.iter().map(|sentences| sentences.subject).collect();
+    let fields: &[Field] = if with_fields { &delivery.fields } else { &[] };
+    let answer_url = line(&delivery.answer_url);
+    let mut parts: Vec<String> =
+        languages.iter().map(|sentences| part(sentences, &number, fields, &answer_url)).collect();
+    if let Some(signature) = signature {
+        let lines: Vec<String> = signature.lines().map(line).collect();
+        parts.push(format!("{}\n", lines.join("\n")));
+    }
+    Letter { subject: format!("{} {number}", subjects.join(" / ")), text: parts.join("\n--\n\n") }
+}
+
+fn part(sentences: &Sentences, number: &str, fields: &[Field], answer_url: &str) -> String {
+    let mut text = format!("{}\n\n{}\n\n{}{number}\n", sentences.greeting, sentences.waits, sentences.number);
+    for (code, title) in sentences.fields {
+        if let Some(field) = fields.iter().find(|field| field.code == code) {
+            text.push_str(&format!("{title}{}\n", line(&field.value)));
+        }
+    }
+    let answer = match answer_url {
+        "" => sentences.reply.to_owned(),
+        url => format!("{}\n{url}", sentences.answer),
+    };
+    text.push_str(&format!("\n{answer}\n\n{}\n{}\n", sentences.once, sentences.discreet));
+    text
+}
+
+/// Text as one line that shows what it holds: control characters become blanks, and characters that change how others are shown
+/// (direction, zero width) go.
+fn line(text: &str) -> String {
+    let shown = text.chars().filter(|c| {
+        !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    });
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let line: String = shown.map(|c| if breaks(c) { ' ' } else { c }).collect();
+    line.trim().to_owned()
+}

@@ -1,0 +1,183 @@
+//! The table that a referral goes out as: one row under its headings, and three columns to fill in and send back. The same referral
+//! gives the same bytes, so that a file that is there already is known to be this one.
+
+use std::io::{Cursor, Write as _};
+
+use linli_plugin_sdk::connector::Delivery;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+/// The kinds of table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Text, as every program reads it.
+    Csv,
+    /// A workbook.
+    Xlsx,
+}
+
+impl Format {
+    pub(crate) const fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+        }
+    }
+}
+
+/// Titles of what may be disclosed, in the order of their columns.
+const TITLES: &[(&str, &str)] = &[
+    ("name", "姓名"),
+    ("phone", "联系电话"),
+    ("address", "住址"),
+    ("emergency_contacts", "紧急联系人"),
+    ("identity_number", "身份证号码"),
+    ("birth_date", "出生日期"),
+    ("sex", "性别"),
+    ("health", "身体状况"),
+    ("family", "家庭情况"),
+    ("status", "特殊困难"),
+];
+/// What the body fills in.
+const TO_FILL_IN: [&str; 3] =
+    ["办理结果（已受理/不受理/已办结） state", "说明 remark", "办理日期 decided_on"];
+
+/// The id of a referral, out of its name `sites/{site}/referrals/{referral}`.
+pub(crate) fn id(name: &str) -> Option<&str> {
+    let parts: Vec<&str> = name.split('/').collect();
+    match parts.as_slice() {
+        ["sites", site, "referrals", referral] if is_id(site) && is_id(referral) => Some(referral),
+        _ => None,
+    }
+}
+
+/// Whether a text has the shape of an id.
+pub(crate) fn is_id(text: &str) -> bool {
+    let sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(sign)
+}
+
+/// What a body may call a referral by: the name of its file, without the ending.
+pub(crate) fn reference(id: &str) -> String {
+    format!("referral-{id}")
+}
+
+/// The table of a referral.
+pub(crate) fn table(delivery: &Delivery, format: Format) -> Result<Vec<u8>, String> {
+    let mut fields: Vec<_> = delivery.fields.iter().collect();
+    let place = |code: &str| TITLES.iter().position(|(known, _)| *known == code).unwrap_or(TITLES.len());
+    fields.sort_by_key(|field| place(&field.code));
+    let mut headings = vec!["转介编号 referral".to_owned()];
+    let mut values = vec![plain(&delivery.referral)];
+    for field in fields {
+        let title = TITLES.iter().find(|(known, _)| *known == field.code);
+        headings.push(title.map_or(field.code.clone(), |(code, title)| format!("{title} {code}")));
+        values.push(plain(&field.value));
+    }
+    if !delivery.answer_url.is_empty() {
+        headings.push("答复网址 answer_url".to_owned());
+        values.push(plain(&delivery.answer_url));
+    }
+    headings.extend(TO_FILL_IN.map(str::to_owned));
+    values.resize(headings.len(), String::new());
+    match format {
+        Format::Csv => csv(&[headings, values]),
+        Format::Xlsx => workbook(&sheet(&[headings, values]), &[]),
+    }
+    .ok_or_else(|| "the table cannot be written".to_owned())
+}
+
+/// Text of one line, without what neither kind of table can hold.
+fn plain(text: &str) -> String {
+    let kept = text.chars().filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}' | '\u{feff}'));
+    let line: String = kept.map(|c| if c.is_control() { ' ' } else { c }).collect();
+    line.trim().to_owned()
+}
+
+/// UTF-8 with a byte-order mark, without which Excel takes it for another encoding, and lines as Windows ends them.
+fn csv(rows: &[Vec<String>]) -> Option<Vec<u8>> {
+    let mut bytes = "\u{feff}".as_bytes().to_vec();
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(&mut bytes);
+    for row in rows {
+        writer.write_record(row.iter().map(|value| inert(value))).ok()?;
+    }
+    writer.flush().ok()?;
+    drop(writer);
+    Some(bytes)
+}
+
+/// Text that no spreadsheet takes for a formula: `'` before what would be one. Who reads it takes that away again.
+fn inert(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'', '＝', '＋', '－', '＠', '|', '%']) {
+        format!("'{text}")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A workbook of one sheet. Parts lie unpacked in it and have one date, so that no version of any library changes a byte.
+pub(crate) fn workbook(sheet: &str, more: &[(&str, &str)]) -> Option<Vec<u8>> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Stored)
+        .last_modified_time(DateTime::DEFAULT);
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    let sheet = ("xl/worksheets/sheet1.xml", sheet);
+    let parts = PARTS.iter().chain([&sheet]).chain(more);
+    for (name, body) in parts {
+        archive.start_file(*name, options).ok()?;
+        archive.write_all(HEAD.as_bytes()).ok()?;
+        archive.write_all(body.as_bytes()).ok()?;
+    }
+    archive.finish().ok().map(Cursor::into_inner)
+}
+
+const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
+const PARTS: [(&str, &str); 4] = [
+    (
+        "[Content_Types].xml",
+        "<Types xmlns=\"http://schemas.openxmlformats.org/package/2006/content-types\">\
+         <Default Extension=\"rels\" ContentType=\"application/vnd.openxmlformats-package.relationships+xml\"/>\
+         <Default Extension=\"xml\" ContentType=\"application/xml\"/>\
+         <Override PartName=\"/xl/workbook.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml\"/>\
+         <Override PartName=\"/xl/worksheets/sheet1.xml\" ContentType=\"application/vnd.openxmlformats-officedocument.spreadsheetml.worksheet+xml\"/>\
+         </Types>",
+    ),
+    (
+        "_rels/.rels",
+        "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">\
+         <Relationship Id=\"rId1\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument\" Target=\"xl/workbook.xml\"/>\
+         </Relationships>",
+    ),
+    (
+        "xl/_rels/workbook.xml.rels",
+        "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">\
+         <Relationship Id=\"rId1\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet\" Target=\"worksheets/sheet1.xml\"/>\
+         </Relationships>",
+    ),
+    (
+        "xl/workbook.xml",
+        "<workbook xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" \
+         xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\">\
+         <sheets><sheet name=\"转介\" sheetId=\"1\" r:id=\"rId1\"/></sheets></workbook>",
+    ),
+];
+
+/// A sheet whose cells are all text, which no spreadsheet takes for a formula.
+fn sheet(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(1).max(1);
+    let mut xml = format!(
+        "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\">\
+         <cols><col min=\"1\" max=\"{columns}\" width=\"24\" customWidth=\"1\"/></cols><sheetData>"
+    );
+    for (number, row) in (1_u32..).zip(rows) {
+        xml.push_str(&format!("<row r=\"{number}\">"));
+        for value in row {
+            let text = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+            // A cell without a place stands behind the one before it.
+            xml.push_str(&format!("<c t=\"inlineStr\"><is><t xml:space=\"preserve\">{text}</t></is></c>"));
+        }
+        xml.push_str("</row>");
+    }
+    xml.push_str("</sheetData></worksheet>");
+    xml
+}
