@@ -7,6 +7,7 @@
 mod auth;
 mod calendar;
 mod layers;
+mod nats;
 mod reader;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ use tracing_subscriber::filter::Targets;
 pub use auth::{Auth, Tls, Tokens};
 use layers::{Layers, Value};
 pub use layers::{Origin, Problem};
+pub use nats::{Nats, NatsCredentials};
 use reader::Reader;
 
 /// The embedded default: every key with its default and its meaning.
@@ -227,6 +229,8 @@ pub struct Events {
     pub heartbeat: Duration,
     /// How long an answer may wait for whoever watches.
     pub slow_after: Duration,
+    /// Where they go out to by themselves; `None`: nowhere.
+    pub nats: Option<Nats>,
 }
 
 /// Plugins.

@@ -24,6 +24,7 @@ pub mod error;
 pub mod grpc;
 mod hex;
 pub mod name;
+mod nats;
 mod report;
 pub mod roster;
 pub mod server;

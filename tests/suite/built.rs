@@ -58,6 +58,8 @@ pub(crate) enum Tool {
     Python,
     /// The browser Chromium, which Debian's package puts where it is looked for without the variable.
     Chromium,
+    /// The server of NATS, at the place of Debian's package.
+    NatsServer,
 }
 
 impl Tool {
@@ -67,6 +69,7 @@ impl Tool {
             Self::Buf => "LINLI_BUF",
             Self::Python => "LINLI_PYTHON",
             Self::Chromium => "LINLI_CHROMIUM",
+            Self::NatsServer => "LINLI_NATS_SERVER",
         }
     }
 
@@ -75,6 +78,7 @@ impl Tool {
         match self {
             Self::Grpcurl | Self::Buf | Self::Python => None,
             Self::Chromium => Some(PathBuf::from("/usr/bin/chromium")).filter(|path| path.is_file()),
+            Self::NatsServer => Some(PathBuf::from("/usr/sbin/nats-server")).filter(|path| path.is_file()),
         }
     }
 

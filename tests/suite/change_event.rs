@@ -1,6 +1,7 @@
 //! Events for others: what is committed is told, in order and once, to those who may hear it, and goes on where a reader was.
 
 mod load;
+mod nats;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use prost::Message;
 use prost_types::field_descriptor_proto::Type;
 
 use crate::harness::client::Client;
-use crate::harness::estate::{contact, elder};
+use crate::harness::estate::{contact, elder, request_id};
 use crate::harness::issuer::{Issuer, grant};
 use crate::harness::server::{Data, Server};
 use crate::harness::story::{self, Words};
@@ -92,6 +93,18 @@ pub async fn telling(store: &Store, recorded: Instant, resources: &[String]) -> 
         set.event("dwelling.updated", resource);
     }
     set
+}
+
+/// Records a few phone calls in one request.
+async fn write(client: &Client, resident: &str, count: u64, number: u64) {
+    let time = "2026-03-16T08:00:00+08:00";
+    let record = || contact(resident, v1::ServiceKind::PhoneCall, time, v1::Outcome::NotReached);
+    let request = v1::RecordServiceRequest {
+        parent: resident.split('/').take(2).collect::<Vec<_>>().join("/"),
+        records: (0..count).map(|_| record()).collect(),
+        request_id: request_id(number),
+    };
+    client.ask(request).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

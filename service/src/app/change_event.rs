@@ -6,6 +6,7 @@
 //! of the commit that wrote it does.) Who may know is decided on current facts, for events of long ago too.
 
 pub mod kind;
+mod sink;
 mod watch;
 
 use std::collections::HashSet;
@@ -21,6 +22,7 @@ use crate::config::Events as Settings;
 use crate::error::{Error, Result};
 use crate::name;
 pub use kind::Kind;
+pub use sink::{Outlet, OutletError, SinkState};
 pub use watch::{EventWatch, Told, WATCH_ANSWERS_MAX};
 
 /// Most events read together: one answer of a watch, and a batch of a list.
@@ -31,12 +33,18 @@ const BATCH: u64 = 100;
 pub struct Events {
     settings: Settings,
     watchers: watch::Watchers,
+    sink: SinkState,
 }
 
 impl Events {
     /// As the configuration says.
     pub fn new(settings: Settings) -> Self {
-        Self { watchers: watch::Watchers::new(&settings), settings }
+        Self { watchers: watch::Watchers::new(&settings), sink: SinkState::default(), settings }
+    }
+
+    /// How it stands with events that go out by themselves; `None` where none do.
+    pub fn sink(&self) -> Option<&SinkState> {
+        self.settings.nats.as_ref().map(|_| &self.sink)
     }
 
     /// How many watch now.
@@ -186,7 +194,8 @@ impl App {
     pub(super) async fn sweep_events(&self, site: &SiteId) -> Result<()> {
         let Some(days) = self.events.settings.keep_days else { return Ok(()) };
         let before = self.system_clock.now().plus_minutes(-i64::from(days) * 24 * 60);
-        while self.store.sweep_outbox(&Scope::from(site), before, i64::MAX).await? == EVENT_SWEEP {}
+        let last = self.may_be_swept(site).await?;
+        while self.store.sweep_outbox(&Scope::from(site), before, last).await? == EVENT_SWEEP {}
         Ok(())
     }
 }

@@ -277,6 +277,7 @@ impl Reader {
             watchers_per_caller: self.number("events.watchers_per_caller", 1, 100_000),
             heartbeat: self.seconds("events.heartbeat_s", 1, 300),
             slow_after: self.seconds("events.slow_after_s", 1, 600),
+            nats: self.nats(),
         }
     }
 
@@ -300,7 +301,7 @@ impl Reader {
     }
 
     /// A secret by file or by environment variable; the variable wins over a default file.
-    fn optional_secret(&mut self, file_key: &str, env_key: &str) -> Option<SecretRef> {
+    pub(super) fn optional_secret(&mut self, file_key: &str, env_key: &str) -> Option<SecretRef> {
         let (file, env) = (self.text(file_key), self.text(env_key));
         let file_is_default = self.layers.get(file_key).origin == Origin::Default;
         if !env.is_empty() && !file.is_empty() && !file_is_default {

@@ -18,7 +18,7 @@ fn every_documented_key_is_read() {
     // A key that is documented but never read would be accepted with any text; none may be.
     let layers = Layers::new(DEFAULT);
     assert!(layers.problems.is_empty(), "{:?}", layers.problems);
-    let source = concat!(include_str!("reader.rs"), include_str!("auth.rs"));
+    let source = concat!(include_str!("reader.rs"), include_str!("auth.rs"), include_str!("nats.rs"));
     for key in layers.keys() {
         assert!(source.contains(&format!("\"{key}\"")), "`{key}` is documented and never read");
     }
@@ -91,6 +91,35 @@ fn complaints() {
         "linli.toml:1: `clock.simulated_start` is not usable: `yesterday` is not an instant such as \
          2026-03-16T09:00:00+08:00",
     );
+}
+
+#[test]
+fn events_leave_protected_and_by_one_name() {
+    let check = |file: &str, expect: &str| {
+        let found = verdict(&format!("[events.nats]\n{file}"), &[], &Flags::default());
+        assert!(found.contains(expect) && (expect == "ok") == (found == "ok"), "{file}: {found}");
+    };
+    for url in
+        ["tls://nats.example:4222", "nats://127.0.0.1:4222", "nats://localhost", "nats://[::1]:4222", ""]
+    {
+        check(&format!("url = \"{url}\""), "ok");
+    }
+    for url in ["nats.example:4222", "tls://", "tls://u:p@nats.example", "http://nats.example", "tls://a/b"] {
+        check(&format!("url = \"{url}\""), "must be like `tls://nats.example:4222`");
+    }
+    for url in ["nats://nats.example:4222", "nats://10.0.0.1", "nats://127.0.0.1.example"] {
+        check(&format!("url = \"{url}\""), "leaves this machine in clear text");
+        check(&format!("url = \"{url}\"\nallow_plaintext = true"), "ok");
+    }
+    let on = "url = \"tls://nats.example\"\n";
+    check(&format!("{on}stream = \"a.b\""), "`events.nats.stream` must have");
+    check(&format!("{on}subject_prefix = \"a..b\""), "`events.nats.subject_prefix` must be");
+    check(&format!("{on}subject_prefix = \"a.>\""), "`events.nats.subject_prefix` must be");
+    check(&format!("{on}user = \"linli\""), "belong together");
+    check(&format!("{on}password_env = \"P\""), "belong together");
+    check(&format!("{on}user = \"linli\"\npassword_env = \"P\""), "ok");
+    check(&format!("{on}token_env = \"T\""), "ok");
+    check(&format!("{on}user = \"linli\"\npassword_env = \"P\"\ntoken_env = \"T\""), "belong together");
 }
 
 #[test]

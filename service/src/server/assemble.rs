@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,10 +28,14 @@ use crate::auth::policy::Policy;
 use crate::auth::rules::{Rules, RulesError};
 use crate::auth::token::{self, Expected};
 use crate::config::{Audit, Backend, Config, Plugins, Profile, SecretRef};
+use crate::nats::JetStream;
 use crate::time::{IdSource, RandomIds, SimulatedClock, SystemClock};
 
 /// Random bytes in a development token.
 const TOKEN_BYTES: usize = 24;
+
+/// How long the end waits for events that are on their way out.
+const SINK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// An application and what a server needs beside it.
 pub struct Assembled {
@@ -43,6 +48,7 @@ pub struct Assembled {
     upkeep: tokio::task::JoinHandle<()>,
     rotation: tokio::task::JoinHandle<()>,
     anchoring: tokio::task::JoinHandle<()>,
+    sink: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// Who may come in, for one run of the process.
@@ -226,8 +232,12 @@ pub async fn assemble_by(
     let keeper = Arc::clone(&app);
     let rotation = tokio::spawn(async move { keeper.keep_keys().await });
     let anchoring = tokio::spawn(async move { audit.keep().await });
+    let sink = config.events.nats.clone().map(|settings| {
+        let (keeper, outlet) = (Arc::clone(&app), JetStream::new(settings));
+        tokio::spawn(async move { keeper.keep_sink(outlet, &OsRandom).await })
+    });
     let Credentials { tokens, gate, keys, .. } = credentials.clone();
-    Ok(Assembled { app, tokens, gate, keys, upkeep, rotation, anchoring })
+    Ok(Assembled { app, tokens, gate, keys, upkeep, rotation, anchoring, sink })
 }
 
 /// What a server is made of that has no root key: it tells what it is, and refuses every other call.
@@ -298,6 +308,11 @@ impl Assembled {
         self.upkeep.abort();
         self.rotation.abort();
         self.anchoring.abort();
+        if let Some(sink) = self.sink {
+            // An event that was given and not noted is given again; what was taken over goes on at once.
+            self.app.ending.begin();
+            let _ = tokio::time::timeout(SINK_PATIENCE, sink).await;
+        }
         let _ = self.anchoring.await;
         if let Err(error) = self.app.audit.anchor().await {
             tracing::error!("the end of the audit log was not anchored: {error}");
@@ -559,7 +574,7 @@ fn gauges(app: &Arc<App>) -> Gauges {
         let figure = |name, help, value| Gauge { name, help, value };
         let deployed = app.deployed();
         let failures = deployed.registry.failures().len();
-        vec![
+        let mut figures = vec![
             sealed_gauge(false),
             figure("linli_plugins_loaded", "Plugins loaded.", as_figure(deployed.registry.plugins().len())),
             figure("linli_plugins_failed", "Plugins that could not be loaded.", as_figure(failures)),
@@ -578,7 +593,33 @@ fn gauges(app: &Arc<App>) -> Gauges {
                 "1 where the store has stopped writing.",
                 f64::from(app.store.failed()),
             ),
-        ]
+        ];
+        if let Some(sink) = app.events.sink() {
+            let number = |number: u64| as_figure(usize::try_from(number).unwrap_or(usize::MAX));
+            figures.extend([
+                figure(
+                    "linli_event_sink_connected",
+                    "1 where NATS takes events.",
+                    f64::from(sink.is_connected()),
+                ),
+                figure(
+                    "linli_event_sink_leading",
+                    "1 on the one server that takes events out to NATS.",
+                    f64::from(sink.is_leading()),
+                ),
+                figure(
+                    "linli_event_sink_waiting",
+                    "Events that have not gone out to NATS yet, on that server.",
+                    number(sink.waiting()),
+                ),
+                figure(
+                    "linli_event_sink_given",
+                    "Events that this process gave to NATS.",
+                    number(sink.given()),
+                ),
+            ]);
+        }
+        figures
     })
 }
 

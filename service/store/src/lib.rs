@@ -55,6 +55,7 @@ mod resource;
 mod seal;
 mod sealed_column;
 mod search;
+mod sink;
 mod site;
 mod staff;
 mod standard_override;
@@ -101,6 +102,7 @@ pub use resident::{
     CellChanges, MergedFile, ProtectedFile, ResidentFilter, ResidentHead, SealedResident, Sight,
 };
 pub use seal::{Opener, Receipt, Sealed};
+pub use sink::{SINK_SITES_MAX, SinkWork};
 pub use site::PluginParameters;
 pub use store::{Committed, Store, StoreConfig};
 pub use survey::{StoredSurveyed, SurveyedDraft};

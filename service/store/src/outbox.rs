@@ -14,7 +14,7 @@ use crate::error::{Fault, StoreError};
 use crate::page::{PAGE_MAX, padded};
 use crate::store::Store;
 use crate::table::{audit_entry, outbox_event};
-use crate::wake::Listener;
+use crate::wake::{ANY, Listener};
 
 /// Most events that one sweep removes: the statement holds the writer, and calls wait behind it.
 pub const EVENT_SWEEP: u64 = 1_000;
@@ -123,6 +123,11 @@ impl Store {
     /// Hears of what this process commits to a site from now on.
     pub fn listen(&self, scope: &Scope) -> Listener {
         self.wakes().listen(scope.text())
+    }
+
+    /// Hears of what this process commits to any site from now on.
+    pub fn listen_to_all(&self) -> Listener {
+        self.wakes().listen(ANY)
     }
 
     /// Up to `limit` events of a site after number `after`, in order.

@@ -411,6 +411,14 @@ tables! {
     outbox_event OutboxEvent = "outbox_event" plain (site: String, seq: i64) {
         kind: String, resource: String, care_time: i64, system_time: i64, audit_seq: i64,
     }
+    /// How far a site's events have gone out to a sink. The sink writes it, no change set.
+    sink_position SinkPosition = "sink_position" plain (site: String, sink: String) {
+        seq: i64,
+    }
+    /// Which server takes events out to a sink, under `*system`. No change set writes it either.
+    sink_lease SinkLease = "sink_lease" plain (site: String, sink: String) {
+        holder: String, held_until: i64,
+    }
     /// The ledger of erasures: who is gone, and how far it is.
     erasure Erasure = "erasure" versioned (site: String, resident: String) {
         version: i64, staff: String, cause: String, erased_at: i64, key_deleted_at: Option<i64>,

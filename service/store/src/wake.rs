@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+/// Stands for every scope; none is called so.
+pub(crate) const ANY: &str = "*";
+
 /// The sites that somebody listens to.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wakes(Arc<Mutex<HashMap<String, watch::Sender<()>>>>);
@@ -16,7 +19,7 @@ impl Wakes {
     /// Wakes who listens to a scope.
     pub(crate) fn tell(&self, scope: &str) {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = heard.get(scope) {
+        for sender in [scope, ANY].into_iter().filter_map(|scope| heard.get(scope)) {
             sender.send_replace(());
         }
     }
@@ -86,7 +89,10 @@ mod tests {
         drop(first);
         wakes.tell("a");
         assert!(hears(&mut second).await, "one who goes takes nothing from the others");
-        drop((second, other));
+        let mut all = wakes.listen(ANY);
+        wakes.tell("c");
+        assert!(hears(&mut all).await && !hears(&mut second).await);
+        drop((second, other, all));
         assert!(wakes.0.lock().unwrap().is_empty(), "nobody is remembered");
     }
 }

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use linli_proto::v1;
 
-use super::{SITE, listed, watch};
+use super::{listed, watch, write};
 use crate::harness::Numbers;
 use crate::harness::client::Client;
-use crate::harness::estate::{contact, request_id};
 use crate::harness::server::{Child, Data, Server};
 
 /// How often watches are resumed, by all readers together.
@@ -101,18 +100,6 @@ async fn read(client: Client, mut numbers: Numbers) -> (String, Vec<v1::ChangeEv
         }
     }
     (cursor, heard)
-}
-
-/// Records a few phone calls in one request.
-async fn write(client: &Client, resident: &str, count: u64, number: u64) {
-    let time = "2026-03-16T08:00:00+08:00";
-    let record = || contact(resident, v1::ServiceKind::PhoneCall, time, v1::Outcome::NotReached);
-    let request = v1::RecordServiceRequest {
-        parent: SITE.to_owned(),
-        records: (0..count).map(|_| record()).collect(),
-        request_id: request_id(number),
-    };
-    client.ask(request).await.unwrap();
 }
 
 /// Watchers that do not read.

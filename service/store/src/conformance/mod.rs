@@ -20,6 +20,7 @@ mod privacy;
 mod promises;
 mod records;
 mod requests;
+mod sink;
 mod sites;
 mod staff;
 mod surveys;

@@ -1,0 +1,263 @@
+//! Events to a real NATS server: everything arrives, each once and in order per site, whoever of the two is away or dies.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use async_nats::jetstream::{self, stream::Stream};
+use linli_proto::v1;
+use serde_json::Value;
+
+use super::write;
+use crate::built::Tool;
+use crate::harness::client::Client;
+use crate::harness::estate::elder;
+use crate::harness::server::{Child, Data, Server};
+use crate::harness::{Numbers, until};
+
+/// Records of a site that are written in one go, a hundred a request.
+const RECORDS: u64 = 300;
+/// How often the server of Linli dies while events go out.
+const KILLS: u64 = 6;
+const PASSWORD: &str = "correct-horse";
+
+/// A NATS server with TLS and a user, that can go away and come back with what it had.
+struct Nats {
+    program: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    process: Option<std::process::Child>,
+}
+
+impl Nats {
+    /// `None`, said aloud, where there is none.
+    fn start(folder: &Path) -> Option<Self> {
+        let program = Tool::NatsServer.find()?;
+        let folder = folder.join("nats");
+        std::fs::create_dir_all(&folder).unwrap();
+        let issuer_key = rcgen::KeyPair::generate().unwrap();
+        let mut authority = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let ca = authority.self_signed(&issuer_key).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = vec!["127.0.0.1".to_owned()];
+        let issuer = rcgen::Issuer::new(authority, issuer_key);
+        let certificate = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &issuer).unwrap();
+        std::fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
+        std::fs::write(folder.join("cert.pem"), certificate.pem()).unwrap();
+        std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+        let password = folder.join("password");
+        std::fs::write(&password, PASSWORD).unwrap();
+        std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        // Free a moment ago; it has to be the same one after an outage.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let shown = folder.display();
+        let config = format!(
+            "listen: \"127.0.0.1:{port}\"\njetstream {{ store_dir: \"{shown}/store\" }}\n\
+             tls {{ cert_file: \"{shown}/cert.pem\", key_file: \"{shown}/key.pem\" }}\n\
+             authorization {{ user: linli, password: \"{PASSWORD}\" }}\n"
+        );
+        std::fs::write(folder.join("nats.conf"), config).unwrap();
+        let mut nats = Self { program, folder, port, process: None };
+        nats.come();
+        Some(nats)
+    }
+
+    fn come(&mut self) {
+        let mut command = Command::new(&self.program);
+        command.arg("-c").arg(self.folder.join("nats.conf"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.process = Some(command.spawn().unwrap());
+        let address = ("127.0.0.1", self.port);
+        until("a NATS server that listens", || std::net::TcpStream::connect(address).ok());
+    }
+
+    /// SIGKILL, as a power cut ends it.
+    fn go(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("tls://127.0.0.1:{}", self.port)
+    }
+
+    fn settings(&self) -> String {
+        let folder = self.folder.display();
+        format!(
+            "[events.nats]\nurl = \"{}\"\nuser = \"linli\"\npassword_file = \"{folder}/password\"\n\
+             tls_ca_file = \"{folder}/ca.pem\"\nsubject_prefix = \"estate.events\"",
+            self.url()
+        )
+    }
+
+    /// The stream, for who reads it.
+    async fn stream(&self) -> Stream {
+        let options = async_nats::ConnectOptions::new()
+            .user_and_password("linli".to_owned(), PASSWORD.to_owned())
+            .add_root_certificates(self.folder.join("ca.pem"))
+            .require_tls(true);
+        let client = options.connect(self.url()).await.unwrap();
+        jetstream::new(client).get_stream("LINLI_EVENTS").await.unwrap()
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.go();
+    }
+}
+
+/// A message of the stream.
+struct Message {
+    subject: String,
+    id: String,
+    event: Value,
+}
+
+async fn messages(stream: &mut Stream) -> Vec<Message> {
+    let last = stream.info().await.unwrap().state.last_sequence;
+    let mut messages = Vec::new();
+    for sequence in 1..=last {
+        let raw = stream.get_raw_message(sequence).await.unwrap();
+        let header = |name: &str| raw.headers.get(name).unwrap().as_str().to_owned();
+        assert!(header("Content-Type").starts_with("application/cloudevents+json"));
+        messages.push(Message {
+            subject: raw.subject.to_string(),
+            id: header("Nats-Msg-Id"),
+            event: serde_json::from_slice(&raw.payload).unwrap(),
+        });
+    }
+    messages
+}
+
+/// A figure of a page of figures.
+fn figure(page: &str, name: &str) -> Option<u64> {
+    page.lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok())
+        .map(|figure| figure as u64)
+}
+
+/// Somebody in a site of their own.
+async fn settle(client: &Client, id: &str) -> String {
+    let site = client.site(id).await;
+    let dwelling = client.dwelling(&site, "501").await;
+    client.resident(v1::Resident { facts: Vec::new(), ..elder(&dwelling, "秦安然") }).await.name
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_event_reaches_nats_once_and_in_order() {
+    const TEST: &str = "every_event_reaches_nats_once_and_in_order";
+    let data = Data::sqlite().bare();
+    let Some(mut nats) = Nats::start(data.folder()) else { return };
+    let mut numbers = Numbers::seeded(TEST);
+    let mut child = Child::start(data.with(&nats.settings()));
+    let residents = [settle(&child.client(), "s1").await, settle(&child.client(), "s2").await];
+    let given = |child: &Child| figure(&child.metrics(), "linli_event_sink_given ").unwrap_or_default();
+    let idle = |child: &Child| figure(&child.metrics(), "linli_event_sink_waiting ") == Some(0);
+    until("the first events", || (given(&child) >= 4 && idle(&child)).then_some(()));
+    assert_eq!(figure(&child.metrics(), "linli_event_sink_connected "), Some(1));
+    let mut stream = nats.stream().await;
+    let first = messages(&mut stream).await;
+    let config = stream.cached_info().config.clone();
+    assert_eq!(config.subjects, ["estate.events.>"]);
+    assert!(config.duplicate_window >= std::time::Duration::from_secs(3600), "{config:?}");
+    assert_eq!(first[0].subject, "estate.events.s1.dwelling.created");
+    assert_eq!(first[0].event["type"], "cn.linli.dwelling.created");
+    assert_eq!(first[0].event["subject"], "sites/s1/dwellings/d501");
+    assert_eq!(first[0].event["source"], "/sites/s1");
+
+    // NATS is away: whoever cares for people does not notice, and nothing is lost.
+    nats.go();
+    let mut request = 0;
+    for resident in residents.iter().cycle().take(residents.len() * (RECORDS / 100) as usize) {
+        request += 1;
+        write(&child.client(), resident, 100, request).await;
+    }
+    until("an outage that is seen", || {
+        (figure(&child.metrics(), "linli_event_sink_connected ") == Some(0)).then_some(())
+    });
+    nats.come();
+    // Linli dies while what has waited goes out, again and again, between what NATS has and what is noted of it.
+    let mut given_in_all = 0;
+    for _ in 0..KILLS {
+        let enough = numbers.between(1, 60);
+        until("events that go out", || (given(&child) >= enough).then_some(()));
+        given_in_all += given(&child);
+        child = Child::start(child.kill());
+    }
+    until("the rest", || idle(&child).then_some(()).filter(|()| given(&child) > 0));
+    given_in_all += given(&child);
+
+    let mut by_site: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    let all = messages(&mut nats.stream().await).await;
+    for message in &all {
+        let site = message.event["source"].as_str().unwrap().trim_start_matches("/sites/").to_owned();
+        let sequence = message.event["data"]["sequence"].as_i64().unwrap();
+        assert_eq!(
+            (&message.id, message.event["id"].as_str().unwrap()),
+            (&format!("{site}/{sequence}"), &*message.id)
+        );
+        by_site.entry(site).or_default().push(sequence);
+    }
+    let end = i64::try_from(RECORDS).unwrap() + 2;
+    let complete: Vec<i64> = (1..=end).collect();
+    assert_eq!(by_site, BTreeMap::from([("s1".to_owned(), complete.clone()), ("s2".to_owned(), complete)]));
+    assert!(given_in_all > all.len() as u64, "nothing was given twice: {given_in_all} of {}", all.len());
+    eprintln!("{} events, given {given_in_all} times", all.len());
+    let (_, said) = child.stop();
+    assert!(!said.contains(PASSWORD));
+}
+
+/// What nobody may hear of who is not named is withheld from NATS too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_is_told_nothing_of_protected_files() {
+    let data = Data::sqlite();
+    let Some(nats) = Nats::start(data.folder()) else { return };
+    let server = Server::on(data.with(&nats.settings())).await;
+    let client = server.client();
+    let resident = settle(&client, "s1").await;
+    let sink = server.app.events.sink().unwrap();
+    until("the first events", || (sink.given() >= 2 && sink.waiting() == 0).then_some(()));
+    let staff = v1::CreateStaffRequest {
+        staff: Some(v1::Staff {
+            display_name: "林".to_owned(),
+            grants: vec![crate::harness::issuer::grant(v1::StaffRole::Leader, &["s1"])],
+            ..Default::default()
+        }),
+        staff_id: "lin".to_owned(),
+        ..Default::default()
+    };
+    client.ask(staff).await.unwrap();
+    let protect = v1::SetProtectedRequest {
+        name: resident.clone(),
+        protected_for: vec!["staff/lin".to_owned()],
+        ..Default::default()
+    };
+    client.ask(protect).await.unwrap();
+    client.dwelling("sites/s1", "502").await;
+    until("what came after it", || (sink.given() >= 4).then_some(()));
+    let all = messages(&mut nats.stream().await).await;
+    let told: Vec<(&str, &str)> = all
+        .iter()
+        .map(|message| {
+            (
+                message.subject.trim_start_matches("estate.events.s1."),
+                message.event["subject"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("dwelling.created", "sites/s1/dwellings/d501"),
+            ("resident.created", &resident),
+            ("withheld", "sites/s1"),
+            ("dwelling.created", "sites/s1/dwellings/d502"),
+        ]
+    );
+    server.stop().await;
+}
