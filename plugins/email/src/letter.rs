@@ -1,7 +1,12 @@
 //! The letter: fixed sentences, with the referral's name as its number. Nothing that comes from a care file reaches the subject, and
 //! nothing at all reaches a header: values are one line each, without control characters.
 
-use linli_plugin_sdk::connector::{Delivery, Field};
+use linli_plugin_sdk::connector::Delivery;
+
+/// Longest value in a letter, in characters: a letter in two languages says each twice and must stay within 64 KiB.
+const VALUE_CHARACTERS_MAX: usize = 1_000;
+/// Longest subject, in characters.
+const SUBJECT_CHARACTERS_MAX: usize = 200;
 
 /// The languages of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +25,8 @@ struct Sentences {
     greeting: &'static str,
     waits: &'static str,
     number: &'static str,
-    fields: [(&'static str, &'static str); 3],
+    urgency: &'static str,
+    fields: [(&'static str, &'static str); 4],
     answer: &'static str,
     reply: &'static str,
     once: &'static str,
@@ -32,7 +38,8 @@ const CHINESE: Sentences = Sentences {
     greeting: "您好：",
     waits: "有一件居民关怀事项转介给贵单位，请受理或告知不能受理的原因。",
     number: "转介编号：",
-    fields: [("name", "姓名："), ("phone", "联系电话："), ("address", "住址：")],
+    urgency: "紧急程度：",
+    fields: [("matter", "事项："), ("name", "姓名："), ("phone", "联系电话："), ("address", "住址：")],
     answer: "请在此查看并答复（受理、不受理或已办结），无需账号：",
     reply: "请与物业公司联系答复，并报上述编号。",
     once: "同一编号的信件只对应一件事项，重复收到时不必再次办理。",
@@ -44,7 +51,8 @@ const ENGLISH: Sentences = Sentences {
     greeting: "Good day,",
     waits: "A matter of care for a resident has been referred to you. Please take it up, or say why you cannot.",
     number: "Number of the referral: ",
-    fields: [("name", "Name: "), ("phone", "Telephone: "), ("address", "Address: ")],
+    urgency: "Urgency: ",
+    fields: [("matter", "Matter: "), ("name", "Name: "), ("phone", "Telephone: "), ("address", "Address: ")],
     answer: "Please see to it and answer here (accepted, declined or done); no account is needed:",
     reply: "Please answer to the property company, with the number above.",
     once: "Letters with the same number are about one matter: if this comes twice, it is to be done once.",
@@ -71,26 +79,27 @@ pub(crate) fn letter(
     };
     let number = line(&delivery.referral);
     let subjects: Vec<&str> = languages.iter().map(|sentences| sentences.subject).collect();
-    let fields: &[Field] = if with_fields { &delivery.fields } else { &[] };
-    let answer_url = line(&delivery.answer_url);
     let mut parts: Vec<String> =
-        languages.iter().map(|sentences| part(sentences, &number, fields, &answer_url)).collect();
+        languages.iter().map(|sentences| part(sentences, &number, delivery, with_fields)).collect();
     if let Some(signature) = signature {
         let lines: Vec<String> = signature.lines().map(line).collect();
         parts.push(format!("{}\n", lines.join("\n")));
     }
-    Letter { subject: format!("{} {number}", subjects.join(" / ")), text: parts.join("\n--\n\n") }
+    let subject = format!("{} {number}", subjects.join(" / "));
+    Letter { subject: cut(&subject, SUBJECT_CHARACTERS_MAX), text: parts.join("\n--\n\n") }
 }
 
-fn part(sentences: &Sentences, number: &str, fields: &[Field], answer_url: &str) -> String {
+fn part(sentences: &Sentences, number: &str, delivery: &Delivery, with_fields: bool) -> String {
     let mut text = format!("{}\n\n{}\n\n{}{number}\n", sentences.greeting, sentences.waits, sentences.number);
-    for (code, title) in sentences.fields {
-        if let Some(field) = fields.iter().find(|field| field.code == code) {
-            text.push_str(&format!("{title}{}\n", line(&field.value)));
+    // How pressing it is says nothing about anybody.
+    let fields: &[(&str, &str)] = if with_fields { &sentences.fields } else { &[] };
+    for (code, title) in [&("urgency", sentences.urgency)].into_iter().chain(fields) {
+        if let Some(value) = delivery.field(code) {
+            text.push_str(&format!("{title}{}\n", cut(&line(value), VALUE_CHARACTERS_MAX)));
         }
     }
-    let answer = match answer_url {
-        "" => sentences.reply.to_owned(),
+    let answer = match line(&delivery.answer_url) {
+        url if url.is_empty() => sentences.reply.to_owned(),
         url => format!("{}\n{url}", sentences.answer),
     };
     text.push_str(&format!("\n{answer}\n\n{}\n{}\n", sentences.once, sentences.discreet));
@@ -106,4 +115,12 @@ fn line(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     let line: String = shown.map(|c| if breaks(c) { ' ' } else { c }).collect();
     line.trim().to_owned()
+}
+
+/// Text of at most so many characters; that something was cut off is seen.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
 }

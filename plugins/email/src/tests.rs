@@ -66,7 +66,14 @@ fn a_letter_in_two_languages_says_only_that_a_matter_waits() {
 
 #[test]
 fn fields_are_in_the_letter_where_the_operator_says_so() {
-    let fields = [("phone", "13800001234"), ("name", "王秀英"), ("address", "3幢1单元302")];
+    let fields = [
+        ("phone", "13800001234"),
+        ("name", "王秀英"),
+        ("address", "3幢1单元302"),
+        ("matter", "上门诊疗"),
+        ("urgency", "紧急"),
+        ("note", "不写进信里"),
+    ];
     let chosen = settings(serde_json::json!({
         "fields_in_letter": true, "language": "zh", "signature": "绿园物业\n值班 8800 0000", "to": "a@b.cn，c.d+e@f-g.cn"
     }));
@@ -74,10 +81,13 @@ fn fields_are_in_the_letter_where_the_operator_says_so() {
     assert_eq!(letter.to, ["a@b.cn", "c.d+e@f-g.cn"]);
     assert_eq!(letter.subject, format!("关怀转介 {NUMBER}"), "nothing personal");
     let expect = format!(
-        "转介编号：{NUMBER}\n姓名：王秀英\n联系电话：13800001234\n住址：3幢1单元302\n\n请与物业公司联系答复"
+        "转介编号：{NUMBER}\n紧急程度：紧急\n事项：上门诊疗\n姓名：王秀英\n联系电话：13800001234\n住址：3幢1单元302\n\n请与物业公司联系答复"
     );
     assert!(letter.text.contains(&expect), "{}", letter.text);
+    assert!(!letter.text.contains("不写进信里"));
     assert!(letter.text.ends_with("\n--\n\n绿园物业\n值班 8800 0000\n"), "{}", letter.text);
+    let letter = mail(delivery(&fields, ""), &settings(serde_json::json!({"language": "zh"})));
+    assert!(letter.text.contains(&format!("转介编号：{NUMBER}\n紧急程度：紧急\n\n请与")), "{}", letter.text);
     let chosen = settings(serde_json::json!({"fields_in_letter": true, "language": "en"}));
     let letter = mail(delivery(&fields[..1], LINK), &chosen);
     assert!(letter.text.contains("\nTelephone: 13800001234\n"), "{}", letter.text);
@@ -98,6 +108,19 @@ fn no_value_can_add_a_line_or_a_header() {
     assert_eq!((begins("姓名：王  Bcc: x@evil.example  txt"), begins("Bcc: x")), (1, 0), "{}", letter.text);
     // The operator's own lines stay lines of the text, which is behind every header.
     assert_eq!(begins("Bcc: y@evil.example"), 1);
+}
+
+#[test]
+fn a_letter_stays_within_what_the_host_sends() {
+    let long = "𠀀".repeat(4_000);
+    let mut all = delivery(&[("name", &long), ("phone", &long), ("address", &long)], "");
+    all.referral = format!("sites/{}/referrals/{}", "a".repeat(90), "b".repeat(90));
+    all.answer_url = format!("https://answers.example.cn/{}", "a".repeat(2_000));
+    let signature = format!("{}\n{}", "签".repeat(249), "名".repeat(250));
+    let letter = mail(all, &settings(serde_json::json!({"fields_in_letter": true, "signature": signature})));
+    assert!(letter.text.len() <= 65_536, "{}", letter.text.len());
+    assert!(letter.text.contains(&format!("住址：{}…\n", "𠀀".repeat(999))));
+    assert!(letter.subject.ends_with('…'));
 }
 
 #[test]

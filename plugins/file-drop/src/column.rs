@@ -13,8 +13,8 @@ const fn column(code: &'static str, words: &'static [&'static str]) -> Column {
 /// Columns of answers.
 pub(crate) const ANSWER: &[Column] = &[
     column("referral", &["转介编号", "转介单号", "编号", "单号", "reference"]),
-    column("state", &["办理结果", "结果", "状态", "答复", "status"]),
-    column("remark", &["说明", "备注", "意见", "note"]),
+    column("state", &["办理结果", "结果", "状态", "答复"]),
+    column("remark", &["说明", "备注", "意见"]),
     column("decided_on", &["办理日期", "答复日期", "办结日期", "日期", "decided_at", "date"]),
 ];
 

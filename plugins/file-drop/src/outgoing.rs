@@ -25,8 +25,10 @@ impl Format {
     }
 }
 
-/// Titles of what may be disclosed, in the order of their columns.
-const TITLES: &[(&str, &str)] = &[
+/// Titles of what a referral says, in the order of their columns: what is asked, and what may be disclosed.
+pub(crate) const TITLES: &[(&str, &str)] = &[
+    ("matter", "事项"),
+    ("urgency", "紧急程度"),
     ("name", "姓名"),
     ("phone", "联系电话"),
     ("address", "住址"),
@@ -37,6 +39,7 @@ const TITLES: &[(&str, &str)] = &[
     ("health", "身体状况"),
     ("family", "家庭情况"),
     ("status", "特殊困难"),
+    ("note", "情况说明"),
 ];
 /// What the body fills in.
 const TO_FILL_IN: [&str; 3] =
@@ -74,10 +77,7 @@ pub(crate) fn table(delivery: &Delivery, format: Format) -> Result<Vec<u8>, Stri
         headings.push(title.map_or(field.code.clone(), |(code, title)| format!("{title} {code}")));
         values.push(plain(&field.value));
     }
-    if !delivery.answer_url.is_empty() {
-        headings.push("答复网址 answer_url".to_owned());
-        values.push(plain(&delivery.answer_url));
-    }
+    // No link to answer at: it would be another one at each attempt, and the table is what to answer with.
     headings.extend(TO_FILL_IN.map(str::to_owned));
     values.resize(headings.len(), String::new());
     match format {

@@ -18,6 +18,8 @@ use feed::Page;
 
 /// Longest `url` of a channel, in bytes: a cursor must fit behind it.
 const URL_BYTES_MAX: usize = 900;
+/// Largest referral, in bytes of JSON: the host sends no more.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Most pages that one run reads; the next one goes on behind them.
 const PAGES_MAX: usize = 100;
 /// A run begins no further page after this time, in microseconds, so that its deadline does not lose what it has read.
@@ -44,7 +46,13 @@ impl Connector for Webhook {
         const ASKED: &str = "POST /referrals";
         let key = io.idempotency_key();
         let url = url(io.settings()).map_err(RunError::never)?;
-        let request = HttpRequest::post(format!("{url}/referrals"), body(&delivery, key, io.now()))
+        let body = body(&delivery, key, io.now());
+        if body.len() > BODY_BYTES_MAX {
+            return Err(RunError::never(format!(
+                "the referral has more than {BODY_BYTES_MAX} bytes as JSON"
+            )));
+        }
+        let request = HttpRequest::post(format!("{url}/referrals"), body)
             .header("content-type", "application/json; charset=utf-8")
             .header("idempotency-key", key);
         let answer = ask(io, ASKED, request).await?;

@@ -385,6 +385,14 @@ fn a_probe_has_no_effect() {
 }
 
 #[test]
+fn a_referral_that_the_host_would_not_send_is_not_tried() {
+    let fields = (0..100).map(|number| Field::new(format!("f{number}"), "\u{1}".repeat(4_000))).collect();
+    let delivery = Delivery { fields, ..delivery() };
+    let (message, repeat, _) = fails(run::<Webhook>(Operation::Deliver(delivery), SETTINGS, []));
+    assert!(!repeat && message.contains("more than 1048576 bytes"), "{message}");
+}
+
+#[test]
 fn an_address_is_checked_before_anything_is_sent() {
     let check = |url: &str| {
         let settings = serde_json::json!({ "url": url }).to_string();

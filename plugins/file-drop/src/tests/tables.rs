@@ -54,6 +54,22 @@ fn the_table_that_was_sent_comes_back_filled_in() {
 }
 
 #[test]
+fn a_table_with_every_field_comes_back_and_its_fields_are_no_answers() {
+    let mut folders = Folders::default();
+    let fields: Vec<(&str, &str)> = crate::outgoing::TITLES.iter().map(|(code, _)| (*code, "x")).collect();
+    assert_eq!(fields.len(), 13);
+    assert!(folders.deliver(&delivery(&fields), "{}").is_ok());
+    let sent = String::from_utf8(folders.outgoing["referral-0193-a.csv"].clone()).unwrap();
+    let (items, wrong) = answers("ack-1.csv", sent.replace(",,,\r\n", ",已办结,,\r\n"));
+    let expect = Acknowledgement {
+        external_reference: String::new(),
+        referral: REFERRAL.into(),
+        ..acknowledgement("", Decision::Closed)
+    };
+    assert_eq!((items, wrong), (vec![expect], None));
+}
+
+#[test]
 fn answers_are_read_in_chinese_and_by_code() {
     let rows = [
         ("1,accepted,,", Decision::Accepted, "1"),
@@ -65,7 +81,7 @@ fn answers_are_read_in_chinese_and_by_code() {
         ("６,　办结　,,", Decision::Closed, "6"),
     ];
     for heading in
-        ["referral,state,remark,decided_on", "转介编号,办理结果,说明,办理日期", "Reference;Status;Note;Date"]
+        ["referral,state,remark,decided_on", "转介编号,办理结果,说明,办理日期", "Reference;State;备注;Date"]
     {
         let separator = if heading.contains(';') { ";" } else { "," };
         let mut table = format!("{heading}\n");
@@ -193,6 +209,42 @@ fn a_workbook_is_read_as_people_see_it() {
         wrong.contains("row 6: `identity_number` has been made a number") && !wrong.contains("row 7"),
         "{wrong}"
     );
+}
+
+#[test]
+fn workbooks_that_another_program_has_saved_are_read() {
+    // openpyxl opened the table that was sent, and filled it in; a title, a hidden sheet and date formats are of its making too.
+    let (items, wrong) = answers("ack-1.xlsx", include_bytes!("answers.xlsx"));
+    let first = Acknowledgement {
+        external_reference: String::new(),
+        referral: REFERRAL.into(),
+        decision: Decision::Accepted,
+        remark: "下周上门".into(),
+        decided_at_micros: Some(1_773_556_200_000_000),
+    };
+    let mut second = acknowledgement("0193-b", Decision::Rejected);
+    second.decided_at_micros = Some(1_773_503_999_000_000);
+    assert_eq!((items, wrong), (vec![first, second], None));
+
+    let (entries, wrong) = people("roster-1.xlsx", include_bytes!("people.xlsx"), "{}");
+    let field = |(code, value): &(&str, &str)| Field::new(*code, *value);
+    let expect = [
+        [
+            ("name", "王秀英"),
+            ("birth_date", "1948-03-05"),
+            ("identity_number", "330102194803051234"),
+            ("phone", "13800001234"),
+            ("valid_until", "2027-02-28"),
+        ]
+        .iter()
+        .map(field)
+        .collect::<Vec<_>>(),
+        [("name", "李四"), ("birth_date", "1950-01-02"), ("phone", "0571-88000000")]
+            .iter()
+            .map(field)
+            .collect(),
+    ];
+    assert_eq!((entries.as_slice(), wrong), (&expect[..], None));
 }
 
 fn packed(parts: &[(&str, Vec<u8>)]) -> Vec<u8> {
