@@ -259,6 +259,15 @@ closed_list! {
         Guardian = "guardian", "未满14周岁,缺少监护人同意", "a guardian's consent, for the person is under 14";
         /// The body is not bound by law, and no agreement binds it.
         Agreement = "agreement", "缺少与该单位的书面协议", "a written agreement with the body";
+        /// The agreement with the body does not name the field.
+        AgreementField = "agreement_field", "与该单位的协议未包括此项信息", "the agreement with the body does not name it";
+        /// The agreement with the body does not name the purpose.
+        AgreementPurpose =
+            "agreement_purpose", "与该单位的协议未包括此目的", "the agreement with the body does not name the purpose";
+        /// The agreement with the body does not hold now.
+        AgreementTerm = "agreement_term", "与该单位的协议不在有效期内", "the agreement with the body does not hold now";
+        /// The channel to the body does not carry the field.
+        Channel = "channel", "该单位的对接通道不能传送此项信息", "the channel to the body does not carry it";
     }
 }
 
@@ -301,6 +310,19 @@ impl Outgoing {
         if !self.body.is_public() && !self.has_agreement {
             return Err(Missing::Agreement);
         }
+        self.consented(class, consents, at).map(Some)
+    }
+
+    /// The consent by which a class of one person's values may go out at an instant, as far as that is a question of consent.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn consented<'c>(
+        &self,
+        class: FieldClass,
+        consents: &'c [Consent],
+        at: Instant,
+    ) -> Result<&'c Consent, Missing> {
         // Who spoke last about this class decides.
         let last = consents
             .iter()
@@ -310,7 +332,7 @@ impl Outgoing {
         match last {
             Some(consent) if consent.in_force(at) => match consent.signatory {
                 Signatory::Resident | Signatory::Agent if self.is_child => Err(Missing::Guardian),
-                Signatory::Resident | Signatory::Guardian | Signatory::Agent => Ok(Some(consent)),
+                Signatory::Resident | Signatory::Guardian | Signatory::Agent => Ok(consent),
             },
             Some(consent) if consent.no_since().is_some_and(|no| no <= at) => Err(Missing::Refused),
             Some(_) | None if self.is_child => Err(Missing::Guardian),

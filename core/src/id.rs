@@ -96,6 +96,12 @@ text_id! {
     ConsentId: check_id;
     /// Values that went out.
     DisclosureId: check_id;
+    /// A body that matters are handed to.
+    BodyId: check_id;
+    /// A channel to bodies, as the operator's configuration names it.
+    ChannelName: check_id;
+    /// A matter handed to a body, 转介.
+    ReferralId: check_id;
     /// A care group, such as `living_alone`.
     GroupCode: check_code;
     /// A service standard, such as `elder.visit`.

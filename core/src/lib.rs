@@ -34,6 +34,7 @@ pub mod assessment;
 pub mod calendar;
 pub mod care_plan;
 pub mod catalogue;
+pub mod community_body;
 pub mod compliance;
 pub mod consent;
 pub mod duplicate;
