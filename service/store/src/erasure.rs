@@ -75,6 +75,7 @@ const REMAINS: &[(Table, Of)] = &[
     (Table::PlanDecision, Of::Resident),
     (Table::History, Of::Resident),
     (Table::FormerResident, Of::Resident),
+    (Table::ReferralWords, Of::Resident),
     (Table::RecordContent, Of::Subject),
     (Table::Evaluation, Of::Subject),
     (Table::CareEvent, Of::Subject),

@@ -22,6 +22,7 @@ mod care_file;
 mod care_plan;
 mod change;
 mod closed_period;
+mod community_body;
 #[cfg(test)]
 mod conformance;
 mod consent;
@@ -49,6 +50,7 @@ mod page;
 mod pause;
 mod plugin;
 mod record;
+mod referral;
 mod request;
 mod resident;
 mod resource;
@@ -97,6 +99,7 @@ pub use page::{After, PAGE_MAX, Page, Sites};
 pub use pause::StoredPause;
 pub use plugin::PluginManifest;
 pub use record::{RecordFilter, StoredRecord};
+pub use referral::ReferralFilter;
 pub use request::RequestFilter;
 pub use resident::{
     CellChanges, MergedFile, ProtectedFile, ResidentFilter, ResidentHead, SealedResident, Sight,

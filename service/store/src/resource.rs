@@ -4,6 +4,7 @@ use linli_core::activity::{Activity, Attendance};
 use linli_core::assessment::Attention;
 use linli_core::calendar::DayKind;
 use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
+use linli_core::community_body::CommunityBody;
 use linli_core::compliance::ClosedPeriod;
 use linli_core::consent::{Consent, Disclosure, Withdrawal};
 use linli_core::emergency::EmergencyAccess;
@@ -17,6 +18,7 @@ use linli_core::id::{
 use linli_core::membership::Membership;
 use linli_core::pause::Pause;
 use linli_core::record::{Evaluation, ServiceRecord};
+use linli_core::referral::{Referral, ReferralWords};
 use linli_core::request::{Request, RequestWords};
 use linli_core::resident::{Fact, FieldClass, Resident};
 use linli_core::site::{Area, Dwelling, Post, Site};
@@ -77,6 +79,9 @@ pub(crate) enum Change {
     Consent(Box<Consent>),
     ConsentWithdrawal(SiteId, ResidentId, ConsentId, Withdrawal),
     Disclosure(Box<Disclosure>),
+    CommunityBody(Box<CommunityBody>),
+    Referral(Box<Referral>),
+    ReferralWords(Box<ReferralWords>),
     CareEvent(CareEvent),
     RequireCareEvent(SiteId, Subject, linli_core::time::Instant, EventId),
     Fund(Box<Fund>),
@@ -135,6 +140,7 @@ impl Change {
             Self::PlanDecision(_, resident, _, decision) if decision.reason.is_some() => out.push(resident),
             Self::EmergencyAccess(access) => out.push(&access.resident),
             Self::Consent(consent) => out.push(&consent.resident),
+            Self::ReferralWords(words) => out.push(&words.resident),
             Self::CareEvent(event) => {
                 if let (Subject::Resident(id), Some(_)) = (&event.subject, &event.note) {
                     out.push(id);
@@ -191,6 +197,8 @@ impl Change {
             | Self::LedgerEntry(_)
             | Self::ConsentWithdrawal(..)
             | Self::Disclosure(_)
+            | Self::CommunityBody(_)
+            | Self::Referral(_)
             | Self::Spending(_)
             | Self::FundReport(_)
             | Self::ClosedPeriod(_) => {}
@@ -273,6 +281,9 @@ impl Change {
                 crate::consent::withdrawal_rows((site, resident, id), withdrawal, rows);
             }
             Self::Disclosure(disclosure) => crate::consent::disclosure_rows(disclosure, rows),
+            Self::CommunityBody(body) => crate::community_body::rows(body, rows),
+            Self::Referral(referral) => crate::referral::rows(referral, rows),
+            Self::ReferralWords(words) => return crate::referral::words_rows(words, sealer, rows),
             Self::CareEvent(event) => return crate::event::rows(event, sealer, rows),
             Self::RequireCareEvent(site, subject, occurred_at, id) => {
                 crate::event::require(site, subject, *occurred_at, id, rows);

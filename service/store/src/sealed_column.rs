@@ -94,6 +94,7 @@ sealed! {
     Consent."signed_by" = "consent" ["resident", "id"] Named("signed_by"), One, Resident("resident");
     CareEvent."note" = "care_event" ["subject_kind", "subject", "id"] Named("note"), One, Subject;
     RequestWords."cell" = "request_words" ["request"] Of("part"), One, Subject;
+    ReferralWords."cell" = "referral_words" ["referral"] Of("part"), In("version"), Resident("resident");
     SurveyWords."cell" = "survey_words" ["survey", "answer", "person"] Of("class"), One, Subject;
     History."old_cell" = "history" ["resident", "id"] Named("old"), One, Resident("resident");
     History."new_cell" = "history" ["resident", "id"] Named("new"), One, Resident("resident");

@@ -321,6 +321,25 @@ tables! {
         body: String, recipient: String, purpose: String, basis: String, classes: String, consents: String,
         agreement: Option<String>, disclosed_at: i64, disclosed_by: String, recorded_at: i64,
     }
+    /// Bodies that matters are handed to, under `*system`.
+    community_body CommunityBody = "community_body" versioned (site: String, id: String) {
+        version: i64, kind: String, title: String, title_en: Option<String>, contacts: String, sites: String,
+        channel: Option<String>, agreement: Option<String>, fields: Option<String>, purposes: Option<String>,
+        from_day: Option<i64>, until_day: Option<i64>, enabled: i64, created_at: i64,
+    }
+    /// Matters handed to bodies: where they stand.
+    referral Referral = "referral" versioned (site: String, id: String) {
+        version: i64, resident: String, body: String, body_kind: String, purpose: String, basis: String,
+        matter: String, urgency: String, fields: String, by_hand: i64, state: String, queued_at: Option<i64>,
+        disclosure: Option<String>, sent_at: Option<i64>, decision: Option<String>, decided_at: Option<i64>,
+        decision_by: Option<String>, decision_recorded_at: Option<i64>, ended_at: Option<i64>,
+        external_reference: Option<String>, clock: Option<String>, reviewed_by: Option<String>,
+        reviewed_at: Option<i64>, justified: Option<i64>, created_by: String, created_at: i64,
+    }
+    /// What is said with referrals, values and texts, sealed.
+    referral_words ReferralWords = "referral_words" plain (site: String, referral: String, part: String) {
+        version: i64, resident: String, cell: Vec<u8>,
+    }
     /// Events that start clocks.
     care_event CareEvent = "care_event" plain
         (site: String, subject_kind: String, subject: String, occurred_at: i64, id: String) {

@@ -2,7 +2,8 @@
 
 use linli_core::consent::Withdrawal;
 use linli_core::emergency::EmergencyAccess;
-use linli_core::id::EmergencyAccessId;
+use linli_core::id::{EmergencyAccessId, ReferralId};
+use linli_core::referral::ReferralPart;
 use linli_core::retention::ErasureCause;
 
 use super::consent::{consent, disclosure};
@@ -25,6 +26,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("emergency_access", "what the staff did"),
     ("consent", "by whose leave"),
     ("consent_withdrawal", "by whose leave"),
+    ("referral", "what was asked of whom, and what went out"),
     ("disclosure", "what went out, which is kept for three years at least"),
 ];
 
@@ -76,6 +78,12 @@ async fn nothing_of_the_person_is_left(env: Env) {
     change(store, "a", |set| set.create_resident(gone)).await.unwrap();
     change(store, "a", |set| set.add_record(record("a", "v3", id, 0))).await.unwrap();
     super::surveys::tell_of(store, id).await;
+    change(store, "a", |set| {
+        set.put_referral(super::referrals::referral("a", "f9", id, 0));
+        set.put_referral_words(super::referrals::words("a", "f9", id, ReferralPart::Note, 1))
+    })
+    .await
+    .unwrap();
     let stored = store.record(&a, &linli_core::id::RecordId::new("v3").unwrap()).await.unwrap().unwrap();
     let corrected = ServiceRecord {
         version: 2,
@@ -138,6 +146,9 @@ async fn nothing_of_the_person_is_left(env: Env) {
     let told = said.iter().find(|said| said.consent.id.as_str() == "c9").unwrap();
     let told = told.open(&store.opener(&receipt).await.unwrap()).unwrap();
     assert_eq!((told.granted, told.signed_by), (true, None), "what was said, and no word of who signed");
+    let referral = ReferralId::new("f9").unwrap();
+    assert!(store.referral(&a, &referral).await.unwrap().is_some(), "that something was handed on");
+    assert!(store.referral_words(&a, &referral).await.unwrap().is_empty(), "and no word of what");
     let tombstone = head(store, id).await;
     assert_eq!(tombstone.state, FileState::Erased);
     assert!(tombstone.former_dwellings.is_empty() && tombstone.died_on.is_none());

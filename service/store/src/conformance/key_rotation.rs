@@ -135,6 +135,7 @@ pub(super) async fn fill(store: &Store) {
         change(store, "a", |set| set.correct_record(stored, corrected)).await.unwrap();
     }
     promises::fill(store).await;
+    referrals::fill(store, "r1").await;
     surveys::fill(store).await;
 }
 
@@ -156,6 +157,7 @@ async fn everything(store: &Store) -> String {
     let mut found = vec![format!("{:?}", Plainly(&file.resident.open(&opener).unwrap()))];
     found.push(promises::opened(store, &opener).await);
     found.push(surveys::opened(store, &opener).await);
+    found.push(referrals::opened(store, &opener).await);
     for fact in &file.facts {
         let Some(FactValue::Text(text)) = fact.open(&opener).unwrap().value else { panic!("a text") };
         found.push(text);

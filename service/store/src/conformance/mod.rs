@@ -19,6 +19,7 @@ mod plans;
 mod privacy;
 mod promises;
 mod records;
+mod referrals;
 mod requests;
 mod sink;
 mod sites;

@@ -159,6 +159,22 @@ fn hot_reads_search() {
             "INDEX request_settled (site=? AND settled_at>?",
         )
         .await;
+        // What waits for a body, of all sites, in its order; and which bodies something waits for.
+        check(
+            "SELECT * FROM referral WHERE body = ? AND queued_at IS NOT NULL ORDER BY queued_at, site, id LIMIT ?",
+            "SEARCH referral USING INDEX referral_queue (body=? AND queued_at>?",
+        )
+        .await;
+        check(
+            "SELECT * FROM referral WHERE site = ? AND resident IN (?, ?) ORDER BY site, id LIMIT ?",
+            "USING INDEX referral_resident (site=? AND resident=?",
+        )
+        .await;
+        check(
+            "SELECT * FROM referral WHERE site = ? AND state IN (?) ORDER BY site, id LIMIT ?",
+            "USING INDEX referral_state (site=? AND state=?",
+        )
+        .await;
         check(
             "SELECT * FROM resident WHERE protected_for IS NOT NULL AND site = ? ORDER BY site, id",
             "USING INDEX resident_protected (site=?",
