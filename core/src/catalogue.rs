@@ -321,6 +321,7 @@ fn entries() -> Vec<Entry> {
     }
     entries.extend(ladder());
     entries.extend(requests());
+    entries.extend(referrals());
     entries
 }
 
@@ -522,6 +523,30 @@ fn requests() -> Vec<Entry> {
         .by(Department::CustomerService, 2),
     );
     entries
+}
+
+/// The clocks of referrals: the body answers, and what it took on comes to its end. Customer service asks after both.
+fn referrals() -> [Entry; 2] {
+    [
+        Entry::new(
+            "referral.acknowledge",
+            "转介答复",
+            "referral answered by the body",
+            SubjectKind::Resident,
+            after(EventKind::ReferralSent, Within::Days(3), false),
+            &[Kind::ReferralAnswered, Kind::ReferralClosed],
+        )
+        .by(Department::CustomerService, 2),
+        Entry::new(
+            "referral.close",
+            "转介办结",
+            "referral brought to its end",
+            SubjectKind::Resident,
+            after(EventKind::ReferralAccepted, Within::Days(30), false),
+            &[Kind::ReferralAnswered, Kind::ReferralClosed],
+        )
+        .by(Department::CustomerService, 3),
+    ]
 }
 
 /// Code, names, attempt, time allowed, the same at high tier, own kinds, department.

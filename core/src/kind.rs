@@ -111,6 +111,10 @@ closed_list! {
         SupervisorReport = "supervisor_report", "上报项目负责人", "report to the supervisor";
         /// A deputy's review of a request.
         RequestReviewed = "request_reviewed", "工单复核", "request reviewed";
+        /// A body's answer to a referral.
+        ReferralAnswered = "referral_answered", "转介答复", "referral answered";
+        /// The end of a referral.
+        ReferralClosed = "referral_closed", "转介办结", "referral closed";
     }
 }
 
@@ -151,7 +155,9 @@ impl ServiceKind {
             | Self::Publication
             | Self::Referral
             | Self::SupervisorReport
-            | Self::RequestReviewed => false,
+            | Self::RequestReviewed
+            | Self::ReferralAnswered
+            | Self::ReferralClosed => false,
         }
     }
 }
@@ -229,6 +235,10 @@ closed_list! {
         RequestDone = "request_done", "工单完成", "request done";
         /// What became of a request is due for a deputy's review.
         RequestReviewDue = "request_review_due", "工单待复核", "request due for review";
+        /// A referral reached a body, or was handed over.
+        ReferralSent = "referral_sent", "转介送达", "referral sent";
+        /// A body took a referral on.
+        ReferralAccepted = "referral_accepted", "转介受理", "referral accepted";
         /// A service was done; its record is due. Derived from records; events of this kind are not read.
         ServiceDone = "service_done", "服务完成", "service done";
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use linli_core::consent::Missing;
 use linli_core::invalid::Invalid;
+use linli_core::referral::ReferralState;
 use linli_core::request::{RequestState, RequestUrgency};
-use linli_core::resident::FieldClass;
 use linli_core::text::Label;
 
 /// One field of a request that was refused.
@@ -81,6 +81,10 @@ pub enum Thing {
     EmergencyAccess,
     /// A consent.
     Consent,
+    /// A community body.
+    Body,
+    /// A referral.
+    Referral,
 }
 
 /// Why a use case refused or failed.
@@ -106,8 +110,8 @@ pub enum Error {
     RevealLimit(Duration),
     /// The site has files that may be of the same person, by name, and nobody confirmed that they are not.
     PossibleDuplicate(Vec<String>),
-    /// Values may not go out: for each class what is missing.
-    DisclosureRefused(Vec<(FieldClass, Missing)>),
+    /// Values may not go out: for each class or field, by its code, everything that is missing.
+    DisclosureRefused(Vec<(&'static str, Vec<Missing>)>),
     /// The resource changed since the caller read it.
     EtagMismatch,
     /// The request id was used for a different request.
@@ -267,6 +271,19 @@ pub enum StateConflict {
     AskedTooSoon,
     /// It was refused, or taken back already.
     NothingToWithdraw,
+    /// The referral cannot take this step now.
+    ReferralStep {
+        /// Where it stands.
+        state: ReferralState,
+    },
+    /// Nothing of the referral went to the body yet.
+    ReferralNotSent,
+    /// The referral waits for no review.
+    ReferralNotAwaiting,
+    /// Nobody reviews a referral that they asked for.
+    OwnReferral,
+    /// The body's channel is not in the server's configuration any more.
+    ChannelGone,
 }
 
 /// What a use case returns.

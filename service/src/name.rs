@@ -4,9 +4,9 @@ use linli_core::care_plan::Revision;
 use linli_core::compliance::ReportPeriod;
 use linli_core::fund::{Cause, FundYear};
 use linli_core::id::{
-    ActivityId, AnswerId, AreaId, ConsentId, DisclosureId, DwellingId, EmergencyAccessId, EventId,
-    FacilityId, GroupCode, MembershipId, OverrideId, PauseId, PluginId, PostId, RecordId, RequestId,
-    ResidentId, SiteId, SpendingId, StaffId, StandardCode, Subject, SurveyId, WaiverId,
+    ActivityId, AnswerId, AreaId, BodyId, ConsentId, DisclosureId, DwellingId, EmergencyAccessId, EventId,
+    FacilityId, GroupCode, MembershipId, OverrideId, PauseId, PluginId, PostId, RecordId, ReferralId,
+    RequestId, ResidentId, SiteId, SpendingId, StaffId, StandardCode, Subject, SurveyId, WaiverId,
 };
 use linli_core::invalid::Invalid;
 
@@ -125,6 +125,7 @@ top_level! {
     parse_standard standard StandardCode "standards" "standards/{code}";
     parse_staff staff StaffId "staff" "staff/{staff}";
     parse_plugin plugin PluginId "plugins" "plugins/{plugin}";
+    parse_body body BodyId "bodies" "bodies/{body}";
 }
 
 in_site! {
@@ -132,6 +133,7 @@ in_site! {
     parse_area area AreaId "areas" "sites/{site}/areas/{area}";
     parse_facility facility FacilityId "facilities" "sites/{site}/facilities/{facility}";
     parse_request request RequestId "requests" "sites/{site}/requests/{request}";
+    parse_referral referral ReferralId "referrals" "sites/{site}/referrals/{referral}";
     parse_survey survey SurveyId "surveys" "sites/{site}/surveys/{survey}";
     parse_post post PostId "posts" "sites/{site}/posts/{post}";
     parse_resident resident ResidentId "residents" "sites/{site}/residents/{resident}";

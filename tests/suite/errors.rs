@@ -249,6 +249,9 @@ async fn every_reason_is_produced() {
     let too_soon = yes(&resident, v1::ConsentSignatory::Resident);
     produced.note("CONSENT_STATE", Code::FailedPrecondition, false, both!(client, too_soon.clone()));
     let give = crate::consent::give(&resident, v1::DisclosureBasis::Consent, &[v1::FieldClass::Contact]);
+    let over = crate::referral::revoked(&client, &resident).await;
+    let again = v1::RevokeReferralRequest { name: over, ..Default::default() };
+    produced.note("REFERRAL_STATE", Code::FailedPrecondition, false, both!(client, again.clone()));
     produced.note("DISCLOSURE_REFUSED", Code::FailedPrecondition, false, both!(client, give.clone()));
     let leave = v1::RecordMoveOutRequest {
         name: resident.clone(),

@@ -307,6 +307,61 @@ async fn a3_4_two_weeks_of_downtime_lose_no_duty() {
     server.stop().await;
 }
 
+/// A3.5: bodies outside take part: what they may be told is agreed and consented to, what they were told is on record, and whether they
+/// answered is asked after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a3_5_bodies_outside_take_part() {
+    let estate = Estate::start().await;
+    let qin = estate.elder("501", "秦安然").await;
+    let deputy = estate.enter("lin", StaffRole::Deputy).await;
+    let steward = estate.of(Department::CustomerService).await;
+    let clinic = v1::CommunityBody {
+        sites: vec![estate.site.clone()],
+        agreement: Some(crate::community_body::agreed(
+            &[v1::DisclosedField::Name, v1::DisclosedField::Address],
+            &[v1::DisclosurePurpose::Referral],
+        )),
+        ..crate::community_body::station()
+    };
+    let body = crate::community_body::enter(&deputy, "clinic", clinic).await;
+    let referral = v1::Referral {
+        resident: qin.clone(),
+        body,
+        purpose: v1::DisclosurePurpose::Referral.into(),
+        basis: v1::DisclosureBasis::Consent.into(),
+        matter: v1::ReferralMatter::AbilityAssessment.into(),
+        urgency: v1::RequestUrgency::Routine.into(),
+        fields: vec![v1::DisclosedField::Name.into(), v1::DisclosedField::Address.into()],
+        handed_over: true,
+        ..Default::default()
+    };
+    let hand = v1::CreateReferralRequest {
+        parent: estate.site.clone(),
+        referral: Some(referral),
+        ..Default::default()
+    };
+    refused(steward.ask(hand.clone()).await, "DISCLOSURE_REFUSED");
+    steward.ask(crate::consent::given_by(&qin, v1::ConsentSignatory::Resident)).await.unwrap();
+    let sent = steward.ask(hand).await.unwrap();
+    let asked_after = async || {
+        let found = steward.obligations(&qin, "2026-03-16", "2026-04-30").await;
+        let own = found.iter().filter(|owed| owed.standard.starts_with("standards/referral."));
+        own.map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(asked_after().await, ["referral.acknowledge open 0/1"]);
+    let answer = v1::RecordAcknowledgementRequest {
+        name: sent.name,
+        decision: v1::ReferralDecision::Accepted.into(),
+        ..Default::default()
+    };
+    steward.ask(answer).await.unwrap();
+    assert_eq!(asked_after().await, ["referral.acknowledge met 1/1", "referral.close open 0/1"]);
+    let ledger = v1::ListDisclosuresRequest { parent: qin, ..Default::default() };
+    let told = steward.ask(ledger).await.unwrap().disclosures;
+    assert_eq!(told.iter().map(|told| told.agreement.as_str()).collect::<Vec<_>>(), ["协议 2026-7"]);
+    estate.stop().await;
+}
+
 /// A4: the leader approves, a deputy supervises, members carry out, volunteers see tasks; posts have people, and cover during
 /// leave.
 #[tokio::test(flavor = "multi_thread")]

@@ -83,7 +83,9 @@ fn triggers<'a>(view: &View<'a>, span: &AppliedSpan, on: EventKind, any_match: b
         | EventKind::RequestAccepted
         | EventKind::RequestDispatched
         | EventKind::RequestDone
-        | EventKind::RequestReviewDue => {
+        | EventKind::RequestReviewDue
+        | EventKind::ReferralSent
+        | EventKind::ReferralAccepted => {
             let events = view.case.events.iter().filter(|event| {
                 event.kind == on && event.recorded_at <= view.now && event.subject == *view.case.subject
             });

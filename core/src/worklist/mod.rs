@@ -396,7 +396,9 @@ fn effort(kind: ServiceKind) -> u8 {
         | ServiceKind::Publication
         | ServiceKind::Referral
         | ServiceKind::SupervisorReport
-        | ServiceKind::RequestReviewed => 3,
+        | ServiceKind::RequestReviewed
+        | ServiceKind::ReferralAnswered
+        | ServiceKind::ReferralClosed => 3,
     }
 }
 

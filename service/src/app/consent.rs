@@ -8,8 +8,9 @@ use linli_core::consent::{
     Basis, BodyKind, CONSENT_MAX_DAYS, Consent, Disclosure, DisclosurePurpose, Missing, Outgoing, Signatory,
     Withdrawal, ask_again_at, is_needed,
 };
-use linli_core::id::{ConsentId, DisclosureId, ResidentId, SiteId};
+use linli_core::id::{BodyId, ConsentId, DisclosureId, ResidentId, SiteId};
 use linli_core::invalid::Invalid;
+use linli_core::referral::{DisclosedField, Projection};
 use linli_core::resident::{FieldClass, Identity, Resident};
 use linli_core::text::Line;
 use linli_core::time::Instant;
@@ -74,20 +75,50 @@ pub struct ConsentView {
 /// What went out.
 #[derive(Debug, Clone)]
 pub struct NewDisclosure {
-    /// To what kind of body.
-    pub body: BodyKind,
-    /// To which one.
-    pub recipient: Line,
+    /// To whom.
+    pub recipient: Recipient,
     /// What for.
     pub purpose: DisclosurePurpose,
     /// On what ground.
     pub basis: Basis,
     /// Which classes.
     pub classes: Vec<FieldClass>,
-    /// The agreement that binds the body.
-    pub agreement: Option<Line>,
     /// When; `None`: now.
     pub disclosed_at: Option<Instant>,
+}
+
+/// Who was told.
+#[derive(Debug, Clone)]
+pub enum Recipient {
+    /// A registered body: what was agreed with it is known.
+    Body(BodyId),
+    /// Another one.
+    Named {
+        /// What kind of body it is.
+        body: BodyKind,
+        /// Its name.
+        name: Line,
+        /// The agreement that binds it.
+        agreement: Option<Line>,
+    },
+}
+
+/// What may go out or not, as a refusal names it.
+pub(super) trait Named: Copy {
+    /// Its code.
+    fn name(self) -> &'static str;
+}
+
+impl Named for FieldClass {
+    fn name(self) -> &'static str {
+        self.code()
+    }
+}
+
+impl Named for DisclosedField {
+    fn name(self) -> &'static str {
+        self.code()
+    }
 }
 
 impl App {
@@ -250,28 +281,50 @@ impl App {
         if disclosed_at > work.now {
             return Err(invalid("disclosure.disclose_time", Invalid::Future));
         }
-        if new.body == BodyKind::Company {
-            return Err(invalid("disclosure.body", Invalid::NotAllowed));
-        }
-        let outgoing = Outgoing {
-            body: new.body,
-            purpose: new.purpose,
-            basis: new.basis,
-            has_agreement: new.agreement.is_some(),
-            is_child: self.is_child(&work, &head).await?,
+        let is_child = self.is_child(&work, &head).await?;
+        let NewDisclosure { recipient, purpose, basis, classes, .. } = new;
+        let (body, recipient, agreement, consents) = match recipient {
+            Recipient::Named { body, name, agreement } => {
+                if body == BodyKind::Company {
+                    return Err(invalid("disclosure.body", Invalid::NotAllowed));
+                }
+                let outgoing =
+                    Outgoing { body, purpose, basis, has_agreement: agreement.is_some(), is_child };
+                let consents = self.may_disclose(&head, &classes, |class, known| {
+                    outgoing.may_go(class, known, disclosed_at).map_err(|why| vec![why])
+                });
+                (body, name, agreement, consents.await?)
+            }
+            Recipient::Body(id) => {
+                let body = self.store.body(&id).await?;
+                let body = body.ok_or_else(|| invalid("community_body", Invalid::Unknown))?;
+                let projection = Projection {
+                    body: body.kind,
+                    agreement: body.agreement.as_ref(),
+                    channel: None,
+                    purpose,
+                    basis,
+                    is_child,
+                };
+                let consents = self.may_disclose(&head, &classes, |class, known| {
+                    projection.class_may_go(class, known, disclosed_at)
+                });
+                let consents = consents.await?;
+                let agreement = body.agreement.map(|agreement| agreement.number);
+                (body.kind, body.title, agreement, consents)
+            }
         };
-        let consents = self.may_disclose(&head, &outgoing, &new.classes, disclosed_at).await?;
         let disclosure = Disclosure {
             site: at.site,
             resident: head.id.clone(),
             id: fresh(DisclosureId::new(&work.new_id()))?,
-            body: new.body,
-            recipient: new.recipient,
-            purpose: new.purpose,
-            basis: new.basis,
-            classes: new.classes,
+            body,
+            recipient,
+            purpose,
+            basis,
+            classes,
             consents,
-            agreement: new.agreement,
+            agreement,
             disclosed_at,
             disclosed_by: work.permit().principal().staff.clone(),
             recorded_at: work.now,
@@ -308,26 +361,26 @@ impl App {
         .await
     }
 
-    /// Whether all of these classes of a person's values may go out; the consents by which they may, none where the ground is
-    /// another one. The caller guards on the epoch that it decided under, which every consent ends.
+    /// Whether all of these, classes or fields of a person's values, may go out as `may_go` says of each; the consents by which they
+    /// may, none where the ground is another one. The caller guards on the epoch that it decided under, which every consent ends, and
+    /// every change of a body.
     ///
     /// # Errors
-    /// [`Error::DisclosureRefused`] with every class that may not, and what is missing for it.
-    pub(super) async fn may_disclose(
+    /// [`Error::DisclosureRefused`] with everything that may not, and what is missing for it.
+    pub(super) async fn may_disclose<T: Named>(
         &self,
         head: &ResidentHead,
-        outgoing: &Outgoing,
-        classes: &[FieldClass],
-        at: Instant,
+        all: &[T],
+        may_go: impl for<'c> Fn(T, &'c [Consent]) -> std::result::Result<Option<&'c Consent>, Vec<Missing>>,
     ) -> Result<Vec<ConsentId>> {
         let known = self.known_consents(head).await?;
         let mut by: Vec<ConsentId> = Vec::new();
-        let mut missing: Vec<(FieldClass, Missing)> = Vec::new();
-        for class in classes {
-            match outgoing.may_go(*class, &known, at) {
+        let mut missing: Vec<(&'static str, Vec<Missing>)> = Vec::new();
+        for one in all {
+            match may_go(*one, &known) {
                 Ok(Some(consent)) if !by.contains(&consent.id) => by.push(consent.id.clone()),
                 Ok(Some(_) | None) => {}
-                Err(why) => missing.push((*class, why)),
+                Err(why) => missing.push((one.name(), why)),
             }
         }
         if missing.is_empty() { Ok(by) } else { Err(Error::DisclosureRefused(missing)) }

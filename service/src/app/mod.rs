@@ -18,6 +18,7 @@ pub mod care_plan;
 pub mod catalog;
 pub mod change;
 pub mod change_event;
+pub mod community_body;
 pub mod compliance;
 pub mod consent;
 pub mod duplicate;
@@ -40,6 +41,7 @@ pub mod plugin;
 pub mod post;
 pub mod protection;
 pub mod record;
+pub mod referral;
 pub mod request;
 pub mod resident;
 pub mod reveal;
@@ -103,6 +105,8 @@ pub struct App {
     pub exports: reveal::Exports,
     /// What makes changes of the audit log evident.
     pub audit: Arc<crate::audit::keeper::Keeper>,
+    /// The channels to bodies.
+    pub channels: Arc<dyn community_body::Channels>,
     /// Who may do what.
     pub policy: Policy,
     /// How the audit entries of reads become durable.

@@ -3,6 +3,8 @@
 //! What the policies do not show the caller is left out, and said to be. The answer is on record: an audit entry with every
 //! class that it holds, and an event.
 
+mod ledger;
+
 use linli_core::event::CareEvent;
 use linli_core::id::{AnswerId, EventId, ResidentId, SiteId, Subject, SurveyId};
 use linli_core::identity::IdentityNumber;
@@ -131,6 +133,7 @@ impl App {
         }
         sections.push(self.own_surveys(&head, &opener, known, work.zone()).await?);
         sections.extend(self.own_ledgers(&head, &opener, known, work.zone()).await?);
+        sections.push(self.own_referrals(&head, &opener, known, work.zone()).await?);
         sections.push(self.own_changes(&head, &opener, known, work.zone()).await?);
         sections.retain(|section| !section.entries.is_empty());
         Ok(OwnFile { site: site.clone(), id: head.id, as_of: work.now, classes: known, sections })
@@ -229,61 +232,6 @@ impl App {
             entries.push(entry.items);
         }
         Ok(Section { code: "pauses", title: Label::new("暂停", "pauses"), entries })
-    }
-
-    /// What was said about handing values on, and what went out.
-    async fn own_ledgers(
-        &self,
-        head: &ResidentHead,
-        opener: &Opener<'_>,
-        known: FieldClasses,
-        zone: SiteZone,
-    ) -> Result<[Section; 2]> {
-        let (mut consents, mut disclosures) = (Vec::new(), Vec::new());
-        for stored in self.store.consents(&head.site, &head.files()).await? {
-            let consent = match known.contains(FieldClass::Family) {
-                true => stored.open(opener)?,
-                false => stored.consent,
-            };
-            let decision = match consent.granted {
-                true => Label::new("同意", "given"),
-                false => Label::new("拒绝", "refused"),
-            };
-            let entry = Entry::of(zone)
-                .both("决定", "decision", Some(decision))
-                .both("提供给", "to", Some(Label::new(consent.body.zh(), consent.body.en())))
-                .both("目的", "purpose", Some(Label::new(consent.purpose.zh(), consent.purpose.en())))
-                .both("内容", "classes", Some(named(&consent.classes)))
-                .both(
-                    "签署人身份",
-                    "who spoke",
-                    Some(Label::new(consent.signatory.zh(), consent.signatory.en())),
-                )
-                .text("签署人", "signed by", consent.signed_by.map(|line| line.as_str().to_owned()))
-                .text("文本", "text", Some(consent.form.as_str()))
-                .time("签署时间", "signed", Some(consent.given_at))
-                .time("有效期至", "until", consent.expires_at)
-                .time("撤回时间", "taken back", consent.withdrawn.map(|withdrawal| withdrawal.at));
-            consents.push(entry.items);
-        }
-        for disclosure in self.store.disclosures(&head.site, &head.files()).await? {
-            let entry = Entry::of(zone)
-                .text("接收方", "to", Some(disclosure.recipient.as_str()))
-                .both("接收方类型", "kind", Some(Label::new(disclosure.body.zh(), disclosure.body.en())))
-                .both("目的", "purpose", Some(Label::new(disclosure.purpose.zh(), disclosure.purpose.en())))
-                .both("依据", "ground", Some(Label::new(disclosure.basis.zh(), disclosure.basis.en())))
-                .both("内容", "classes", Some(named(&disclosure.classes)))
-                .time("时间", "time", Some(disclosure.disclosed_at));
-            disclosures.push(entry.items);
-        }
-        Ok([
-            Section { code: "consents", title: Label::new("同意与拒绝", "consents"), entries: consents },
-            Section {
-                code: "disclosures",
-                title: Label::new("对外提供", "disclosures"),
-                entries: disclosures,
-            },
-        ])
     }
 
     /// Care plans and what was waived, with why.
@@ -577,11 +525,4 @@ fn person(
             entries: entries(words.items),
         },
     ]
-}
-
-/// The names of classes.
-fn named(classes: &[FieldClass]) -> Label {
-    let zh: Vec<&str> = classes.iter().map(|class| class.zh()).collect();
-    let en: Vec<&str> = classes.iter().map(|class| class.en()).collect();
-    Label::new(zh.join("、"), en.join(", "))
 }

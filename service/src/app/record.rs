@@ -531,7 +531,9 @@ pub fn department_of(kind: ServiceKind) -> Department {
         | ServiceKind::AuthorityReport
         | ServiceKind::SupervisorReport
         | ServiceKind::RequestReviewed
-        | ServiceKind::Referral => Department::CustomerService,
+        | ServiceKind::Referral
+        | ServiceKind::ReferralAnswered
+        | ServiceKind::ReferralClosed => Department::CustomerService,
         ServiceKind::DoorCheck
         | ServiceKind::Patrol
         | ServiceKind::PassageCheck

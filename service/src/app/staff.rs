@@ -283,7 +283,7 @@ impl App {
     }
 
     /// The sites of a reach, as they are now.
-    async fn concerned_sites(&self, reach: &Reach) -> Result<BTreeSet<SiteId>> {
+    pub(super) async fn concerned_sites(&self, reach: &Reach) -> Result<BTreeSet<SiteId>> {
         match reach {
             Reach::Sites(sites) => Ok(sites.iter().cloned().collect()),
             Reach::Everywhere => {

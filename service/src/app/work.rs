@@ -586,6 +586,8 @@ fn thing(what: &str) -> Thing {
         "waiver" => Thing::Waiver,
         "emergency access" => Thing::EmergencyAccess,
         "withdrawal" => Thing::Consent,
+        "body" => Thing::Body,
+        "referral" => Thing::Referral,
         _ => Thing::Resident,
     }
 }

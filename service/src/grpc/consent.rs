@@ -7,85 +7,16 @@ use linli_core::text::{Label, Line};
 use linli_core::time::Instant;
 use linli_proto::v1;
 use prost_types::Timestamp;
-use tonic::{Request, Response, Status};
 
-use super::Face;
 use super::check::{Check, instant, timestamp};
-use super::convert::{Listed, Shows, ToWire, label};
-use super::page::Binding;
-use super::request::{next, one, text, wanted};
+use super::convert::{Listed, Shows, label};
+use super::request::text;
 use super::resident::classes;
-use crate::app::consent::{ConsentView, GuardianConsent, NewConsent, NewDisclosure};
+use crate::app::consent::{ConsentView, GuardianConsent, NewConsent, NewDisclosure, Recipient};
 use crate::error::Result;
 use crate::name::{self, InSite};
 
-type Answer<M> = std::result::Result<Response<M>, Status>;
-
-#[tonic::async_trait]
-impl v1::community_service_server::CommunityService for Face {
-    async fn record_consent(&self, request: Request<v1::RecordConsentRequest>) -> Answer<v1::Consent> {
-        self.write(request, |app, call, repeat, message| async move {
-            let (at, new) = new_consent(&message)?;
-            app.record_consent(&call, repeat, at, new).await
-        })
-        .await
-    }
-
-    async fn withdraw_consent(&self, request: Request<v1::WithdrawConsentRequest>) -> Answer<v1::Consent> {
-        self.write(request, |app, call, repeat, message| async move {
-            let of = one("name", name::parse_consent(&message.name))?;
-            app.withdraw_consent(&call, repeat, of).await
-        })
-        .await
-    }
-
-    async fn list_consents(
-        &self,
-        request: Request<v1::ListConsentsRequest>,
-    ) -> Answer<v1::ListConsentsResponse> {
-        self.read(request, |app, call, message| async move {
-            let parent = one("parent", name::parse_residents(&message.parent))?;
-            let binding = Binding::new(&call, &[message.parent.as_bytes()]);
-            let wanted = wanted(&binding, message.page_size, &message.page_token)?;
-            let page = app.consents(&call, &parent.site, parent.id.as_ref(), wanted).await?;
-            Ok(v1::ListConsentsResponse {
-                consents: page.items.iter().map(ToWire::to_wire).collect(),
-                next_page_token: next(&binding, page.next),
-            })
-        })
-        .await
-    }
-
-    async fn record_disclosure(
-        &self,
-        request: Request<v1::RecordDisclosureRequest>,
-    ) -> Answer<v1::Disclosure> {
-        self.write(request, |app, call, repeat, message| async move {
-            let (at, new) = new_disclosure(&message)?;
-            app.record_disclosure(&call, repeat, at, new).await
-        })
-        .await
-    }
-
-    async fn list_disclosures(
-        &self,
-        request: Request<v1::ListDisclosuresRequest>,
-    ) -> Answer<v1::ListDisclosuresResponse> {
-        self.read(request, |app, call, message| async move {
-            let parent = one("parent", name::parse_residents(&message.parent))?;
-            let binding = Binding::new(&call, &[message.parent.as_bytes()]);
-            let wanted = wanted(&binding, message.page_size, &message.page_token)?;
-            let page = app.disclosures(&call, &parent.site, parent.id.as_ref(), wanted).await?;
-            Ok(v1::ListDisclosuresResponse {
-                disclosures: page.items.iter().map(ToWire::to_wire).collect(),
-                next_page_token: next(&binding, page.next),
-            })
-        })
-        .await
-    }
-}
-
-fn new_consent(message: &v1::RecordConsentRequest) -> Result<(InSite<ResidentId>, NewConsent)> {
+pub(super) fn new_consent(message: &v1::RecordConsentRequest) -> Result<(InSite<ResidentId>, NewConsent)> {
     let mut check = Check::new();
     let at = check.take("parent", name::parse_resident(&message.parent));
     let said = message.consent.clone().unwrap_or_default();
@@ -139,22 +70,41 @@ pub(super) fn guardian(
     Some(Some(GuardianConsent { signed_by, form, given_at }))
 }
 
-fn new_disclosure(message: &v1::RecordDisclosureRequest) -> Result<(InSite<ResidentId>, NewDisclosure)> {
+pub(super) fn new_disclosure(
+    message: &v1::RecordDisclosureRequest,
+) -> Result<(InSite<ResidentId>, NewDisclosure)> {
     let mut check = Check::new();
     let at = check.take("parent", name::parse_resident(&message.parent));
     let given = message.disclosure.clone().unwrap_or_default();
-    let body = check.take("disclosure.body", BodyKind::listed(given.body));
-    let recipient = check.take("disclosure.recipient", Line::new(&given.recipient));
+    let recipient = recipient(&mut check, &message.community_body, &given);
     let purpose = check.take("disclosure.purpose", DisclosurePurpose::listed(given.purpose));
     let basis = check.take("disclosure.basis", Basis::listed(given.basis));
     let classes = classes(&mut check, "disclosure.classes", &given.classes);
-    let agreement = check.take("disclosure.agreement", Line::optional(&given.agreement));
     let disclosed_at = time(&mut check, "disclosure.disclose_time", given.disclose_time.as_ref());
-    let what = at.zip(body).zip(recipient.zip(purpose));
-    let how = basis.zip(classes).zip(agreement.zip(disclosed_at));
-    let (((at, body), (recipient, purpose)), ((basis, classes), (agreement, disclosed_at))) =
-        check.finish(what.zip(how))?;
-    Ok((at, NewDisclosure { body, recipient, purpose, basis, classes, agreement, disclosed_at }))
+    let what = at.zip(recipient).zip(purpose);
+    let how = basis.zip(classes).zip(disclosed_at);
+    let (((at, recipient), purpose), ((basis, classes), disclosed_at)) = check.finish(what.zip(how))?;
+    Ok((at, NewDisclosure { recipient, purpose, basis, classes, disclosed_at }))
+}
+
+/// A registered body, or another one in words; never both.
+fn recipient(check: &mut Check, registered: &str, given: &v1::Disclosure) -> Option<Recipient> {
+    if registered.is_empty() {
+        let body = check.take("disclosure.body", BodyKind::listed(given.body));
+        let name = check.take("disclosure.recipient", Line::new(&given.recipient));
+        let agreement = check.take("disclosure.agreement", Line::optional(&given.agreement));
+        let ((body, name), agreement) = body.zip(name).zip(agreement)?;
+        return Some(Recipient::Named { body, name, agreement });
+    }
+    let stated = [
+        ("disclosure.body", given.body != 0),
+        ("disclosure.recipient", !given.recipient.is_empty()),
+        ("disclosure.agreement", !given.agreement.is_empty()),
+    ];
+    for (field, _) in stated.into_iter().filter(|(_, is_stated)| *is_stated) {
+        check.refuse(field, Invalid::NotAllowed);
+    }
+    check.take("community_body", name::parse_body(registered)).map(Recipient::Body)
 }
 
 /// A time that may be absent.

@@ -13,6 +13,7 @@ use linli_core::membership::{Basis, ExitCause};
 use linli_core::obligation::ObligationStatus;
 use linli_core::pause::PauseReason;
 use linli_core::record::Outcome;
+use linli_core::referral::{Decision, DisclosedField, ReferralMatter, ReferralState};
 use linli_core::request::{NoticeParty, RequestKind, RequestState, RequestUrgency};
 use linli_core::resident::{FactValue, FieldClass, FileState, Need, Sex};
 use linli_core::retention::ErasureCause;
@@ -81,11 +82,12 @@ listed! {
         HomeVisit PhoneCall VideoCall AnsweredMessage FestivalVisit Survey Review FileUpdate SafetyCheck DoorCheck
         EmergencyContactCall AuthorityReport Patrol PassageCheck Post Escort Inspection Repair Cleaning Disinfection
         IndoorHelp ErrandShopping ErrandParcel ErrandBill ErrandMedicine Activity FollowUp RequestAccepted
-        RequestArrived RequestFinished Publication Referral SupervisorReport RequestReviewed
+        RequestArrived RequestFinished Publication Referral SupervisorReport RequestReviewed ReferralAnswered ReferralClosed
     }
     EventKind = EventKind {
         HouseholdMovedIn ChangeReported ContactNotReached SafetyConfirmed PauseOverdue Discharged MajorChange
         ExtremeWeather RequestSubmitted RequestAccepted RequestDispatched RequestDone RequestReviewDue ServiceDone
+        ReferralSent ReferralAccepted
     }
     Department = Department { CustomerService Security Engineering Cleaning Finance }
     Confidence = Confidence { Verified Secondary Known Uncertain Inferred }
@@ -131,6 +133,15 @@ listed! {
     }
     DisclosurePurpose = DisclosurePurpose { CareFile Referral Greeting Report Rescue }
     Ground = DisclosureBasis { Consent LegalDuty Danger }
+    DisclosedField = DisclosedField {
+        Name Phone Address EmergencyContacts IdentityNumber BirthDate Sex Health Family Status
+    }
+    ReferralMatter = ReferralMatter {
+        AbilityAssessment MedicalVisit HomeCare Meals Company SubsistenceAllowance DisabilityCertificate LegalHelp
+        ChildProtection NotReached Other
+    }
+    ReferralState = ReferralState { Queued Sent Accepted Rejected Closed Failed Revoked }
+    Decision = ReferralDecision { Accepted Rejected Closed }
     Signatory = ConsentSignatory { Resident Guardian Agent }
     FundPurpose = FundPurpose {
         Festival Relief HomeSafety Accessibility Activity Health Volunteers Training Other

@@ -18,6 +18,8 @@ mod audit;
 mod care_plan;
 mod catalog;
 mod change_event;
+mod community_body;
+mod community_service;
 mod compliance;
 mod consent;
 mod duplicate;
@@ -35,6 +37,7 @@ mod obligation;
 mod pause;
 mod plugin;
 mod record;
+mod referral;
 mod resident;
 mod sealed;
 mod simulation;
@@ -299,24 +302,27 @@ macro_rules! repeatable {
 
 repeatable! {
     AcceptRequestRequest AddPostHolderRequest AdvanceClockRequest AmendBudgetRequest ApplyChangeRequest
-    ApproveOverrideRequest ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest ArriveRequestRequest
-    AssessResidentRequest BackupRequest CancelActivityRequest CancelRequestRequest ClosePeriodRequest
-    CloseSurveyRequest CompleteRequestRequest ConfirmExitRequest ConfirmPauseRequest ConfirmSafetyRequest
-    CorrectRecordRequest CreateAreaRequest CreateDwellingRequest CreateFacilityRequest CreatePostRequest
-    CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest DeclareMembershipRequest
-    DispatchRequestRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest EndWaiverRequest
-    EraseFileRequest EvaluateRecordRequest FollowUpRequestRequest GrantEmergencyAccessRequest
-    HoldActivityRequest HoldFileRequest LoadPluginRequest MergeResidentsRequest OpenFundYearRequest
-    OpenSurveyRequest OverrideStandardRequest PauseRequest PlanActivityRequest PublishReportRequest
-    ReactivateStaffRequest RecordAttendanceRequest RecordConsentRequest RecordDeathRequest
-    RecordDisbursementRequest RecordDisclosureRequest RecordInspectionRequest RecordMoveInRequest
-    RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest RecordServiceRequest RecordSurveyRequest
-    RejectPlanRequest RejectSpendingRequest ReportChangeRequest ReportDefectRequest ReportEmergencyRequest
-    ReportWeatherRequest RequestSpendingRequest RetireOverrideRequest ReviewEmergencyAccessRequest
-    ReviewRequestRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest SetProtectedRequest
+    ApproveOverrideRequest ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest
+    ArriveRequestRequest AssessResidentRequest BackupRequest CancelActivityRequest CancelRequestRequest
+    ClosePeriodRequest CloseReferralRequest CloseSurveyRequest CompleteRequestRequest ConfirmExitRequest
+    ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateBodyRequest
+    CreateDwellingRequest CreateFacilityRequest CreatePostRequest CreateReferralRequest
+    CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
+    DeclareMembershipRequest DispatchRequestRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest
+    EndWaiverRequest EraseFileRequest EvaluateRecordRequest FollowUpRequestRequest
+    GrantEmergencyAccessRequest HoldActivityRequest HoldFileRequest LoadPluginRequest MergeResidentsRequest
+    OpenFundYearRequest OpenSurveyRequest OverrideStandardRequest PauseRequest PlanActivityRequest
+    PublishReportRequest ReactivateStaffRequest RecordAcknowledgementRequest RecordAttendanceRequest
+    RecordConsentRequest RecordDeathRequest RecordDisbursementRequest RecordDisclosureRequest
+    RecordInspectionRequest RecordMoveInRequest RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest
+    RecordServiceRequest RecordSurveyRequest RejectPlanRequest RejectSpendingRequest ReportChangeRequest
+    ReportDefectRequest ReportEmergencyRequest ReportWeatherRequest RequestSpendingRequest
+    RetireOverrideRequest ReviewEmergencyAccessRequest ReviewReferralRequest ReviewRequestRequest
+    RevokeReferralRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest SetProtectedRequest
     SubmitPlanRequest SubmitRequestRequest UnmergeResidentsRequest UnsealFileRequest UpdateActivityRequest
-    UpdateAreaRequest UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest UpdateResidentRequest
-    UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest WithdrawConsentRequest WithdrawSurveyAnswerRequest
+    UpdateAreaRequest UpdateBodyRequest UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest
+    UpdateResidentRequest UpdateSiteRequest UpdateStaffRequest WaiveStandardRequest WithdrawConsentRequest
+    WithdrawSurveyAnswerRequest
 }
 
 fn encode<T, M: Message + Shows<T>>(value: &T) -> Vec<u8> {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use linli_core::consent::Missing;
 use linli_core::request::RequestStep;
 use linli_core::text::{Label, Language};
 use linli_proto::v1::ErrorReason;
@@ -472,6 +473,33 @@ fn describe_conflict(conflict: StateConflict) -> (Code, ErrorReason, Label) {
             R::ConsentState,
             label("未曾同意或已撤回", "there is nothing to take back: it was refused, or taken back already"),
         ),
+        StateConflict::ReferralStep { state } => {
+            let text = Label::new(
+                format!("转介状态为“{}”,不能进行此操作", state.zh()),
+                format!("the referral is {}: this is not possible now", state.en()),
+            );
+            (R::ReferralState, text)
+        }
+        StateConflict::ReferralNotSent => (
+            R::ReferralState,
+            label(
+                "转介尚未送出,不会有答复",
+                "nothing of the referral went to the body yet: it cannot have answered",
+            ),
+        ),
+        StateConflict::ReferralNotAwaiting => {
+            (R::ReferralState, label("该转介无需复核或已复核", "the referral waits for no review"))
+        }
+        StateConflict::ChannelGone => (
+            R::ReferralState,
+            label(
+                "该单位的对接通道已不在服务器配置中;请由人工转交,或先更正该单位的通道",
+                "the body's channel is not in the server's configuration: hand it over, or give the body another channel",
+            ),
+        ),
+        StateConflict::OwnReferral => {
+            (R::FourEyes, label("不能复核自己发起的转介", "nobody reviews a referral that they asked for"))
+        }
         StateConflict::OwnAccess => {
             (R::FourEyes, label("不能复核自己的紧急查阅", "nobody reviews their own emergency access"))
         }
@@ -513,6 +541,8 @@ fn thing_name(thing: Thing) -> Label {
         Thing::Spending => label("支出申请", "spending"),
         Thing::EmergencyAccess => label("紧急查阅", "emergency access"),
         Thing::Consent => label("同意书", "consent"),
+        Thing::Body => label("社区单位", "community body"),
+        Thing::Referral => label("转介", "referral"),
     }
 }
 
@@ -528,8 +558,9 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
         }
         Error::PossibleDuplicate(names) => pair("candidates", names.join(",")),
         Error::DisclosureRefused(missing) => {
+            let codes = |why: &[Missing]| why.iter().map(|why| why.code()).collect::<Vec<_>>().join("+");
             let missing: Vec<String> =
-                missing.iter().map(|(class, why)| format!("{}={}", class.code(), why.code())).collect();
+                missing.iter().map(|(what, why)| format!("{what}={}", codes(why))).collect();
             pair("missing", missing.join(","))
         }
         Error::Invalid(_)

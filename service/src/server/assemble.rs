@@ -223,6 +223,7 @@ pub async fn assemble_by(
         reveals: crate::app::reveal::Reveals::default(),
         exports: crate::app::reveal::Exports::default(),
         audit: Arc::clone(&audit),
+        channels: Arc::new(crate::app::community_body::NoChannels),
         policy: credentials.policy.clone(),
         entries: methods.entries,
     };

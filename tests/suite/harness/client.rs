@@ -89,10 +89,21 @@ rpcs! {
         SimulateStandards SimulateStandardsRequest => SimulateStandardsResponse,
     }
     CommunityService {
+        CloseReferral CloseReferralRequest => Referral,
+        CreateBody CreateBodyRequest => CommunityBody,
+        CreateReferral CreateReferralRequest => Referral,
+        GetBody GetBodyRequest => CommunityBody,
+        GetReferral GetReferralRequest => Referral,
+        ListBodies ListBodiesRequest => ListBodiesResponse,
         ListConsents ListConsentsRequest => ListConsentsResponse,
         ListDisclosures ListDisclosuresRequest => ListDisclosuresResponse,
+        ListReferrals ListReferralsRequest => ListReferralsResponse,
+        RecordAcknowledgement RecordAcknowledgementRequest => Referral,
         RecordConsent RecordConsentRequest => Consent,
         RecordDisclosure RecordDisclosureRequest => Disclosure,
+        ReviewReferral ReviewReferralRequest => Referral,
+        RevokeReferral RevokeReferralRequest => Referral,
+        UpdateBody UpdateBodyRequest => CommunityBody,
         WithdrawConsent WithdrawConsentRequest => Consent,
     }
     ComplianceService {

@@ -63,6 +63,10 @@ impl Words {
             "canary-survey-found-Pj7nE3kXw",
             "canary-survey-change-Zb4uM9fRt",
             "canary-survey-withdraw-Gd8oC2hVs",
+            "canary-referral-note-Kw2pX7mLd",
+            "canary-referral-reason-Ux5tB9qFz",
+            "canary-referral-remark-Nh1vC6jEs",
+            "canary-referral-finding-Tg8yR3kWo",
         ];
         Self {
             names: names.map(str::to_owned),
@@ -1017,7 +1021,88 @@ async fn ledgers(t: &mut Teller<'_>, resident: &str, words: &Words) {
     })
     .await;
     t.ask(v1::ListDisclosuresRequest { parent: resident.to_owned(), ..Default::default() }).await;
+    referrals(t, resident, words).await;
     t.ask(v1::WithdrawConsentRequest { name, ..Default::default() }).await;
+}
+
+/// A body, and matters that were handed to it: one that it took on, one that was taken back, one in a danger.
+async fn referrals(t: &mut Teller<'_>, resident: &str, words: &Words) {
+    let said = |what: &str| words.notes.iter().find(|note| note.contains(what)).unwrap().clone();
+    let site = resident.split('/').take(2).collect::<Vec<_>>().join("/");
+    let agreement = v1::BodyAgreement {
+        number: "协议 2026-7".to_owned(),
+        fields: vec![v1::DisclosedField::Name.into(), v1::DisclosedField::Phone.into()],
+        purposes: vec![v1::DisclosurePurpose::Referral.into()],
+        start_date: "2026-01-01".to_owned(),
+        end_date: String::new(),
+    };
+    let clinic = v1::CommunityBody {
+        kind: v1::BodyKind::HealthService.into(),
+        display_name: "幸福里社区卫生服务站".to_owned(),
+        contacts: vec!["前台 010-62345678".to_owned()],
+        sites: vec![site.clone()],
+        agreement: Some(agreement),
+        enabled: true,
+        ..Default::default()
+    };
+    let entered = v1::CreateBodyRequest {
+        body: Some(clinic.clone()),
+        body_id: "clinic".to_owned(),
+        ..Default::default()
+    };
+    let body = t.ask(entered).await.name;
+    t.ask(v1::UpdateBodyRequest {
+        body: Some(v1::CommunityBody { name: body.clone(), ..clinic }),
+        update_mask: mask(&["contacts"]),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::GetBodyRequest { name: body.clone() }).await;
+    t.ask(v1::ListBodiesRequest::default()).await;
+    let matter = v1::Referral {
+        resident: resident.to_owned(),
+        body,
+        purpose: v1::DisclosurePurpose::Referral.into(),
+        basis: v1::DisclosureBasis::Consent.into(),
+        matter: v1::ReferralMatter::MedicalVisit.into(),
+        urgency: v1::RequestUrgency::Routine.into(),
+        fields: vec![v1::DisclosedField::Name.into(), v1::DisclosedField::Phone.into()],
+        note: said("canary-referral-note"),
+        handed_over: true,
+        ..Default::default()
+    };
+    let danger = v1::Referral {
+        purpose: v1::DisclosurePurpose::Rescue.into(),
+        basis: v1::DisclosureBasis::Danger.into(),
+        reason: said("canary-referral-reason"),
+        ..matter.clone()
+    };
+    let hand = |referral: &v1::Referral| v1::CreateReferralRequest {
+        parent: site.clone(),
+        referral: Some(referral.clone()),
+        ..Default::default()
+    };
+    let taken = t.ask(hand(&matter)).await.name;
+    let revoked = t.ask(hand(&matter)).await.name;
+    let danger = t.ask(hand(&danger)).await.name;
+    t.ask(v1::RecordAcknowledgementRequest {
+        name: taken.clone(),
+        decision: v1::ReferralDecision::Accepted.into(),
+        remark: said("canary-referral-remark"),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::CloseReferralRequest { name: taken.clone(), ..Default::default() }).await;
+    t.ask(v1::RevokeReferralRequest { name: revoked, ..Default::default() }).await;
+    t.countersign(v1::ReviewReferralRequest {
+        name: danger,
+        justified: true,
+        finding: said("canary-referral-finding"),
+        ..Default::default()
+    })
+    .await;
+    t.ask(v1::GetReferralRequest { name: taken, view: v1::View::Full.into() }).await;
+    t.ask(v1::ListReferralsRequest { parent: site, ..Default::default() }).await;
 }
 
 /// Who may see the file: protection that names nobody, and access in an emergency.

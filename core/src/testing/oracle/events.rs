@@ -105,7 +105,9 @@ fn clocks(history: &History, standard: &Standard, substitutes: KindSet) -> Vec<C
         | EventKind::RequestAccepted
         | EventKind::RequestDispatched
         | EventKind::RequestDone
-        | EventKind::RequestReviewDue => {
+        | EventKind::RequestReviewDue
+        | EventKind::ReferralSent
+        | EventKind::ReferralAccepted => {
             for event in &history.events {
                 if event.kind == on && event.subject == subject() && event.recorded_at <= history.now {
                     clocks.push(Clock {

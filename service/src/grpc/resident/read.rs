@@ -308,6 +308,8 @@ pub(super) fn reported_kind(number: i32) -> std::result::Result<Reported, Invali
             | Kind::RequestDispatched
             | Kind::RequestDone
             | Kind::RequestReviewDue
+            | Kind::ReferralSent
+            | Kind::ReferralAccepted
             | Kind::ServiceDone,
         ) => Err(Invalid::NotAllowed),
         Err(_) => Err(Invalid::Unknown),
