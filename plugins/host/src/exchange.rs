@@ -4,10 +4,14 @@
 //! A connector does no input or output. It says which exchange it wants next ([`Step`]), the host performs it with its own TLS,
 //! credentials, deadlines and list of permitted hosts, and tells what happened ([`Outcome`]); and so on until [`Step::End`].
 
+mod recording;
+
 use std::fmt;
 use std::time::Duration;
 
 use linli_core::time::Instant;
+
+pub use recording::{NoRecording, Recording, Replay};
 
 /// The beginning of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]

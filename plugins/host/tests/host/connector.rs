@@ -4,7 +4,8 @@ use std::time::{Duration, Instant as Clock};
 
 use linli_core::time::Instant;
 use linli_plugin_host::exchange::{
-    Bytes, Delivery, End, FailureKind, Field, HttpResponse, Method, Operation, Outcome, Shelf, Start, Step,
+    Acknowledgement, Bytes, Decision, Delivery, End, FailureKind, Field, HttpResponse, Mail, Method,
+    Operation, Outcome, Recording, Replay, Shelf, Start, Step,
 };
 use linli_plugin_host::tools::place::Place;
 use linli_plugin_host::{CallError, Health, Mode, Plugin, Registry, Run, STEPS_MAX};
@@ -258,6 +259,95 @@ fn five_faults_make_it_rest(mode: Mode) {
     assert!(finish(other, first).is_ok(), "what began goes on");
     plugin.reset();
     assert!(deliver(&plugin, "post", BUDGET).is_ok());
+}
+
+#[test]
+fn a_recorded_run_is_read_by_people_and_played_again() {
+    let (here, there) = (connector(Mode::InProcess), connector(Mode::Child));
+    let mut outcomes = vec![Outcome::Done, answer(202)];
+    let recording = Recording::run(&here, &delivery("post"), BUDGET, |_| {
+        (outcomes.pop().unwrap(), at(outcomes.len() as i64))
+    })
+    .unwrap();
+    let text = recording.to_string();
+    let expected = format!(
+        "deliver \"sites/s1/referrals/r1\"
+  field \"name\" \"«name»\"
+  answer_url \"https://answer.invalid/\"
+  now {start}
+  key \"key-1\"
+  settings \"{{\\\"act\\\": \\\"post\\\"}}\"
+> http \"POST\" \"https://body.example/in\"
+  header \"idempotency-key\" \"key-1\"
+  body \"«name»\"
+< http 202
+  at {second}
+> sleep 5
+< done
+  at {start}
+> delivered \"202/{start}\"
+",
+        start = at(0).micros(),
+        second = at(1).micros(),
+    );
+    assert_eq!(text, expected);
+    assert!(!text.contains(NAME) && !text.contains("secret"));
+    let read: Recording = text.parse().unwrap();
+    for plugin in [&here, &there] {
+        assert_eq!(read.replay(plugin, BUDGET), Ok(Replay::Same));
+    }
+    let edited: Recording = text.replace("> sleep 5", "> sleep 6").parse().unwrap();
+    let differs = Replay::Differs { step: 2, recorded: "> sleep 6\n".into(), now: "> sleep 5\n".into() };
+    assert_eq!(edited.replay(&there, BUDGET), Ok(differs));
+}
+
+#[test]
+fn every_kind_of_step_and_outcome_survives_its_text() {
+    let poll = Operation::Poll { external_references: vec!["甲".into()], cursor: "\"".into() };
+    let text_of = |start: &Start, step: Step, outcome: Option<Outcome>| {
+        let mut recording = Recording::new(start);
+        recording.push(&step, outcome.as_ref().map(|outcome| (outcome, at(1))));
+        let text = recording.to_string();
+        assert_eq!(text.parse::<Recording>().map(|read| read.to_string()), Ok(text.clone()), "{text}");
+        text
+    };
+    let start = start(poll, "post");
+    let file = |content: &[u8]| Some(Outcome::File(Bytes(content.to_vec())));
+    let read = || Step::ReadFile { name: "a b.csv".into() };
+    assert!(text_of(&start, read(), file(b"\xff\x00")).contains("< file {\"base64\":\"/wA=\"}"));
+    text_of(&start, read(), file("一,\"二\"\r\n".as_bytes()));
+    let mail = Mail { to: vec!["a@b.example".into()], subject: "一".into(), text: "a\nb".into() };
+    text_of(&start, Step::Mail(mail), Some(Outcome::Done));
+    text_of(&start, Step::WriteFile { name: "a".into(), content: Bytes(vec![0xfe]) }, Some(Outcome::Done));
+    text_of(&start, Step::ListFiles, Some(Outcome::Files(vec!["一".into(), "b".into()])));
+    let moved = Step::MoveFile { name: "a".into(), to: Shelf::Quarantine };
+    let failure = Outcome::Failure { kind: FailureKind::Unknown, detail: "reset".into() };
+    text_of(&start, moved, Some(failure));
+    let item = Acknowledgement {
+        external_reference: "R-1".into(),
+        referral: String::new(),
+        decision: Decision::Rejected,
+        remark: "没有人".into(),
+        decided_at: Some(at(3)),
+    };
+    let end = End::Acknowledgements { items: vec![item], cursor: "4".into() };
+    text_of(&start, Step::End(end), None);
+    let person = vec![Field { code: "name".into(), value: NAME.into() }];
+    text_of(&start, Step::End(End::Roster { entries: vec![person], cursor: String::new() }), None);
+    let error = End::Error { message: "later".into(), retry: true, retry_after: Some(SHORT) };
+    text_of(&start, Step::End(error), None);
+    text_of(&start, Step::End(End::Probed), None);
+
+    let wrong = |text: &str, line: usize, what: &str| {
+        let error = text.parse::<Recording>().unwrap_err();
+        assert!(error.line == line && error.what.contains(what), "{error}");
+    };
+    wrong("", 1, "is empty");
+    wrong("deliver \"a\"\n  now 1\n", 1, "has no line `settings`");
+    wrong("launch\n", 1, "`launch` is no operation");
+    wrong("probe\n  now 1\n  key \"k\"\n  settings \"\"\n> sleep 1\n", 5, "of which nothing came");
+    wrong("  now 1", 1, "belongs to no line above");
+    wrong("poll [\"a\"", 1, "EOF");
 }
 
 #[test]
