@@ -151,6 +151,56 @@ async fn a_new_group_in_c_goes_from_an_empty_folder_to_duties() {
     assert!(owed.iter().any(|line| line.starts_with("tea_masters.call")), "{owed:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_connector_goes_from_an_empty_folder_to_a_process_of_the_server() {
+    let (data, plugins) = installed();
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/sdk");
+    let new =
+        ["plugin", "new", "--connector", "town-hall", "--zh", "区政务平台", "--sdk", sdk.to_str().unwrap()];
+    let said = succeeds(&plugins, &linli(), &[&new[..], &["hall"]].concat());
+    assert!(said.contains("made hall/settings.json"), "{said}");
+    let folder = plugins.join("hall");
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    fs::copy(lock, folder.join("Cargo.lock")).unwrap();
+    let cargo = Path::new(env!("CARGO"));
+    succeeds(&folder, cargo, &["test", "--quiet"]);
+    succeeds(&folder, cargo, &["build", "--quiet"]);
+    fs::copy(target().join("debug/libtown_hall.so"), folder.join("libtown_hall.so")).unwrap();
+    let said = succeeds(&folder, &linli(), &["plugin", "check", "--quick", "--seed", "3", "."]);
+    assert!(said.contains(" 0 broken, 0 not looked at") && said.contains("ok      hosted_apart"), "{said}");
+    let said = succeeds(&folder, &linli(), &["plugin", "inspect", "--lang", "zh", "."]);
+    assert!(said.contains("可披露 (3)") && said.contains("对方接口地址"), "{said}");
+
+    // Whatever the operator says, it has a process of its own; nobody is assessed by it.
+    let data = data.with("plugins.unsigned = [\"cn.example.town-hall\"]");
+    let server = Server::on(data).await;
+    let client = server.client();
+    let name = "plugins/cn.example.town-hall".to_owned();
+    let plugin = client.ask(v1::GetPluginRequest { name: name.clone() }).await.unwrap();
+    assert_eq!((plugin.state(), plugin.mode()), (v1::PluginState::Ready, v1::PluginMode::Child));
+    assert_eq!(plugin.interfaces, ["linli.connector/1"]);
+    let connector = plugin.connector.unwrap();
+    assert_eq!(connector.operations, ["deliver", "probe"]);
+    assert_eq!(connector.fields, ["name", "phone", "address"]);
+    assert_eq!((connector.http_methods.len(), connector.http_hosts), (2, vec!["*".to_owned()]));
+    let preview = v1::PreviewPluginRequest { name, ..Default::default() };
+    let preview = client.ask(preview).await.unwrap();
+    assert!(preview.sites.iter().all(|site| site.files == 0 && site.unanswered == 0), "{preview:?}");
+    let site = client.site("hall").await;
+    let dwelling = client.dwelling(&site, "501").await;
+    let resident = v1::Resident {
+        full_name: "秦安然".to_owned(),
+        dwelling,
+        move_in_date: "2020-01-01".to_owned(),
+        birth_date: "1935-05-01".to_owned(),
+        ..v1::Resident::default()
+    };
+    let resident = client.resident(resident).await;
+    assert!(!client.owed(&resident.name).await.is_empty());
+    let again = client.ask(v1::GetPluginRequest { name: plugin.name }).await.unwrap();
+    assert_eq!(again.figures.unwrap().calls, 0, "nobody asked it about the resident");
+}
+
 #[test]
 fn what_is_typed_wrong_and_what_is_broken_is_said() {
     let data = Data::sqlite();
@@ -164,6 +214,8 @@ fn what_is_typed_wrong_and_what_is_broken_is_said() {
     says(&["inspect", "."], 2, "build the plugin first");
     says(&["check-rule", "--", "x"], 2, "this is for `linli plugin check` to call");
     says(&["new", "--group", "2", "x"], 2, "such as `chronic-illness`, not `2`");
+    says(&["new", "x"], 2, "--group <GROUP>|--connector <NAME>");
+    says(&["new", "--connector", "2", "x"], 2, "such as `town-hall`, not `2`");
     says(&["new", "--group", "tea", "--sdk", "nowhere", "x"], 2, "`--sdk`: `nowhere` is neither a version");
     for command in ["new", "check", "bench", "inspect", "sign", "keygen"] {
         says(&[command, "--help"], 0, "Example");

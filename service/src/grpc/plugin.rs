@@ -1,7 +1,7 @@
 //! `PluginService`.
 
 use linli_core::invalid::Invalid;
-use linli_plugin_host::manifest::{CodeValue, Field, FieldType, Isolation, Parameter};
+use linli_plugin_host::manifest::{CodeValue, ConnectorManifest, Field, FieldType, Isolation, Parameter};
 use linli_plugin_host::trust::TrustState;
 use linli_plugin_host::{Confinement, Figures, LoadCause, Mode};
 use linli_proto::v1;
@@ -212,11 +212,31 @@ impl Shows<KnownPlugin> for v1::Plugin {
             let ends_at_once = |item: &Field| manifest.ends_at_once.contains(&item.code);
             message.fields = manifest.fields.iter().map(|item| field(item, ends_at_once(item))).collect();
             message.parameters = manifest.parameters.iter().map(parameter).collect();
+            message.connector = manifest.connector.as_ref().map(ToWire::to_wire);
         }
         if let Some(state) = known.cause.and_then(trust_of_refused) {
             message.trust = Some(v1::PluginTrust { state: state.into(), ..Default::default() });
         }
         message
+    }
+}
+
+impl Shows<ConnectorManifest> for v1::PluginConnector {
+    fn shows(connector: &ConnectorManifest) -> Self {
+        let (methods, hosts) = connector.http.as_ref().map_or_else(Default::default, |http| {
+            let methods = http.methods.iter().map(|method| method.word().to_owned()).collect();
+            (methods, http.hosts.clone())
+        });
+        Self {
+            operations: connector.operations.iter().map(|operation| operation.word().to_owned()).collect(),
+            recipients: connector.recipients.iter().map(|body| body.code().to_owned()).collect(),
+            fields: connector.fields.iter().map(|field| field.code().to_owned()).collect(),
+            roster_fields: connector.roster.iter().map(|field| field.code().to_owned()).collect(),
+            http_methods: methods,
+            http_hosts: hosts,
+            sends_mail: connector.mail,
+            uses_files: connector.files,
+        }
     }
 }
 

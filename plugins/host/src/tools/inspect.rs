@@ -10,8 +10,11 @@ use linli_plugin_abi as abi;
 
 use super::place::Place;
 use crate::elf;
+use crate::exchange::OperationKind;
 use crate::library::digest_of;
-use crate::manifest::{Field, Isolation, Manifest};
+use crate::manifest::{
+    ANY_HOST, ConnectorManifest, Field, HttpUse, Isolation, Manifest, RosterField, SettingValue,
+};
 
 /// Describes a plugin's files in a language of the reader.
 ///
@@ -78,6 +81,9 @@ fn declared(text: &mut String, manifest: &Manifest, language: Language) {
     let interfaces: Vec<&str> = manifest.interfaces.iter().map(|interface| interface.id()).collect();
     let (vendor, licence, interfaces) = (&manifest.vendor, &manifest.licence, interfaces.join(", "));
     let _ = writeln!(text, "  {vendor} · {licence} · ABI {major}.{minor} · {interfaces} · {isolation}");
+    if let Some(connector) = &manifest.connector {
+        return connects(text, connector, language);
+    }
     heading(text, "群体", "groups", manifest.groups.len());
     for group in &manifest.groups {
         let (title, who) = (say(&group.title), say(&group.eligibility));
@@ -112,6 +118,78 @@ fn declared(text: &mut String, manifest: &Manifest, language: Language) {
     for standard in &manifest.standards {
         let cited = cited(Some(&standard.citation), language);
         let _ = writeln!(text, "  {:<28} {}{cited}", standard.code.as_str(), say(&standard.title));
+    }
+}
+
+/// What a connector does, whom for, and what it may send where.
+fn connects(text: &mut String, connector: &ConnectorManifest, language: Language) {
+    let word = |zh: &'static str, en: &'static str| match language {
+        Language::Zh => zh,
+        Language::En => en,
+    };
+    let line = |text: &mut String, code: &str, said: &str| drop(writeln!(text, "  {code:<28} {said}"));
+    let heading =
+        |text: &mut String, zh, en, count: usize| drop(writeln!(text, "{} ({count})", word(zh, en)));
+    heading(text, "操作", "operations", connector.operations.len());
+    for operation in &connector.operations {
+        let said = match operation {
+            OperationKind::Deliver => word("转交事项", "hands a matter over"),
+            OperationKind::Poll => word("查询转介结果", "asks what became of referrals"),
+            OperationKind::PullRoster => word("获取对方名单", "fetches the body's list of people"),
+            OperationKind::Probe => word("测试连通", "sees whether the body can be reached"),
+        };
+        line(text, operation.word(), said);
+    }
+    heading(text, "对接对象", "made for", connector.recipients.len());
+    for body in &connector.recipients {
+        line(text, body.code(), word(body.zh(), body.en()));
+    }
+    if connector.recipients.is_empty() {
+        line(text, "*", word("任何机构", "any kind of body"));
+    }
+    heading(text, "可披露", "may disclose", connector.fields.len());
+    for field in &connector.fields {
+        line(text, field.code(), &format!("{}, {}", word(field.zh(), field.en()), field.class().code()));
+    }
+    heading(text, "名单可含", "a list may hold", connector.roster.len());
+    for field in &connector.roster {
+        let said = match field {
+            RosterField::File(field) => word(field.zh(), field.en()),
+            RosterField::Group => word("关怀群体", "care group"),
+            RosterField::Certificate => word("证件号码", "number of a certificate"),
+            RosterField::ValidUntil => word("证件有效期至", "last day of the certificate"),
+        };
+        line(text, field.code(), said);
+    }
+    let ways = [connector.http.is_some(), connector.mail, connector.files];
+    heading(text, "途径", "by way of", ways.iter().filter(|used| **used).count());
+    if let Some(HttpUse { methods, hosts }) = &connector.http {
+        let methods: Vec<&str> = methods.iter().map(|method| method.word()).collect();
+        let of_channel = word("通道配置的主机", "hosts of the channel's settings");
+        let hosts: Vec<&str> =
+            hosts.iter().map(|host| if host == ANY_HOST { of_channel } else { host }).collect();
+        line(text, "https", &format!("`{}` → {}", methods.join("` `"), hosts.join(", ")));
+    }
+    if connector.mail {
+        line(text, "mail", word("经运营方的邮件中继", "by the operator's relay"));
+    }
+    if connector.files {
+        line(text, "files", word("对接文件夹", "the body's exchange folder"));
+    }
+    heading(text, "通道设置", "settings of a channel", connector.settings.len());
+    for setting in &connector.settings {
+        let mut said = format!("{}: {}", setting.title.get(language), setting.kind.word());
+        if let Some((low, high)) = setting.range {
+            let _ = write!(said, " {low}–{high}");
+        }
+        match &setting.default {
+            Some(SettingValue::Text(default)) => said.push_str(&format!(" = {default}")),
+            Some(SettingValue::Integer(default)) => said.push_str(&format!(" = {default}")),
+            Some(SettingValue::Flag(default)) => said.push_str(&format!(" = {default}")),
+            None if setting.required => said.push_str(word("，必填", ", required")),
+            None => {}
+        }
+        line(text, &setting.code, &said);
     }
 }
 

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use linli_core::id::GroupCode;
 
-/// In what language rules are written.
+/// What a plugin does, and in what language it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// With the SDK.
+    /// Rules of a group, with the SDK.
     Rust,
-    /// With `linli_plugin.h` and a C compiler.
+    /// Rules of a group, with `linli_plugin.h` and a C compiler.
     C,
+    /// A connector, with the SDK.
+    Connector,
 }
 
 /// Where a plugin in Rust finds the SDK.
@@ -61,11 +63,11 @@ fn is_sdk(folder: &Path) -> bool {
 /// What to make.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// The group, such as `chronic-illness`: from it come the names of group, package and library.
-    pub group: String,
-    /// The group's Chinese name; without one it says that there is none yet.
+    /// The group or connector, such as `chronic-illness`: from it come the names of group, package and library.
+    pub name: String,
+    /// Its Chinese name; without one it says that there is none yet.
     pub zh: Option<String>,
-    /// The group's English name; without one it comes from the group.
+    /// Its English name; without one it comes from the name.
     pub en: Option<String>,
     /// Where to make it; the folder must not exist, or be empty.
     pub folder: PathBuf,
@@ -126,7 +128,7 @@ pub fn make(wanted: &Wanted) -> Result<(Vec<PathBuf>, Vec<String>), NewError> {
         made.push(path);
     }
     let build = match wanted.written {
-        Written::Rust => "cargo test && cargo build --release",
+        Written::Rust | Written::Connector => "cargo test && cargo build --release",
         Written::C => "sh build.sh",
     };
     let next = vec![format!("cd {}", folder.display()), build.to_owned(), "linli plugin check .".to_owned()];
@@ -135,27 +137,42 @@ pub fn make(wanted: &Wanted) -> Result<(Vec<PathBuf>, Vec<String>), NewError> {
 
 /// Files by name, and what they begin from.
 fn files(written: Written) -> Vec<(&'static str, &'static str)> {
-    let mut files = vec![
+    let rules = [
         ("plugin.toml", include_str!("../../templates/plugin.toml.in")),
         ("scenarios.txt", include_str!("../../templates/scenarios.txt.in")),
     ];
     match written {
-        Written::Rust => files.extend([
-            ("Cargo.toml", include_str!("../../templates/rust/Cargo.toml.in")),
-            ("src/lib.rs", include_str!("../../templates/rust/lib.rs.in")),
-            ("README.md", include_str!("../../templates/rust/README.md.in")),
+        Written::Rust => [
+            &rules[..],
+            &[
+                ("Cargo.toml", include_str!("../../templates/rust/Cargo.toml.in")),
+                ("src/lib.rs", include_str!("../../templates/rust/lib.rs.in")),
+                ("README.md", include_str!("../../templates/rust/README.md.in")),
+                (".gitignore", "/target\n"),
+            ],
+        ]
+        .concat(),
+        Written::C => [
+            &rules[..],
+            &[
+                ("plugin.c", include_str!("../../templates/c/plugin.c.in")),
+                ("build.sh", include_str!("../../templates/c/build.sh.in")),
+                ("README.md", include_str!("../../templates/c/README.md.in")),
+                ("linli_plugin.h", include_str!("../../../abi/include/linli_plugin.h")),
+                ("linli_rules.h", include_str!("../../../abi/include/linli_rules.h")),
+                (".gitignore", "/codes.h\n/*.so\n"),
+            ],
+        ]
+        .concat(),
+        Written::Connector => vec![
+            ("plugin.toml", include_str!("../../templates/connector/plugin.toml.in")),
+            ("settings.json", include_str!("../../templates/connector/settings.json.in")),
+            ("Cargo.toml", include_str!("../../templates/connector/Cargo.toml.in")),
+            ("src/lib.rs", include_str!("../../templates/connector/lib.rs.in")),
+            ("README.md", include_str!("../../templates/connector/README.md.in")),
             (".gitignore", "/target\n"),
-        ]),
-        Written::C => files.extend([
-            ("plugin.c", include_str!("../../templates/c/plugin.c.in")),
-            ("build.sh", include_str!("../../templates/c/build.sh.in")),
-            ("README.md", include_str!("../../templates/c/README.md.in")),
-            ("linli_plugin.h", include_str!("../../../abi/include/linli_plugin.h")),
-            ("linli_rules.h", include_str!("../../../abi/include/linli_rules.h")),
-            (".gitignore", "/codes.h\n/*.so\n"),
-        ]),
+        ],
     }
-    files
 }
 
 /// What stands for `@…@` in a template.
@@ -165,22 +182,33 @@ struct Names {
 
 impl Names {
     fn of(wanted: &Wanted) -> Result<Self, NewError> {
-        let package = wanted.group.trim().replace('_', "-").to_lowercase();
+        let package = wanted.name.trim().replace('_', "-").to_lowercase();
         let code = package.replace('-', "_");
         let fits = GroupCode::new(&code).is_ok()
             && package.starts_with(|c: char| c.is_ascii_lowercase())
             && package.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !fits {
-            let what = "a group has a name of `a-z`, `0-9` and `-` that begins with a letter, such as `chronic-illness`";
-            return Err(NewError::Unfit(format!("{what}, not `{}`", wanted.group)));
+            let what = match wanted.written {
+                Written::Rust | Written::C => {
+                    "a group has a name of `a-z`, `0-9` and `-` that begins with a letter, such as `chronic-illness`"
+                }
+                Written::Connector => {
+                    "a connector has a name of `a-z`, `0-9` and `-` that begins with a letter, such as `town-hall`"
+                }
+            };
+            return Err(NewError::Unfit(format!("{what}, not `{}`", wanted.name)));
         }
-        let sdk = match (wanted.written, &wanted.sdk) {
-            (Written::C, _) => String::new(),
-            (Written::Rust, Some(Sdk::Path(path))) => {
-                format!("{{ path = {:?} }}", path.display().to_string())
+        // Rules need none of the connectors' messages.
+        let (sdk, rules_sdk) = match (wanted.written, &wanted.sdk) {
+            (Written::C, _) => (String::new(), String::new()),
+            (Written::Rust | Written::Connector, Some(Sdk::Path(path))) => {
+                let path = format!("path = {:?}", path.display().to_string());
+                (format!("{{ {path} }}"), format!("{{ {path}, default-features = false }}"))
             }
-            (Written::Rust, Some(Sdk::Version(version))) => format!("{version:?}"),
-            (Written::Rust, None) => {
+            (Written::Rust | Written::Connector, Some(Sdk::Version(version))) => {
+                (format!("{version:?}"), format!("{{ version = {version:?}, default-features = false }}"))
+            }
+            (Written::Rust | Written::Connector, None) => {
                 let what =
                     "no SDK is found from here: name the folder `plugins/sdk` of a checkout, or a version";
                 return Err(NewError::Unfit(what.to_owned()));
@@ -193,7 +221,11 @@ impl Names {
             first.into_iter().chain(letters).collect::<String>()
         };
         let en = wanted.en.clone().unwrap_or_else(|| capital(&words.join(" ")));
-        let zh = wanted.zh.clone().unwrap_or_else(|| format!("新群体（{en}，请填写中文名称）"));
+        let new = match wanted.written {
+            Written::Rust | Written::C => "新群体",
+            Written::Connector => "新对接",
+        };
+        let zh = wanted.zh.clone().unwrap_or_else(|| format!("{new}（{en}，请填写中文名称）"));
         for (name, text) in [("zh", &zh), ("en", &en)] {
             if text.trim().is_empty() || text.contains(['"', '\\', '@', '\n']) {
                 return Err(NewError::Unfit(format!(
@@ -209,6 +241,7 @@ impl Names {
             ("@crate@", package),
             ("@include@", ".".to_owned()),
             ("@sdk@", sdk),
+            ("@rules_sdk@", rules_sdk),
             ("@zh@", zh),
             ("@en@", en),
         ];

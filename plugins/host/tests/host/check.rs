@@ -13,6 +13,7 @@ use crate::build;
 
 const MANIFEST: &str = include_str!("broken.toml");
 const SCENARIOS: &str = include_str!("broken-scenarios.txt");
+const CONNECTOR: &str = include_str!("broken_connector.toml");
 
 /// The folder of the plugin in C that breaks the rules of these definitions.
 fn folder(name: &str, definitions: &[String]) -> PathBuf {
@@ -20,6 +21,14 @@ fn folder(name: &str, definitions: &[String]) -> PathBuf {
     build::compile("broken.c", &folder, MANIFEST, definitions);
     fs::write(folder.join("plugin.toml"), MANIFEST).unwrap();
     fs::write(folder.join("scenarios.txt"), SCENARIOS).unwrap();
+    folder
+}
+
+/// The folder of the connector in C that breaks the rules of these definitions.
+fn connector(name: &str, definitions: &[String]) -> PathBuf {
+    let folder = build::scratch(&format!("check-connector-{name}"));
+    build::compile("broken_connector.c", &folder, CONNECTOR, definitions);
+    fs::write(folder.join("plugin.toml"), CONNECTOR).unwrap();
     folder
 }
 
@@ -56,6 +65,37 @@ fn each_rule_is_broken_by_the_plugin_that_breaks_it_and_by_no_other() {
                 while let Some(rule) = { rules.lock().unwrap().next() } {
                     let definition = format!("-DBREAK_{}", rule.id.to_uppercase());
                     let (code, text, broken) = check(&folder(rule.id, &[definition]));
+                    if code != 1 || broken != [rule.id] || !text.contains(rule.help) {
+                        let outcome = format!("{}: exit code {code}, broken {broken:?}\n{text}\n", rule.id);
+                        wrong.lock().unwrap().push_str(&outcome);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(*wrong.lock().unwrap(), "");
+}
+
+#[test]
+fn a_connector_that_keeps_every_rule_passes() {
+    let (code, text, broken) = check(&connector("kept", &[]));
+    assert_eq!((code, broken.as_slice()), (0, [].as_slice()), "{text}");
+    assert!(!text.contains("not looked at: ") && text.contains("hosted_apart"), "{text}");
+    assert!(!text.contains("sink"), "rules of residents are none of its: {text}");
+}
+
+#[test]
+fn each_rule_of_connectors_is_broken_by_the_one_that_breaks_it_and_by_no_other() {
+    // What breaks it breaks nothing else first: a plugin that the host does not accept keeps no other rule either.
+    let otherwise = ["hosted"];
+    let rules = rules::CONNECTOR.iter().filter(|rule| !otherwise.contains(&rule.id));
+    let (rules, wrong) = (&Mutex::new(rules), &Mutex::new(String::new()));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while let Some(rule) = { rules.lock().unwrap().next() } {
+                    let definition = format!("-DBREAK_{}", rule.id.to_uppercase());
+                    let (code, text, broken) = check(&connector(rule.id, &[definition]));
                     if code != 1 || broken != [rule.id] || !text.contains(rule.help) {
                         let outcome = format!("{}: exit code {code}, broken {broken:?}\n{text}\n", rule.id);
                         wrong.lock().unwrap().push_str(&outcome);
@@ -113,7 +153,7 @@ fn files_that_do_not_belong_together_are_found() {
 #[test]
 fn rules_have_ids_of_their_own_and_need_earlier_ones() {
     let mut seen = BTreeSet::new();
-    for rule in rules::ALL {
+    for rule in rules::ALL.iter().chain(rules::CONNECTOR) {
         assert!(rule.needs.iter().all(|needed| seen.contains(needed)), "{}", rule.id);
         assert!(seen.insert(rule.id), "{} twice", rule.id);
     }

@@ -18,12 +18,16 @@ use crate::{build, scenarios};
 fn wanted(folder: PathBuf, written: Written) -> Wanted {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
     let sdk = Sdk::nearest(&[here]);
-    Wanted { group: "tea-masters".into(), zh: Some("茶艺传人".into()), en: None, folder, written, sdk }
+    Wanted { name: "tea-masters".into(), zh: Some("茶艺传人".into()), en: None, folder, written, sdk }
 }
 
 /// Runs a command in a folder, which must succeed.
 fn run(folder: &Path, program: &str, arguments: &[&str]) {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-target");
+    run_in(folder, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-target"), program, arguments);
+}
+
+/// Runs a command in a folder, which must succeed; cargo builds into another one.
+fn run_in(folder: &Path, target: &Path, program: &str, arguments: &[&str]) {
     let output = Command::new(program)
         .args(arguments)
         .current_dir(folder)
@@ -70,6 +74,27 @@ fn a_new_plugin_in_rust_builds_passes_its_test_and_passes() {
 }
 
 #[test]
+fn a_new_connector_builds_passes_its_tests_and_passes() {
+    let folder = build::scratch("new-connector").join("tea");
+    let (made, next) = new::make(&wanted(folder.clone(), Written::Connector)).unwrap();
+    assert!(made.contains(&folder.join("settings.json")));
+    assert_eq!(next[1], "cargo test && cargo build --release");
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+    fs::copy(lock, folder.join("Cargo.lock")).unwrap();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-connector-target");
+    for command in ["test", "build"] {
+        run_in(&folder, &target, env!("CARGO"), &[command, "--offline", "--quiet"]);
+    }
+    fs::create_dir_all(folder.join("target/debug")).unwrap();
+    fs::copy(target.join("debug/libtea_masters.so"), folder.join("target/debug/libtea_masters.so")).unwrap();
+    passes(&folder);
+    let inspected = inspect::inspect(&Place::find(&folder).unwrap(), Language::Zh).unwrap();
+    for words in ["茶艺传人", "操作 (2)", "可披露 (3)", "`POST`", "retry_minutes"] {
+        assert!(inspected.contains(words), "`{words}` in {inspected}");
+    }
+}
+
+#[test]
 fn what_cannot_be_made_is_said_and_nothing_is_touched() {
     let folder = build::scratch("new-taken");
     fs::write(folder.join("plugin.toml"), "mine").unwrap();
@@ -87,10 +112,10 @@ fn what_cannot_be_made_is_said_and_nothing_is_touched() {
         assert!(!wanted.folder.exists());
     };
     unfit(
-        |wanted| wanted.group = "2 teas".into(),
+        |wanted| wanted.name = "2 teas".into(),
         "begins with a letter, such as `chronic-illness`, not `2 teas`",
     );
-    unfit(|wanted| wanted.group = "茶".into(), "not `茶`");
+    unfit(|wanted| wanted.name = "茶".into(), "not `茶`");
     unfit(|wanted| wanted.zh = Some("茶\"艺".into()), "holds a quotation mark");
     unfit(|wanted| wanted.sdk = None, "no SDK is found from here");
     assert!(Sdk::parse("nowhere/at/all").unwrap_err().contains("neither a version nor a folder"));

@@ -40,6 +40,7 @@ const EXAMPLES: &str = "\
 Examples:
   linli plugin new --group chronic-illness ./chronic-illness   a plugin in Rust, to begin from
   linli plugin new --group convalescent --lang c ./convalescent the same in C
+  linli plugin new --connector town-hall ./town-hall            a connector to a body's system
   linli plugin check ./chronic-illness                          after building it
   linli plugin bench ./chronic-illness                          ns for one resident, share by share
   linli plugin inspect --lang zh ./chronic-illness              what it reads, says and asks for

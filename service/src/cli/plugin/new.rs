@@ -11,20 +11,19 @@ use super::{Failure, say};
 /// What to make.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  linli plugin new --group chronic-illness --zh 慢性病患者 ./chronic-illness"
+    after_help = "Examples:\n  linli plugin new --group chronic-illness --zh 慢性病患者 ./chronic-illness\n  linli plugin new --connector town-hall ./town-hall"
 )]
 pub struct New {
-    /// The care group, such as `chronic-illness`.
-    #[arg(long, value_name = "GROUP")]
-    group: String,
+    #[command(flatten)]
+    what: What,
     /// Its Chinese name.
     #[arg(long, value_name = "NAME")]
     zh: Option<String>,
     /// Its English name.
     #[arg(long, value_name = "NAME")]
     en: Option<String>,
-    /// The language of the rules.
-    #[arg(long, value_name = "LANG", value_enum, default_value = "rust")]
+    /// The language of the rules of a group; connectors begin in Rust.
+    #[arg(long, value_name = "LANG", value_enum, default_value = "rust", conflicts_with = "connector")]
     lang: Lang,
     /// Rust only: the folder of `linli-plugin-sdk`, or its version; without it a checkout is looked for around here.
     #[arg(long, value_name = "PATH|VERSION")]
@@ -32,6 +31,17 @@ pub struct New {
     /// The folder to make; it must not hold anything yet.
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// Rules of a care group, such as `chronic-illness`.
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+    /// A connector to bodies outside the company, such as `town-hall`.
+    #[arg(long, value_name = "NAME")]
+    connector: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -46,12 +56,13 @@ impl New {
     /// Makes the folder and says what to type next.
     ///
     /// # Errors
-    /// Where the folder holds something, the group has no usable name, or no SDK is found.
+    /// Where the folder holds something, the name is not usable, or no SDK is found.
     pub fn run(self) -> Result<(), Failure> {
-        let Self { group, zh, en, lang, sdk, folder } = self;
-        let written = match lang {
-            Lang::Rust => Written::Rust,
-            Lang::C => Written::C,
+        let Self { what: What { group, connector }, zh, en, lang, sdk, folder } = self;
+        let (name, written) = match (connector, lang) {
+            (Some(name), _) => (name, Written::Connector),
+            (None, Lang::Rust) => (group.unwrap_or_default(), Written::Rust),
+            (None, Lang::C) => (group.unwrap_or_default(), Written::C),
         };
         let sdk = match sdk {
             Some(text) => Some(Sdk::parse(&text).map_err(|what| Failure::Usage(format!("`--sdk`: {what}")))?),
@@ -59,7 +70,7 @@ impl New {
                 &[env::current_dir(), env::current_exe()].into_iter().flatten().collect::<Vec<_>>(),
             ),
         };
-        let wanted = Wanted { group, zh, en, folder, written, sdk };
+        let wanted = Wanted { name, zh, en, folder, written, sdk };
         let (made, next) = new::make(&wanted).map_err(|error| match error {
             NewError::Unfit(_) => Failure::Usage(error.to_string()),
             NewError::Taken(_) | NewError::Io(_, _) => Failure::Failed(error.to_string()),

@@ -17,7 +17,7 @@ use crate::instance::Question;
 /// Memory that a process may gain over many calls for reasons of its own.
 const GROWTH_KIB_MAX: u64 = 8 * 1024;
 /// How long a thread may take to end after `destroy` has joined it, for the system to notice.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) fn other_thread(case: &Case) -> Result<(), Stop> {
     let subject = Subject::of_rules(case)?;
@@ -107,7 +107,11 @@ pub(super) fn instances(case: &Case) -> Result<(), Stop> {
 }
 
 /// Whether memory grows while something is done again and again, after it has settled.
-fn grows(what: &str, times: usize, mut once: impl FnMut() -> Result<(), Stop>) -> Result<(), Stop> {
+pub(super) fn grows(
+    what: &str,
+    times: usize,
+    mut once: impl FnMut() -> Result<(), Stop>,
+) -> Result<(), Stop> {
     for _ in 0..times / 4 + 8 {
         once()?;
     }
@@ -175,7 +179,8 @@ pub(super) fn threads(case: &Case) -> Result<(), Stop> {
 pub(super) fn system(case: &Case) -> Result<(), Stop> {
     // For the rest of the process: the thread that is watched may stand still for ever.
     let subject: &'static Subject = Box::leak(Box::new(Subject::of_rules(case)?));
-    let may = subject.library.plugin.flags & abi::P_THREADS != 0;
+    let start_threads = subject.library.plugin.flags & abi::P_THREADS != 0;
+    let may = watch::May { start_threads, seed: false };
     let people = people::people(&subject.manifest, &mut Numbers::new(case.seed), 500, Values::Ordinary);
     let batch = people::batch(&subject.manifest, &people, Style::default());
     let live = subject.create()?;

@@ -1,4 +1,4 @@
-//! `check`: holds a plugin to every rule of `linli_plugin.h` ([`rules::ALL`]).
+//! `check`: holds a plugin to every rule of `linli_plugin.h` ([`rules::of`]).
 //!
 //! Each rule is looked at in a process of its own, so that one that crashes, hangs or ends the process is named like any
 //! other: [`run`] starts the program that the caller names once per rule, and that program calls [`answer`]. Everything
@@ -11,8 +11,11 @@ mod life;
 mod load;
 mod people;
 mod raw;
+mod raw_run;
 pub mod rules;
+mod runs;
 mod sinks;
+mod talk;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -55,7 +58,7 @@ pub struct Report {
     pub place: Place,
     /// The seed.
     pub seed: u64,
-    /// Every rule, in the order of [`rules::ALL`].
+    /// Every rule, in the order of [`rules::of`].
     pub outcomes: Vec<Outcome>,
     /// How long it took.
     pub took: Duration,
@@ -129,7 +132,7 @@ pub fn run(place: &Place, settings: &Settings) -> Report {
     let started = Instant::now();
     let mut outcomes = Vec::new();
     let mut missing: BTreeSet<&str> = BTreeSet::new();
-    for rule in rules::ALL {
+    for rule in rules::of(place) {
         let verdict = match rule.needs.iter().find(|needed| missing.contains(*needed)) {
             Some(needed) => Verdict::NotLookedAt(format!("it needs `{needed}`")),
             None if rule.reads_only => verdict((rule.check)(&Case::of(place, settings))),
@@ -147,7 +150,8 @@ pub fn run(place: &Place, settings: &Settings) -> Report {
 /// end afterwards. `false` where the arguments are not those of [`run`].
 pub fn answer(arguments: &[OsString]) -> bool {
     let [rule, seed, quick, library, manifest, scenarios] = arguments else { return false };
-    let Some(rule) = rules::ALL.iter().find(|known| rule.to_str() == Some(known.id)) else { return false };
+    let mut all = rules::ALL.iter().chain(rules::CONNECTOR);
+    let Some(rule) = all.find(|known| rule.to_str() == Some(known.id)) else { return false };
     let Some(seed) = seed.to_str().and_then(|seed| seed.parse().ok()) else { return false };
     let path = |given: &OsString| (!given.is_empty()).then(|| PathBuf::from(given));
     let case = Case {
@@ -267,6 +271,13 @@ impl Case {
     fn of(place: &Place, settings: &Settings) -> Self {
         let Place { library, manifest, scenarios } = place.clone();
         Self { library, manifest, scenarios, seed: settings.seed, quick: settings.quick }
+    }
+
+    /// Whether the manifest beside the library is that of a connector.
+    fn connects(&self) -> bool {
+        let text = self.manifest.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+        let manifest = text.and_then(|text| crate::manifest::Manifest::parse(&text).ok());
+        manifest.is_some_and(|manifest| manifest.connector.is_some())
     }
 
     /// How often to do something that is done so often in full.

@@ -11,6 +11,7 @@ use crate::manifest::{CodeValue, FieldType, Manifest, TEXT_FACT_CHARS_MAX};
 const TODAY: i32 = 20_528;
 
 /// Numbers from a seed (splitmix64).
+#[derive(Debug, Clone)]
 pub(super) struct Numbers(u64);
 
 impl Numbers {

@@ -164,6 +164,11 @@ impl Live<'_> {
         &self.subject.manifest
     }
 
+    /// What the plugin's functions take.
+    pub(super) fn raw(&self) -> *mut abi::Instance {
+        self.raw
+    }
+
     /// Asks for an interface by bytes, which need not be text.
     pub(super) fn interface(&self, id: &[u8]) -> *const c_void {
         let id = abi::Str { ptr: id.as_ptr(), len: id.len() };
@@ -338,7 +343,7 @@ pub(super) fn key(record: &abi::Finding) -> (u32, u8, u16, u16, i32, i32, u8, u1
     (resident, kind, ordinal, reason, since, until, basis, reserved_a, reserved_b)
 }
 
-fn shown(errors: &[Vec<u8>]) -> String {
+pub(super) fn shown(errors: &[Vec<u8>]) -> String {
     errors.last().map_or_else(
         || "it gave no message".to_owned(),
         |bytes| {
@@ -349,12 +354,12 @@ fn shown(errors: &[Vec<u8>]) -> String {
 
 /// A struct of a host that is newer: members follow that ABI 1.0 does not know.
 #[repr(C)]
-struct Larger<T> {
-    known: T,
-    more: [u64; 4],
+pub(super) struct Larger<T> {
+    pub(super) known: T,
+    pub(super) more: [u64; 4],
 }
 
-const MORE: [u64; 4] = [0xA5A5_A5A5_A5A5_A5A5; 4];
+pub(super) const MORE: [u64; 4] = [0xA5A5_A5A5_A5A5_A5A5; 4];
 
 /// What a plugin writes to the log.
 #[derive(Default)]
@@ -423,7 +428,12 @@ unsafe extern "C" fn grow(sink: *mut abi::Sink, at_least: u32) -> abi::Status {
     abi::OK
 }
 
-fn call(cancel: &AtomicU32, budget_ms: u32, larger: bool, errors: &mut Vec<Vec<u8>>) -> Larger<abi::Call> {
+pub(super) fn call(
+    cancel: &AtomicU32,
+    budget_ms: u32,
+    larger: bool,
+    errors: &mut Vec<Vec<u8>>,
+) -> Larger<abi::Call> {
     let struct_size = if larger { size_of::<Larger<abi::Call>>() } else { size_of::<abi::Call>() };
     let known = abi::Call {
         struct_size: struct_size as u32,

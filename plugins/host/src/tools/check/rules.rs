@@ -1,7 +1,12 @@
 //! The rules of `linli_plugin.h`, each with the check that looks whether a plugin keeps it. In this order they are
 //! looked at; what depends on a rule that is broken is not looked at.
 
-use super::{Case, Stop, answers, batches, hosted, life, load, sinks};
+use std::fs;
+
+use super::{Case, Stop, answers, batches, hosted, life, load, runs, sinks};
+use crate::Mode;
+use crate::manifest::Manifest;
+use crate::tools::place::Place;
 
 /// A rule and its check.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +54,143 @@ const ANSWERS: &[&str] = &["wild"];
 const ACCEPTABLE: &[&str] =
     &["wild", "rows", "kinds", "ordinals", "reasons", "since", "until", "members", "twice"];
 
-/// Every rule.
+/// The rules for the plugin in a place, by what its manifest says: where that cannot be read, those for rules.
+pub fn of(place: &Place) -> Vec<&'static Rule> {
+    let beside = place.manifest.as_ref().and_then(|path| fs::read_to_string(path).ok());
+    let inside = || place.open(Mode::Child).ok().map(|plugin| plugin.manifest().text.clone());
+    let connects = |text: &String| Manifest::parse(text).is_ok_and(|manifest| manifest.connector.is_some());
+    if beside.or_else(inside).as_ref().is_some_and(connects) {
+        let common = ALL.iter().take_while(|rule| rule.id != FIRST_OF_RULES);
+        let instances = ALL.iter().filter(|rule| rule.id == "instances");
+        common.chain(instances).chain(CONNECTOR).collect()
+    } else {
+        ALL.iter().collect()
+    }
+}
+
+/// Where those begin that only a plugin with rules must keep.
+const FIRST_OF_RULES: &str = "larger_structs";
+
+const RUNS: &[&str] = &["steps"];
+const ENDS: &[&str] = &["steps", "ends"];
+
+/// The rules that only a connector must keep, behind those of every plugin.
+pub const CONNECTOR: &[Rule] = &[
+    code(
+        "steps",
+        runs::steps,
+        RULES,
+        "every step is one that its manifest declares, within the bounds of `connector.proto`",
+        "declare it, or do not ask for it; refuse settings that lead there",
+    ),
+    code(
+        "ends",
+        runs::ends,
+        RUNS,
+        "every run ends, and no call fails, whatever comes of its steps: failures, nothing, anything",
+        "treat every outcome; end with an error where you do not understand it, and try again in another run",
+    ),
+    code(
+        "wrong_request",
+        runs::wrong_request,
+        RUNS,
+        "a request that is no message, or for another operation than `op`, is refused with LINLI_E_INVALID",
+        "decode it whole, and compare its operation with `op`",
+    ),
+    code(
+        "wrong_input",
+        runs::wrong_input,
+        RUNS,
+        "an input that is no message, or does not answer the last step, is refused with LINLI_E_INVALID",
+        "decode it whole, and compare its kind with what you asked for",
+    ),
+    code(
+        "failure_says_why",
+        runs::says_why,
+        RUNS,
+        "a call that fails says why through `error` first",
+        "call `call->error` before you return a status",
+    ),
+    code(
+        "idempotency_key",
+        runs::key,
+        ENDS,
+        "the other side can tell a repetition: a request carries the idempotency key, a file that or its referral",
+        "put the key into a header or the body, and key or referral into the name of the file",
+    ),
+    code(
+        "same_steps",
+        runs::repeat,
+        ENDS,
+        "same inputs, same steps, whichever instance and whatever other runs there are",
+        "keep what a run must remember in its exchange, and nothing elsewhere",
+    ),
+    code(
+        "discreet",
+        runs::private,
+        ENDS,
+        "no line of the log, no text about an error and no message of an ended run holds a field's value or what came back",
+        "say which field and which status, not which value and not the body",
+    ),
+    code(
+        "stops",
+        runs::cancel,
+        RUNS,
+        "a call that is told to stop returns LINLI_E_CANCELLED",
+        "read `*call->cancel` before you go on",
+    ),
+    code(
+        "larger_call",
+        runs::larger,
+        RUNS,
+        "structs of a newer host have more members at their end",
+        "compare `struct_size` with >=, not with ==",
+    ),
+    code(
+        "wandering",
+        runs::other_thread,
+        ENDS,
+        "calls of one run come from different threads",
+        "keep nothing of a run in thread-local variables",
+    ),
+    code(
+        "run_memory",
+        runs::memory,
+        ENDS,
+        "runs leave no memory behind, wherever they are ended",
+        "free the exchange in `end`, and the bytes of a step in `release`",
+    ),
+    code(
+        "left_behind",
+        runs::left_behind,
+        ENDS,
+        "no thread runs on and nothing stays open after a run",
+        "connectors need neither threads nor files",
+    ),
+    code(
+        "no_io",
+        runs::system,
+        ENDS,
+        "connectors do no I/O: no file, network, output, environment, process",
+        "ask the host for the exchange; write to the log through `host->log`",
+    ),
+    code(
+        "hosted",
+        runs::in_process,
+        &["steps", "ends", "discreet"],
+        "the host accepts every step, with a deadline, in its own process",
+        "see the message: the host names what is wrong",
+    ),
+    code(
+        "hosted_apart",
+        runs::child,
+        &["hosted", "same_steps", "no_io", "left_behind"],
+        "in a process of its own, without environment, files and network, it takes the same steps",
+        "compute from request and inputs alone",
+    ),
+];
+
+/// Every rule of a plugin with rules; up to `unknown_interface` they are those of every plugin.
 pub const ALL: &[Rule] = &[
     file(
         "library",
@@ -83,8 +224,8 @@ pub const ALL: &[Rule] = &[
         "clock",
         load::clock,
         FILE,
-        "rules see no clock and no randomness",
-        "use `today` of the batch; a hash map of Rust is random, use a `BTreeMap`",
+        "plugins see no clock and no randomness",
+        "use `today` of the batch, or a connector's `now`; a hash map of Rust is random, use a `BTreeMap`",
     ),
     file(
         "manifest",

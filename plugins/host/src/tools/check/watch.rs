@@ -139,18 +139,25 @@ const THREADS: &[libc::c_long] = &[libc::SYS_clone, libc::SYS_clone3];
 
 static CAUGHT: AtomicI32 = AtomicI32::new(-1);
 
+/// And seeding a hash map, in a connector.
+const SEEDS: &[libc::c_long] = &[libc::SYS_getrandom];
+
+/// Which system calls a thread may make besides those of computing.
+#[derive(Clone, Copy)]
+pub(super) struct May {
+    pub(super) start_threads: bool,
+    pub(super) seed: bool,
+}
+
 /// Runs `body` on a thread of its own that may only compute. The name of the first other system call that it makes;
 /// then the thread stands still, and the process is not to be used any further.
-pub(super) fn system_calls(
-    may_start_threads: bool,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<Option<String>, String> {
+pub(super) fn system_calls(may: May, body: impl FnOnce() + Send + 'static) -> Result<Option<String>, String> {
     trap()?;
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
         // What the first use of memory on a thread asks of the system is not the plugin's.
         drop(Vec::<u8>::with_capacity(4_096));
-        match confine(may_start_threads) {
+        match confine(may) {
             Ok(()) => {
                 body();
                 let _ = done.send(Ok(()));
@@ -193,12 +200,13 @@ fn trap() -> Result<(), String> {
 }
 
 /// From here on this thread may only compute.
-fn confine(may_start_threads: bool) -> Result<(), String> {
+fn confine(may: May) -> Result<(), String> {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
     const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let threads: &[libc::c_long] = if may_start_threads { THREADS } else { &[] };
-    let allowed: Vec<libc::c_long> = COMPUTING.iter().chain(threads).copied().collect();
+    let threads = if may.start_threads { THREADS } else { &[] };
+    let seeds = if may.seed { SEEDS } else { &[] };
+    let allowed: Vec<libc::c_long> = COMPUTING.iter().chain(threads).chain(seeds).copied().collect();
     let instruction = |code, jt, k| libc::sock_filter { code, jt, jf: 0, k };
     let mut program = vec![instruction(LOAD, 0, 0)]; // the number of the call
     for (index, number) in allowed.iter().enumerate() {
