@@ -127,9 +127,12 @@ fn connects(text: &mut String, connector: &ConnectorManifest, language: Language
         Language::Zh => zh,
         Language::En => en,
     };
-    let line = |text: &mut String, code: &str, said: &str| drop(writeln!(text, "  {code:<28} {said}"));
-    let heading =
-        |text: &mut String, zh, en, count: usize| drop(writeln!(text, "{} ({count})", word(zh, en)));
+    let line = |text: &mut String, code: &str, said: &str| {
+        let _ = writeln!(text, "  {code:<28} {said}");
+    };
+    let heading = |text: &mut String, zh, en, count: usize| {
+        let _ = writeln!(text, "{} ({count})", word(zh, en));
+    };
     heading(text, "操作", "operations", connector.operations.len());
     for operation in &connector.operations {
         let said = match operation {

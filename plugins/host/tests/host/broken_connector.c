@@ -27,14 +27,12 @@ struct linli_exchange {
 static atomic_int runs;
 #endif
 #ifdef BREAK_WANDERING
-static _Thread_local int steps_here;
+static _Thread_local int began_here;
 #endif
-
-static linli_str text(const char *words) { return (linli_str){ words, strlen(words) }; }
 
 static linli_status fail(const linli_call *call, linli_status status, const char *why) {
 #ifndef BREAK_FAILURE_SAYS_WHY
-    call->error(call, text(why));
+    call->error(call, (linli_str){ why, strlen(why) });
 #else
     (void)call;
     (void)why;
@@ -119,6 +117,9 @@ static linli_status give(linli_buffer *out, const struct writer *from) {
 static linli_status start(linli_instance *self, const linli_call *call, uint32_t op, linli_bytes request,
                           linli_str key, linli_exchange **out) {
     int operation = member(request, 5);
+#ifdef BREAK_WANDERING
+    began_here = 1;
+#endif
 #ifdef BREAK_WRONG_REQUEST
     if (operation < 0)
         operation = (int)op;
@@ -159,7 +160,7 @@ static linli_status post(const linli_exchange *self, linli_buffer *out) {
     put_text(&request, 4, count);
 #endif
 #ifdef BREAK_WANDERING
-    char count[2] = { (char)('a' + (steps_here > 0)), 0 };
+    char count[2] = { (char)('a' + began_here), 0 };
     put_text(&request, 4, count);
 #endif
     put_member(&step, 1, request.bytes, request.len);
@@ -194,9 +195,6 @@ static linli_status step(linli_exchange *self, const linli_call *call, linli_byt
 #endif
 #ifdef BREAK_LEFT_BEHIND
     (void)!dup(0);
-#endif
-#ifdef BREAK_WANDERING
-    steps_here++;
 #endif
     if (self->at++ == 0) {
         if (input.len)

@@ -73,6 +73,7 @@ const FIRST_OF_RULES: &str = "larger_structs";
 
 const RUNS: &[&str] = &["steps"];
 const ENDS: &[&str] = &["steps", "ends"];
+const SAME: &[&str] = &["steps", "ends", "same_steps"];
 
 /// The rules that only a connector must keep, behind those of every plugin.
 pub const CONNECTOR: &[Rule] = &[
@@ -112,18 +113,18 @@ pub const CONNECTOR: &[Rule] = &[
         "call `call->error` before you return a status",
     ),
     code(
-        "idempotency_key",
-        runs::key,
-        ENDS,
-        "the other side can tell a repetition: a request carries the idempotency key, a file that or its referral",
-        "put the key into a header or the body, and key or referral into the name of the file",
-    ),
-    code(
         "same_steps",
         runs::repeat,
         ENDS,
         "same inputs, same steps, whichever instance and whatever other runs there are",
         "keep what a run must remember in its exchange, and nothing elsewhere",
+    ),
+    code(
+        "idempotency_key",
+        runs::key,
+        SAME,
+        "the other side can tell a repetition: a request carries the idempotency key, a file that or its referral",
+        "put the key into a header or the body, and key or referral into the name of the file",
     ),
     code(
         "discreet",
@@ -149,7 +150,7 @@ pub const CONNECTOR: &[Rule] = &[
     code(
         "wandering",
         runs::other_thread,
-        ENDS,
+        SAME,
         "calls of one run come from different threads",
         "keep nothing of a run in thread-local variables",
     ),
@@ -170,7 +171,7 @@ pub const CONNECTOR: &[Rule] = &[
     code(
         "no_io",
         runs::system,
-        ENDS,
+        &["steps", "ends", "left_behind"],
         "connectors do no I/O: no file, network, output, environment, process",
         "ask the host for the exchange; write to the log through `host->log`",
     ),

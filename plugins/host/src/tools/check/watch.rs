@@ -153,6 +153,7 @@ pub(super) struct May {
 /// then the thread stands still, and the process is not to be used any further.
 pub(super) fn system_calls(may: May, body: impl FnOnce() + Send + 'static) -> Result<Option<String>, String> {
     trap()?;
+    keep_freed_memory();
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
         // What the first use of memory on a thread asks of the system is not the plugin's.
@@ -177,6 +178,12 @@ pub(super) fn system_calls(may: May, body: impl FnOnce() + Send + 'static) -> Re
             Err(RecvTimeoutError::Disconnected) => return Err("the thread of the check ended".to_owned()),
         }
     }
+}
+
+/// Lets the C library keep what is freed: before it gives memory back it reads a file of `/proc`, once.
+fn keep_freed_memory() {
+    // SAFETY: sets a number of the allocator.
+    let _ = unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX) };
 }
 
 /// The handler of SIGSYS notes the call and stands still, without a system call of its own but the yield.
