@@ -238,7 +238,13 @@ typedef struct linli_rules {
 /* ==== interface "linli.connector/1": bodies outside the company ===============================================
  * Sans-I/O: the plugin says which exchange it wants next (HTTP, mail, file, sleep); the host performs it with its own
  * TLS, credentials, deadline, retry and list of allowed hosts. Requests, steps and inputs are protobuf messages of
- * package linli.plugin.v1. Delivery is at least once; `idempotency_key` is what the other side removes doubles by. */
+ * package linli.plugin.v1. Delivery is at least once; `idempotency_key` is what the other side removes doubles by.
+ *
+ * A run is one exchange: start, then step until the step is an end, then end. The first step takes no input; each other
+ * one takes what came of the step before. A message that cannot be read, a request for another operation than `op` and
+ * an input that does not answer the last step are LINLI_E_INVALID. Same inputs, same steps: whatever a run must
+ * remember lies in its exchange. After a status other than LINLI_OK the host ends the exchange. A connector always runs
+ * in a process of its own; many exchanges may be open in it at one time, each with an instance of its own. */
 #define LINLI_IF_CONNECTOR "linli.connector/1"
 
 enum { LINLI_OP_DELIVER = 1, LINLI_OP_POLL = 2, LINLI_OP_PULL_ROSTER = 3, LINLI_OP_PROBE = 4 };
@@ -255,10 +261,10 @@ typedef struct linli_exchange linli_exchange; /* the plugin's own: one operation
 
 typedef struct linli_connector {
     uint32_t struct_size, reserved;
-    /* [any] Begins an operation (LINLI_OP_*). */
+    /* [any] Begins an operation (LINLI_OP_*) by a StartRequest, which holds the key too. */
     linli_status (*start)(linli_instance *, const linli_call *, uint32_t op, linli_bytes request,
                           linli_str idempotency_key, linli_exchange **out);
-    /* [one] per exchange: takes the result of the last step (empty at first), gives the next step or the end. */
+    /* [one] per exchange: takes a StepInput (empty at first), gives a Step of at most 8 MiB. */
     linli_status (*step)(linli_exchange *, const linli_call *, linli_bytes input, linli_buffer *out);
     /* [one] Called exactly once for each exchange that start made, also after an error or a cancellation. */
     void (*end)(linli_exchange *);

@@ -1,8 +1,12 @@
 //! Manifests: the bundled ones are right, and everything wrong with one is told at once, by line and key.
 
+use linli_core::consent::BodyKind;
 use linli_core::kind::{Confidence, KindSet, ServiceKind};
+use linli_core::referral::DisclosedField;
 use linli_core::standard::{Duty, Period, Within};
 use linli_plugin_host::Manifest;
+use linli_plugin_host::exchange::{Method, OperationKind};
+use linli_plugin_host::manifest::RosterField;
 
 const ELDERLY: &str = include_str!("../../../elderly/plugin.toml");
 
@@ -45,6 +49,111 @@ fn the_manifests_of_the_sdk_are_right() {
     ] {
         Manifest::parse(text).unwrap_or_else(|errors| panic!("{errors}"));
     }
+}
+
+const CONNECTOR: &str = include_str!("../../../sdk/examples/faulty_connector.toml");
+
+#[test]
+fn a_connector_says_what_it_does_and_sends_where() {
+    let manifest = Manifest::parse(CONNECTOR).unwrap();
+    let connector = manifest.connector.unwrap();
+    assert_eq!(
+        connector.operations,
+        [OperationKind::Deliver, OperationKind::Poll, OperationKind::PullRoster]
+    );
+    assert_eq!(connector.recipients, [BodyKind::NeighbourhoodCommittee]);
+    assert_eq!(connector.fields, [DisclosedField::Name, DisclosedField::Phone]);
+    assert_eq!(
+        connector.roster,
+        [
+            RosterField::File(DisclosedField::Name),
+            RosterField::File(DisclosedField::BirthDate),
+            RosterField::Certificate
+        ]
+    );
+    let http = connector.http.as_ref().unwrap();
+    assert_eq!((http.methods.as_slice(), http.hosts.len()), ([Method::Get, Method::Post].as_slice(), 1));
+    assert_eq!((connector.mail, connector.files, connector.settings.len()), (false, true, 2));
+
+    // Settings are checked as a whole, and completed.
+    assert_eq!(connector.settings("{\"act\": \"post\"}").unwrap(), "{\"act\":\"post\",\"times\":3}");
+    let problems = connector.settings("{\"time\": 1, \"times\": 1.5}").unwrap_err();
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "`time` is not a setting; did you mean `times`?",
+            "`act` is required",
+            "`times` must be a whole number"
+        ]
+    );
+}
+
+#[test]
+fn each_mistake_of_a_connector_is_told_with_line_and_key() {
+    let wrong = |from: &str, to: &str, expected: &[(&str, &str)]| {
+        assert!(CONNECTOR.contains(from), "`{from}` is in the manifest");
+        let errors = Manifest::parse(&CONNECTOR.replacen(from, to, 1)).expect_err(to).0;
+        let told: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.key, e.message)).collect();
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        for (key, words) in expected {
+            let is_it = |line: &&String| line.starts_with(&format!("{key}: ")) && line.contains(words);
+            assert_eq!(told.iter().filter(is_it).count(), 1, "`{key}`, `{words}` in {told:?}");
+        }
+    };
+    wrong("isolation = \"child\"", "isolation = \"in_process\"", &[("plugin.isolation", "must be `child`")]);
+    let both = "interfaces = [\"linli.connector/1\", \"linli.rules/1\"]";
+    wrong("interfaces = [\"linli.connector/1\"]", both, &[("plugin.interfaces", "make two plugins of them")]);
+    let rules = "interfaces = [\"linli.rules/1\"]";
+    let is_none = [("connector", "only"), ("group", "rules need at least one group")];
+    wrong("interfaces = [\"linli.connector/1\"]", rules, &is_none);
+    wrong(
+        "operations = [\"deliver\", \"poll\", \"pull_roster\"]",
+        "operations = [\"pol\"]",
+        &[
+            ("connector.operations[0]", "did you mean `poll`?"),
+            ("connector.operations", "is required"),
+            ("connector.roster", "for the operation `pull_roster`"),
+            ("connector.fields", "for the operation `deliver`"),
+        ],
+    );
+    wrong(
+        "roster = [\"name\", \"birth_date\", \"certificate\"]",
+        "",
+        &[("connector.roster", "is required for")],
+    );
+    wrong(
+        "fields = [\"name\", \"phone\"]",
+        "fields = [\"name\", \"name\"]",
+        &[("connector.fields", "twice")],
+    );
+    wrong(
+        "fields = [\"name\", \"phone\"]",
+        "fields = [\"occupation\"]",
+        &[("connector.fields[0]", "not `occupation`")],
+    );
+    wrong("\"POST\"", "\"SEND\"", &[("connector.http.methods[1]", "must be")]);
+    wrong("\"body.example\"", "\"https://body.example/\"", &[("connector.http.hosts[0]", "name of a host")]);
+    wrong("hosts = [\"body.example\"]", "hosts = []", &[("connector.http.hosts", "is required")]);
+    let nothing = "files = false\nother = 1\n";
+    let unknown = [("connector.other", "not a known key")];
+    wrong("files = true\n", nothing, &unknown);
+    wrong("default = 3", "default = 10", &[("connector.setting[1].default", "at most 9")]);
+    wrong(
+        "required = true",
+        "required = true\ndefault = \"a\"",
+        &[("connector.setting[0].default", "never used")],
+    );
+    wrong(
+        "type = \"text\"",
+        "type = \"text\"\nmin = 1",
+        &[("connector.setting[0].min", "whole numbers only")],
+    );
+    wrong(
+        "code = \"times\"",
+        "code = \"act\"",
+        &[("connector.setting[1].code", "another setting has already")],
+    );
 }
 
 /// The errors of the elderly manifest after a replacement, as `line key message`, the line relative to the place.

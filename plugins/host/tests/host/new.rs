@@ -143,6 +143,19 @@ fn the_bundled_plugins_and_the_examples_keep_every_rule() {
     passes(&convalescent());
 }
 
+#[test]
+fn the_bundled_connectors_keep_every_rule() {
+    for folder in ["webhook", "email", "file-drop"] {
+        let (library, manifest) = build::group(&format!("linli-plugin-{folder}"), folder);
+        let place = build::scratch(&format!("kept-{folder}"));
+        fs::copy(library, place.join("libplugin.so")).unwrap();
+        for name in ["plugin.toml", "settings.json"] {
+            fs::copy(manifest.with_file_name(name), place.join(name)).unwrap();
+        }
+        passes(&place);
+    }
+}
+
 /// The example in C, built in a folder of the test from the header alone.
 pub(crate) fn convalescent() -> PathBuf {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
