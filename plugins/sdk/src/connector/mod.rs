@@ -46,6 +46,8 @@
 mod entry;
 mod io;
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::fmt;

@@ -32,6 +32,12 @@ impl Numbers {
         self.next() % bound.max(1)
     }
 
+    /// One of these.
+    pub(super) fn one_of<T: Copy, const N: usize>(&mut self, all: [T; N]) -> T {
+        let at = self.below(N as u64) as usize;
+        *all.get(at).unwrap_or(all.first().expect("there is one"))
+    }
+
     fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }

@@ -150,6 +150,5 @@ fn started(live: &Live<'_>, table: &abi::Connector, request: &Request) -> Result
     let (message, key) = (abi::Bytes::new(&request.message), abi::Str::new(&request.key));
     // SAFETY: all pointers are valid for the call.
     let status = unsafe { start(live.raw(), &raw const call.known, request.op, message, key, &raw mut raw) };
-    drop(call);
     Ok((status, errors, raw))
 }

@@ -51,8 +51,7 @@ impl Connector {
         let starts = Starts::new(&self.manifest, case)?;
         let mut numbers = Numbers::new(case.seed);
         let mut runs = Vec::new();
-        for round in 0..case.rounds(rounds) {
-            let temper = TEMPERS[round % TEMPERS.len()];
+        for (round, temper) in (0..case.rounds(rounds)).zip(TEMPERS.into_iter().cycle()) {
             for kind in &self.manifest.operations {
                 let start = starts.start(*kind, &mut numbers);
                 let what = format!("`{}`, run {round}", kind.word());

@@ -54,7 +54,7 @@ impl<'a> Starts<'a> {
         let operation = match kind {
             OperationKind::Deliver => Operation::Deliver(self.delivery(numbers)),
             OperationKind::Poll => {
-                let count = [0, 1, 3, 500][numbers.below(4) as usize % 4];
+                let count = numbers.one_of([0, 1, 3, 500]);
                 let external_references = (0..count).map(|_| text(numbers)).collect();
                 Operation::Poll { external_references, cursor }
             }
@@ -101,7 +101,7 @@ impl<'a> Starts<'a> {
             SettingType::Integer => {
                 let (min, max) = setting.range.unwrap_or((i64::MIN, i64::MAX));
                 let near = max.min(min.saturating_add(10));
-                [min, max, near, near.midpoint(min)][numbers.below(4) as usize % 4].into()
+                numbers.one_of([min, max, near, near.midpoint(min)]).into()
             }
             SettingType::Url => {
                 let named = self.manifest.http.iter().flat_map(|http| &http.hosts);
@@ -154,7 +154,7 @@ impl<'a> World<'a> {
     fn any(&mut self, step: &Step) -> Outcome {
         if self.temper != Temper::Kind && self.numbers.below(5) == 0 {
             let all = [FailureKind::NotDone, FailureKind::Unknown, FailureKind::Forbidden];
-            let kind = all[self.numbers.below(3) as usize % 3];
+            let kind = self.numbers.one_of(all);
             let detail =
                 if self.numbers.below(3) == 0 { String::new() } else { "connection reset".to_owned() };
             return Outcome::Failure { kind, detail };
@@ -174,16 +174,14 @@ impl<'a> World<'a> {
     fn response(&mut self) -> HttpResponse {
         let status = match (self.temper, self.numbers.below(8)) {
             (Temper::Kind, _) => 200,
-            (Temper::Wild | Temper::Stubborn, 0..=3) => {
-                [200, 201, 202, 204][self.numbers.below(4) as usize % 4]
-            }
+            (Temper::Wild | Temper::Stubborn, 0..=3) => self.numbers.one_of([200, 201, 202, 204]),
             (Temper::Wild | Temper::Stubborn, 4) => 429,
             (Temper::Wild | Temper::Stubborn, _) => 100 + self.numbers.below(500) as u16,
         };
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let waits = ["120", "0", "-1", "Wed, 21 Oct 2026 07:28:00 GMT", "99999999999999999999", ""];
         if self.numbers.below(3) == 0 {
-            let wait = waits[self.numbers.below(6) as usize % 6];
+            let wait = self.numbers.one_of(waits);
             headers.push(("retry-after".to_owned(), wait.to_owned()));
         }
         HttpResponse { status, headers, body: Bytes(self.body()) }
@@ -213,7 +211,7 @@ impl<'a> World<'a> {
         }
         let number = self.numbers.below(1_000);
         let states = ["accepted", "rejected", "closed", "pending"];
-        let state = states[self.numbers.below(4) as usize % 4];
+        let state = self.numbers.one_of(states);
         let item = serde_json::json!({
             "reference": format!("R-{number}"), "external_reference": format!("R-{number}"),
             "referral": format!("sites/site-1/referrals/ref-{number}"), "status": state, "decision": state,
@@ -241,11 +239,12 @@ impl<'a> World<'a> {
     }
 
     fn files(&mut self) -> Vec<String> {
-        let count =
-            if self.temper == Temper::Kind { 2 } else { [0, 1, 5, 300][self.numbers.below(4) as usize % 4] };
+        let count = if self.temper == Temper::Kind { 2 } else { self.numbers.one_of([0, 1, 5, 300]) };
         let ends = ["csv", "xlsx", "CSV", "tmp", "部分", "csv.gz"];
-        let mut names: Vec<String> =
-            (0..count).map(|number| format!("名单 {number}.{}", ends[number % ends.len()])).collect();
+        let mut names: Vec<String> = (0..count)
+            .zip(ends.into_iter().cycle())
+            .map(|(number, end)| format!("名单 {number}.{end}"))
+            .collect();
         names.extend((0..count).map(|number| format!("acknowledgements-{number}.csv")));
         names.sort();
         names

@@ -1,17 +1,13 @@
 //! The test kit of connectors: it drives the real entry, and says what differs from a script.
 
-#![cfg(feature = "connector")]
-
 use std::future::{Future as _, poll_fn};
 use std::panic;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use linli_plugin_sdk::connector::testing::{End, NOW_MICROS, Operation, Outcome, Step, drive, run};
-use linli_plugin_sdk::connector::{
-    Connector, Delivered, Delivery, Field, Io, PullRoster, Roster, RunError, Settings,
-};
+use super::testing::{End, NOW_MICROS, Operation, Outcome, Step, drive, run};
+use super::{Connector, Delivered, Delivery, Field, Io, PullRoster, Roster, RunError, Settings};
 
 struct Desk;
 
@@ -52,7 +48,8 @@ fn write() -> (Step, Outcome) {
 
 /// What a run that must panic says.
 fn said(run: impl FnOnce() + panic::UnwindSafe) -> String {
-    *panic::catch_unwind(run).unwrap_err().downcast::<String>().unwrap()
+    let said = panic::catch_unwind(run).expect_err("the run panics");
+    *said.downcast::<String>().expect("it says why")
 }
 
 #[test]
