@@ -413,8 +413,8 @@ async fn a_danger_needs_a_reason_and_a_second_person() {
 
     let taken = client.ask(hand(&danger(&resident, &body))).await.unwrap();
     let waiting = v1::ListReferralsRequest { awaiting_review: true, ..of("sites/s1") };
-    assert_eq!(listed(&client, waiting.clone()).await, [taken.name.clone()]);
-    assert_eq!(listed(&deputy, waiting.clone()).await, [taken.name.clone()]);
+    assert_eq!(listed(&client, waiting.clone()).await, std::slice::from_ref(&taken.name));
+    assert_eq!(listed(&deputy, waiting.clone()).await, std::slice::from_ref(&taken.name));
     let [out] = disclosures(&client, &resident).await.try_into().unwrap();
     assert_eq!((out.basis(), out.consents.len()), (Basis::Danger, 0));
     let review = v1::ReviewReferralRequest {
@@ -451,7 +451,7 @@ async fn referrals_of_protected_files_are_not_there_and_other_systems_answer_wit
     refused(system.ask(get(&name)).await, "PERMISSION_DENIED");
     let told = system.ask(answer(&name, Decision::Accepted)).await.unwrap();
     assert_eq!(told.answer.unwrap().recorder, "staff/his");
-    assert_eq!(listed(&steward, of("sites/s1")).await, [name.clone()]);
+    assert_eq!(listed(&steward, of("sites/s1")).await, std::slice::from_ref(&name));
 
     let protect = v1::SetProtectedRequest {
         name: resident.clone(),
@@ -532,7 +532,11 @@ async fn what_was_handed_on_is_the_persons_and_its_words_go_with_them() {
         };
         client.ask(merge).await.unwrap();
         let about = v1::ListReferralsRequest { resident: survivor.clone(), ..of("sites/s1") };
-        assert_eq!(listed(client, about).await, [name.clone()], "either name stands for the one person");
+        assert_eq!(
+            listed(client, about).await,
+            std::slice::from_ref(&name),
+            "either name stands for the one person"
+        );
         client.ask(answer(&name, Decision::Accepted)).await.unwrap();
         let own = client.purposeful().ask(v1::ExportOwnFileRequest { name: survivor.clone() }).await.unwrap();
         let section = own.sections.iter().find(|section| section.code == "referrals").unwrap();
