@@ -176,6 +176,8 @@ pub enum StateConflict {
     MembershipEnded,
     /// The resident is a member of the group already.
     AlreadyMember,
+    /// No lower tier is proposed, or another one.
+    NoLowerTier,
     /// The membership has no proposed exit.
     NoProposedExit,
     /// The pause has ended.

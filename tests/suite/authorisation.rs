@@ -260,6 +260,7 @@ ResidentService/AssessResident            u - - - y - y y y - - -
 ResidentService/BatchGetResidents         u - - - y - y y y - - -
 ResidentService/ConfirmExit               u - - - - - y y y - - -
 ResidentService/ConfirmPause              u - - - - - y y y - - -
+ResidentService/ConfirmTier               u - - - - - y y y - - -
 ResidentService/CreateResident            u - - - y - y y y - - -
 ResidentService/DeclareMembership         u - - - y - y y y - - -
 ResidentService/EndPause                  u - - - y - y y y - - -

@@ -190,6 +190,12 @@ impl Estate {
                 return_date: "2026-03-10".to_owned(),
                 ..Default::default()
             }),
+            call(v1::ConfirmTierRequest {
+                name: name(),
+                tier: v1::Tier::General.into(),
+                reason: "好转".to_owned(),
+                ..Default::default()
+            }),
             call(v1::ConfirmPauseRequest { name: pause, ..Default::default() }),
             call(v1::ListPausesRequest { parent: name(), ..Default::default() }),
             call(v1::ListHistoryRequest { parent: name(), ..Default::default() }),

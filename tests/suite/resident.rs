@@ -3,9 +3,10 @@
 use linli_proto::v1;
 
 use crate::harness::client::Client;
-use crate::harness::estate::{elder, fact, flag, identity_number, mask, shown};
-use crate::harness::refused;
+use crate::harness::estate::{elder, fact, flag, identity_number, mask, request_id, shown};
+use crate::harness::issuer::{Issuer, grant};
 use crate::harness::server::{Data, MONDAY, Server};
+use crate::harness::{invalid, refused};
 
 /// `group basis state start..end`, newest first.
 async fn memberships(client: &Client, resident: &str) -> Vec<String> {
@@ -246,6 +247,88 @@ async fn facts_change_groups_and_an_exit_waits_for_staff() {
         "MEMBERSHIP_STATE",
     );
     assert_eq!(get(&client, &resident).await.groups, ["advanced_age", "empty_nest"]);
+    server.stop().await;
+}
+
+/// A tier rises by rule and falls by somebody's word: until then what it asks for goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_falls_by_confirmation_alone() {
+    let issuer = Issuer::new();
+    let server = issuer.server().await;
+    let client = server.client();
+    let site = client.site("s1").await;
+    let dwelling = client.dwelling(&site, "501").await;
+    let ill = v1::Resident { facts: vec![flag("seriously_ill", true)], ..elder(&dwelling, "秦安然") };
+    let resident = client.resident(ill).await.name;
+    let deputy = issuer.enter(&server, "lin", vec![grant(v1::StaffRole::Deputy, &["s1"])]).await;
+    let steward = issuer.enter(&server, "wang", vec![grant(v1::StaffRole::Member, &["s1"])]).await;
+    use v1::Tier::{General, High, Key, Unspecified};
+    let tiers = async || {
+        let file = get(&client, &resident).await;
+        let standing = client.ask(v1::GetStandingRequest { name: resident.clone() }).await.unwrap();
+        (file.tier(), file.proposed_tier(), standing.tier())
+    };
+    assert_eq!(tiers().await, (High, Unspecified, High));
+    let confirm = |tier: v1::Tier| v1::ConfirmTierRequest {
+        name: resident.clone(),
+        tier: tier.into(),
+        reason: "出院后病情稳定".to_owned(),
+        ..Default::default()
+    };
+    for tier in [General, Key, High] {
+        refused(deputy.ask(confirm(tier)).await, "PROPOSAL_STATE");
+    }
+    client.advance("2026-03-18T09:00:00+08:00").await;
+    let well = v1::Resident {
+        name: resident.clone(),
+        facts: vec![flag("seriously_ill", false)],
+        ..Default::default()
+    };
+    let well = v1::UpdateResidentRequest {
+        resident: Some(well),
+        update_mask: mask(&["facts"]),
+        ..Default::default()
+    };
+    let etag = client.ask(well).await.unwrap().etag;
+    assert_eq!(tiers().await, (High, General, High), "proposed, and not in force");
+    let report = |kind| v1::ReportChangeRequest { name: resident.clone(), kind, ..Default::default() };
+    let major = v1::ReportChangeRequest {
+        event_kind: v1::EventKind::MajorChange.into(),
+        ..report(v1::ChangeKind::Health.into())
+    };
+    client.ask(major.clone()).await.unwrap();
+    let of_tier = async || {
+        let owed = client.obligations(&resident, "", "").await;
+        owed.iter().filter(|obligation| obligation.standard == "standards/elder.major_change").count()
+    };
+    assert_eq!(of_tier().await, 1, "owed to who is of the high tier");
+    client.advance("2026-03-19T08:00:00+08:00").await;
+
+    refused(steward.ask(confirm(General)).await, "PERMISSION_DENIED");
+    refused(deputy.ask(confirm(Key)).await, "PROPOSAL_STATE");
+    invalid(
+        deputy.ask(v1::ConfirmTierRequest { reason: String::new(), ..confirm(Unspecified) }).await,
+        &["reason", "tier"],
+    );
+    refused(
+        deputy.ask(v1::ConfirmTierRequest { etag: "v1".to_owned(), ..confirm(General) }).await,
+        "ETAG_MISMATCH",
+    );
+    let once = v1::ConfirmTierRequest { etag, request_id: request_id(5), ..confirm(General) };
+    let file = deputy.ask(once.clone()).await.unwrap();
+    assert_eq!((file.tier(), file.proposed_tier()), (General, Unspecified));
+    assert_eq!(deputy.ask(once).await.unwrap(), file, "the same answer");
+    assert_eq!(tiers().await, (General, Unspecified, General));
+    refused(deputy.ask(confirm(General)).await, "PROPOSAL_STATE");
+    client.ask(major).await.unwrap();
+    assert_eq!(of_tier().await, 1, "what was owed before is owed still, and nothing new is");
+    let history = v1::ListHistoryRequest { parent: resident.clone(), ..Default::default() };
+    let history = client.ask(history).await.unwrap();
+    let told = history.entries.iter().find(|entry| entry.fields.iter().any(|field| field == "tier")).unwrap();
+    assert_eq!((told.fields.join(" ").as_str(), told.principal.as_str()), ("tier tier_reason", "staff/lin"));
+    // Assessed again it stays, and rises by itself when a rule finds more.
+    client.ask(v1::AssessResidentRequest { name: resident.clone(), ..Default::default() }).await.unwrap();
+    assert_eq!(tiers().await, (General, Unspecified, General));
     server.stop().await;
 }
 

@@ -52,6 +52,7 @@ pub mod staff;
 pub mod standard_override;
 pub mod survey;
 pub mod tenure;
+pub mod tier;
 pub mod upkeep;
 pub mod waiver;
 

@@ -178,6 +178,7 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.ResidentService/BatchGetResidents", Site, Read, FILE),
     method("linli.v1.ResidentService/ConfirmExit", Site, Write, NOTHING),
     method("linli.v1.ResidentService/ConfirmPause", Site, Write, NOTHING),
+    method("linli.v1.ResidentService/ConfirmTier", Site, Write, NOTHING),
     method("linli.v1.ResidentService/CreateResident", Site, Write, FILE),
     method("linli.v1.ResidentService/DeclareMembership", Site, Write, NOTHING),
     method("linli.v1.ResidentService/EndPause", Site, Write, NOTHING),

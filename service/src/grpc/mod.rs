@@ -305,7 +305,7 @@ repeatable! {
     ApproveOverrideRequest ApprovePlanRequest ApproveSpendingRequest ApproveWaiverRequest
     ArriveRequestRequest AssessResidentRequest BackupRequest CancelActivityRequest CancelRequestRequest
     ClosePeriodRequest CloseReferralRequest CloseSurveyRequest CompleteRequestRequest ConfirmExitRequest
-    ConfirmPauseRequest ConfirmSafetyRequest CorrectRecordRequest CreateAreaRequest CreateBodyRequest
+    ConfirmPauseRequest ConfirmSafetyRequest ConfirmTierRequest CorrectRecordRequest CreateAreaRequest CreateBodyRequest
     CreateDwellingRequest CreateFacilityRequest CreatePostRequest CreateReferralRequest
     CreateResidentRequest CreateSiteRequest CreateStaffRequest DeactivateStaffRequest
     DeclareMembershipRequest DispatchRequestRequest DrainPluginRequest EndPauseRequest EndPostHolderRequest

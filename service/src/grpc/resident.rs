@@ -4,18 +4,20 @@ mod read;
 mod show;
 
 use linli_core::invalid::Invalid;
+use linli_core::kind::Tier;
 use linli_core::text::{Line, Paragraph};
 use linli_proto::v1;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Face;
 use super::check::Check;
-use super::convert::{ToWire, parse_etag};
+use super::convert::{Listed, ToWire, parse_etag};
 use super::page::Binding;
 use super::request::{Mask, mask, next, one, required_date, wanted};
 use crate::app::change::ChangeReport;
 use crate::app::site::Update;
 use crate::app::tenure::MoveIn;
+use crate::app::tier::LowerTier;
 use crate::name;
 
 use read::{batch, file_change, filter, new_file, reported_kind, staff, view};
@@ -361,6 +363,20 @@ impl v1::resident_service_server::ResidentService for Face {
         self.write(request, |app, call, repeat, message| async move {
             let (site, resident, declaration) = super::membership::declaration(&message)?;
             app.declare_membership(&call, repeat, site, resident, declaration).await
+        })
+        .await
+    }
+
+    async fn confirm_tier(&self, request: Request<v1::ConfirmTierRequest>) -> Answer<v1::Resident> {
+        self.write(request, |app, call, repeat, message| async move {
+            let mut check = Check::new();
+            let at = check.take("name", name::parse_resident(&message.name));
+            let tier = check.take("tier", Tier::listed(message.tier));
+            let reason = check.take("reason", Line::new(&message.reason));
+            let version = check.take("etag", parse_etag(&message.etag));
+            let ((at, version), (tier, reason)) = check.finish(at.zip(version).zip(tier.zip(reason)))?;
+            let change = LowerTier { tier, reason };
+            app.confirm_tier(&call, repeat, Update { site: at.site, id: at.id, version, change }).await
         })
         .await
     }

@@ -175,6 +175,7 @@ rpcs! {
         BatchGetResidents BatchGetResidentsRequest => BatchGetResidentsResponse,
         ConfirmExit ConfirmExitRequest => Membership,
         ConfirmPause ConfirmPauseRequest => Pause,
+        ConfirmTier ConfirmTierRequest => Resident,
         CreateResident CreateResidentRequest => Resident,
         DeclareMembership DeclareMembershipRequest => Membership,
         EndPause EndPauseRequest => Pause,

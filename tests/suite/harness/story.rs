@@ -562,7 +562,7 @@ async fn memberships(t: &mut Teller<'_>, site: &str, words: &Words) {
     let second = v1::Resident {
         identity_number: words.numbers[1].clone(),
         birth_date: String::new(),
-        facts: vec![flag("lives_alone", false)],
+        facts: vec![flag("lives_alone", false), flag("seriously_ill", true)],
         ..elder(&format!("{site}/dwellings/d1"), &words.names[2])
     };
     let opened = t.ask(v1::CreateResidentRequest {
@@ -588,6 +588,24 @@ async fn memberships(t: &mut Teller<'_>, site: &str, words: &Words) {
     .await;
     t.ask(v1::ConfirmExitRequest { name: membership, reason: words.notes[7].clone(), ..Default::default() })
         .await;
+    let well = v1::Resident {
+        name: resident.clone(),
+        facts: vec![flag("seriously_ill", false)],
+        ..Default::default()
+    };
+    let well = v1::UpdateResidentRequest {
+        resident: Some(well),
+        update_mask: mask(&["facts"]),
+        ..Default::default()
+    };
+    let well = t.ask(well).await;
+    t.ask(v1::ConfirmTierRequest {
+        name: resident.clone(),
+        tier: well.proposed_tier,
+        reason: words.notes[7].clone(),
+        ..Default::default()
+    })
+    .await;
     t.ask(v1::ListMembershipsRequest { parent: resident, ..Default::default() }).await;
 }
 

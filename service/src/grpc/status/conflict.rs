@@ -50,6 +50,13 @@ pub(super) fn describe(conflict: StateConflict) -> (Code, ErrorReason, Label) {
         StateConflict::NoProposedExit => {
             (R::MembershipState, label("没有待确认的退出", "no exit is proposed for this membership"))
         }
+        StateConflict::NoLowerTier => (
+            R::ProposalState,
+            label(
+                "没有待确认的较低关注等级,或建议的等级已变化",
+                "no lower tier waits for confirmation, or another one than was named",
+            ),
+        ),
         StateConflict::PauseEnded => (R::PauseState, label("暂停已结束", "the pause has ended")),
         StateConflict::PauseNotAwaiting => {
             (R::PauseState, label("暂停无需确认", "the pause does not wait for confirmation"))
