@@ -6,6 +6,7 @@
 
 mod auth;
 mod calendar;
+mod community;
 mod layers;
 mod nats;
 mod reader;
@@ -25,6 +26,7 @@ use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 
 pub use auth::{Auth, Tls, Tokens};
+pub use community::{Answers, Community};
 use layers::{Layers, Value};
 pub use layers::{Origin, Problem};
 pub use nats::{Nats, NatsCredentials};
@@ -54,6 +56,8 @@ pub struct Config {
     pub events: Events,
     /// Plugins.
     pub plugins: Plugins,
+    /// Bodies outside the company.
+    pub community: Community,
     /// Who may call.
     pub auth: Auth,
     /// Where the care clock stands at start; `None`: the machine's clock.

@@ -18,11 +18,13 @@
 pub mod app;
 pub mod audit;
 pub mod auth;
+pub mod channel;
 pub mod cli;
 pub mod config;
 pub mod error;
 pub mod grpc;
 mod hex;
+mod key_file;
 pub mod name;
 mod nats;
 mod report;

@@ -96,6 +96,12 @@ impl AuditError {
     }
 }
 
+impl From<crate::key_file::KeyFileError> for AuditError {
+    fn from(error: crate::key_file::KeyFileError) -> Self {
+        Self::File { path: error.path, why: error.why }
+    }
+}
+
 impl From<Flaw> for AuditError {
     fn from(flaw: Flaw) -> Self {
         Self::Flaw(flaw)

@@ -53,6 +53,7 @@ impl Reader {
                 isolation: self.isolation(),
                 runner: self.optional("plugins.runner", |text| Ok(PathBuf::from(text))),
             },
+            community: self.community(),
             auth: self.auth(),
             simulated_start: self.optional("clock.simulated_start", instant),
             public_years: self.public_years(),
@@ -198,7 +199,7 @@ impl Reader {
         matches!(self.layers.get(key).value, Value::Flag(true))
     }
 
-    fn path(&mut self, key: &str) -> PathBuf {
+    pub(super) fn path(&mut self, key: &str) -> PathBuf {
         let text = self.text(key);
         if text.is_empty() {
             self.complain(key, "must name a file");
@@ -206,7 +207,7 @@ impl Reader {
         text.into()
     }
 
-    fn number(&mut self, key: &str, least: u32, most: u32) -> u32 {
+    pub(super) fn number(&mut self, key: &str, least: u32, most: u32) -> u32 {
         let of = |value: &Value| match value {
             Value::Integer(number) => u32::try_from(*number).ok().filter(|n| (least..=most).contains(n)),
             Value::Text(_) | Value::Flag(_) | Value::List(_) => None,
