@@ -37,6 +37,7 @@ pub mod catalogue;
 pub mod community_body;
 pub mod compliance;
 pub mod consent;
+pub mod delivery;
 pub mod duplicate;
 pub mod emergency;
 pub mod event;

@@ -51,6 +51,12 @@ impl Instant {
         Self::clamped(self.0.saturating_add(minutes.saturating_mul(60_000_000)))
     }
 
+    /// The instant `seconds` later (earlier where negative), kept within the accepted years.
+    #[must_use]
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self::clamped(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
+    }
+
     /// The instant `hours` later (earlier where negative), kept within the accepted years.
     #[must_use]
     pub fn plus_hours(self, hours: i64) -> Self {

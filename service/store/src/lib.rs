@@ -28,6 +28,7 @@ mod conformance;
 mod consent;
 mod convert;
 mod crypto;
+mod delivery;
 mod emergency;
 mod erasure;
 mod error;

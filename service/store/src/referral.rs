@@ -202,7 +202,7 @@ impl Store {
     }
 }
 
-fn to_referral(row: referral::Model) -> Result<Referral, StoreError> {
+pub(crate) fn to_referral(row: referral::Model) -> Result<Referral, StoreError> {
     let build = || {
         Some(Referral {
             site: SiteId::new(&row.site).ok()?,

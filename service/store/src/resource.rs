@@ -7,13 +7,14 @@ use linli_core::care_plan::{CarePlan, PlanDecision, PlanWords, Revision};
 use linli_core::community_body::CommunityBody;
 use linli_core::compliance::ClosedPeriod;
 use linli_core::consent::{Consent, Disclosure, Withdrawal};
+use linli_core::delivery::Attempt;
 use linli_core::emergency::EmergencyAccess;
 use linli_core::event::CareEvent;
 use linli_core::facility::Facility;
 use linli_core::fund::{BudgetLine, Fund, FundReport, LedgerEntry, Spending};
 use linli_core::id::{
-    ActivityId, AreaId, ConsentId, DwellingId, EventId, FacilityId, PostId, RecordId, ResidentId, SiteId,
-    Subject,
+    ActivityId, AreaId, ConsentId, DwellingId, EventId, FacilityId, PostId, RecordId, ReferralId, ResidentId,
+    SiteId, Subject,
 };
 use linli_core::membership::Membership;
 use linli_core::pause::Pause;
@@ -82,6 +83,8 @@ pub(crate) enum Change {
     CommunityBody(Box<CommunityBody>),
     Referral(Box<Referral>),
     ReferralWords(Box<ReferralWords>),
+    RequireReferral(SiteId, ReferralId, u64),
+    Attempt(Box<Attempt>),
     CareEvent(CareEvent),
     RequireCareEvent(SiteId, Subject, linli_core::time::Instant, EventId),
     Fund(Box<Fund>),
@@ -197,6 +200,8 @@ impl Change {
             | Self::LedgerEntry(_)
             | Self::ConsentWithdrawal(..)
             | Self::Disclosure(_)
+            | Self::Attempt(_)
+            | Self::RequireReferral(..)
             | Self::CommunityBody(_)
             | Self::Referral(_)
             | Self::Spending(_)
@@ -284,6 +289,10 @@ impl Change {
             Self::CommunityBody(body) => crate::community_body::rows(body, rows),
             Self::Referral(referral) => crate::referral::rows(referral, rows),
             Self::ReferralWords(words) => return crate::referral::words_rows(words, sealer, rows),
+            Self::RequireReferral(site, id, version) => {
+                crate::delivery::require_referral(site, id, *version, rows);
+            }
+            Self::Attempt(attempt) => crate::delivery::rows(attempt, rows),
             Self::CareEvent(event) => return crate::event::rows(event, sealer, rows),
             Self::RequireCareEvent(site, subject, occurred_at, id) => {
                 crate::event::require(site, subject, *occurred_at, id, rows);

@@ -340,6 +340,16 @@ tables! {
     referral_words ReferralWords = "referral_words" plain (site: String, referral: String, part: String) {
         version: i64, resident: String, cell: Vec<u8>,
     }
+    /// How the lanes of bodies stand, under `*system`.
+    delivery_lane DeliveryLane = "delivery_lane" plain (site: String, body: String) {
+        owner: Option<String>, lease_until: i64, failures: i64, next_at: i64, reached_at: Option<i64>,
+        trouble: Option<String>, poll_at: i64, poll_cursor: String,
+    }
+    /// Attempts to hand referrals over.
+    delivery_attempt DeliveryAttempt = "delivery_attempt" versioned (site: String, referral: String, number: i64) {
+        version: i64, body: String, began_at: i64, ended_at: Option<i64>, outcome: Option<String>,
+        detail: Option<String>,
+    }
     /// Events that start clocks.
     care_event CareEvent = "care_event" plain
         (site: String, subject_kind: String, subject: String, occurred_at: i64, id: String) {

@@ -20,6 +20,7 @@ mod m0017_survey;
 mod m0018_activity;
 mod m0019_closed_period;
 mod m0020_referral;
+mod m0021_delivery;
 mod m0022_sink;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0018_activity::Activity),
             Box::new(m0019_closed_period::ClosedPeriod),
             Box::new(m0020_referral::Referral),
+            Box::new(m0021_delivery::Delivery),
             Box::new(m0022_sink::Sink),
         ]
     }
