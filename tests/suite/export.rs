@@ -247,6 +247,7 @@ async fn everything_about_one_person_is_given_in_one_answer() {
             "surveys",
             "consents",
             "disclosures",
+            "referrals",
             "changes"
         ]
     );
@@ -282,7 +283,8 @@ async fn everything_about_one_person_is_given_in_one_answer() {
         &words.notes[20],
         &words.notes[22],
     ];
-    for said in of_person {
+    let of_referrals = words.notes.iter().filter(|note| note.starts_with("canary-referral-note"));
+    for said in of_person.into_iter().chain(of_referrals) {
         assert!(texts.iter().any(|text| text.contains(said.as_str())), "`{said}` is missing");
     }
     for other in [&words.names[2], &words.numbers[1], &words.numbers[2], &words.notes[11]] {

@@ -33,6 +33,7 @@ mod compliance;
 mod consent;
 mod credentials;
 mod damage;
+mod delivery;
 mod demo;
 mod downtime;
 mod duplicate;

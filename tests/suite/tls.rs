@@ -11,13 +11,14 @@ use crate::harness::refused;
 use crate::harness::server::{Data, Server};
 
 /// Signs certificates.
-struct Authority {
+pub struct Authority {
     signer: Signer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    /// A new one.
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -25,12 +26,13 @@ impl Authority {
         Self { signer: Signer::new(params, key), pem }
     }
 
-    fn pem(&self) -> String {
+    /// Its own certificate.
+    pub fn pem(&self) -> String {
         self.pem.clone()
     }
 
     /// Certificate and key of these names, PEM.
-    fn signs(&self, names: Vec<SanType>, common_name: &str) -> (String, String) {
+    pub fn signs(&self, names: Vec<SanType>, common_name: &str) -> (String, String) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.subject_alt_names = names;
         params.distinguished_name.push(DnType::CommonName, common_name);
@@ -47,7 +49,8 @@ impl Authority {
     }
 }
 
-fn write_private(path: &std::path::Path, text: &str) {
+/// A file that its owner alone reads.
+pub fn write_private(path: &std::path::Path, text: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();

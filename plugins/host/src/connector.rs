@@ -155,13 +155,18 @@ pub(crate) fn request(manifest: &ConnectorManifest, start: &Start) -> Unfit<Requ
     Ok(Request { op, message: message.encode_to_vec(), key: key.clone() })
 }
 
+/// Codes under which every connector is told what is asked for: the matter, how pressing it is, and a note. They are no values of a care
+/// file, and no manifest declares them.
+const ASKED: [&str; 3] = ["matter", "urgency", "note"];
+
 fn deliver(manifest: &ConnectorManifest, delivery: &Delivery) -> Unfit<pb::DeliverReferral> {
     let Delivery { referral, fields, answer_url } = delivery;
     fits(!referral.is_empty() && referral.len() <= REFERENCE_BYTES_MAX, "a referral has a name")?;
     fits(fields.len() <= FIELDS_MAX, "at most 100 fields are disclosed")?;
     let mut seen = BTreeSet::new();
     for field in fields {
-        if !manifest.fields.iter().any(|declared| declared.code() == field.code) {
+        let is_asked = ASKED.contains(&field.code.as_str());
+        if !is_asked && !manifest.fields.iter().any(|declared| declared.code() == field.code) {
             return unfit(format!("its manifest does not declare the field `{}`", field.code));
         }
         fits(seen.insert(&field.code), "a field is disclosed once")?;

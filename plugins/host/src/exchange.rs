@@ -92,7 +92,8 @@ impl OperationKind {
 pub struct Delivery {
     /// Name of the referral, `sites/{site}/referrals/{referral}`.
     pub referral: String,
-    /// What is disclosed: no field but those that the manifest declares and the site permits.
+    /// What is disclosed: no field but those that the manifest declares and the site permits. Besides, what is asked for: `matter`,
+    /// `urgency` and perhaps a `note`.
     pub fields: Vec<Field>,
     /// Where the recipient may answer without any account: an `https` address; empty where the operator serves none.
     pub answer_url: String,

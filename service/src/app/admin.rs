@@ -84,6 +84,7 @@ impl App {
             Answer::Fresh(reading) => {
                 clock.advance_to(reading.care_time);
                 self.upkeep.wake();
+                self.delivery.wake();
                 Ok(Answer::Fresh(reading))
             }
             Answer::Repeated(bytes) => Ok(Answer::Repeated(bytes)),

@@ -19,12 +19,6 @@ use crate::auth::Call;
 use crate::error::{Error, Result, Thing};
 use crate::name;
 
-/// The channels to bodies that the operator's configuration names: users of the API name a channel, never a host, a folder or a secret.
-pub trait Channels: Send + Sync {
-    /// What is known of a channel; `None`: there is no such one.
-    fn channel(&self, name: &ChannelName) -> Option<ChannelInfo>;
-}
-
 /// A channel, as far as it decides what goes through it.
 #[derive(Debug, Clone)]
 pub struct ChannelInfo {
@@ -44,16 +38,6 @@ impl ChannelInfo {
     /// Whether it is meant for a kind of body.
     fn takes(&self, kind: BodyKind) -> bool {
         self.recipients.is_empty() || self.recipients.contains(&kind)
-    }
-}
-
-/// A server without channels: everything is handed over by hand.
-#[derive(Debug)]
-pub struct NoChannels;
-
-impl Channels for NoChannels {
-    fn channel(&self, _: &ChannelName) -> Option<ChannelInfo> {
-        None
     }
 }
 
@@ -279,7 +263,7 @@ impl App {
         let bound = |body: &CommunityBody| (body.kind, body.channel.clone());
         let rebound = before.map(bound).as_ref() != Some(&bound(body));
         let channel = body.channel.as_ref().filter(|_| rebound);
-        match channel.map(|channel| self.channels.channel(channel)) {
+        match channel.map(|channel| self.channel(channel)) {
             Some(None) => refuse("channel", Invalid::Unknown),
             Some(Some(channel)) if !channel.takes(body.kind) => refuse("channel", Invalid::NotAllowed),
             Some(Some(_)) | None => {}

@@ -21,6 +21,7 @@ pub mod change_event;
 pub mod community_body;
 pub mod compliance;
 pub mod consent;
+pub mod delivery;
 pub mod duplicate;
 pub mod emergency;
 pub mod entry;
@@ -106,8 +107,8 @@ pub struct App {
     pub exports: reveal::Exports,
     /// What makes changes of the audit log evident.
     pub audit: Arc<crate::audit::keeper::Keeper>,
-    /// The channels to bodies.
-    pub channels: Arc<dyn community_body::Channels>,
+    /// How referrals reach bodies.
+    pub delivery: Arc<delivery::Delivery>,
     /// Who may do what.
     pub policy: Policy,
     /// How the audit entries of reads become durable.

@@ -163,7 +163,9 @@ impl App {
             is_sent(&work, &mut referral, &head, work.now, &mut changes)?;
         }
         changes.put_referral(referral.clone());
-        work.commit("referral.create", changes, &repeat, referral.into()).await
+        let answer = work.commit("referral.create", changes, &repeat, referral.into()).await?;
+        self.delivery.wake();
+        Ok(answer)
     }
 
     /// A referral; with its words and values only for a purpose, to those who may see such values.
@@ -201,7 +203,7 @@ impl App {
     }
 
     /// A referral that exists for the caller, with the file that it is about.
-    async fn load_referral(
+    pub(super) async fn load_referral(
         &self,
         work: &Work<'_>,
         at: &InSite<ReferralId>,
@@ -224,7 +226,7 @@ impl App {
         let Some(channel) = &body.channel else {
             return Err(invalid("referral.handed_over", Invalid::Missing));
         };
-        let channel = self.channels.channel(channel).filter(|channel| channel.can_deliver);
+        let channel = self.channel(channel).filter(|channel| channel.can_deliver);
         channel.map(|channel| channel.fields).ok_or(Error::State(StateConflict::ChannelGone))
     }
 
@@ -357,14 +359,14 @@ fn classes_of(fields: &[DisclosedField]) -> Vec<FieldClass> {
 }
 
 /// The classes of everything that is said with a referral.
-fn classes(fields: &[DisclosedField]) -> Vec<FieldClass> {
+pub(super) fn classes(fields: &[DisclosedField]) -> Vec<FieldClass> {
     let mut classes = classes_of(fields);
     classes.push(FieldClass::Care);
     classes
 }
 
 /// What an audit entry says of a call about a referral.
-fn touches<'a>(referral: &Referral, classes: &'a [FieldClass]) -> Touches<'a> {
+pub(super) fn touches<'a>(referral: &Referral, classes: &'a [FieldClass]) -> Touches<'a> {
     let resource = name::referral(&referral.site, &referral.id);
     Touches::files(resource, vec![referral.resident.as_str().to_owned()], classes)
 }

@@ -19,6 +19,12 @@ pub const SEAL_FILE: &str = "linli.v1.ResidentService/SealFile";
 /// The RPC that erases a file: the one that the server calls in its own name, too.
 pub const ERASE_FILE: &str = "linli.v1.ResidentService/EraseFile";
 
+/// The RPC that makes a referral: what the server does to deliver it, it notes under the same name.
+pub const CREATE_REFERRAL: &str = "linli.v1.CommunityService/CreateReferral";
+
+/// The RPC that records a body's answer: the one that the server calls for a body that answers by itself.
+pub const RECORD_ACKNOWLEDGEMENT: &str = "linli.v1.CommunityService/RecordAcknowledgement";
+
 /// The package of every RPC.
 pub const PACKAGE: &str = "linli.v1.";
 
@@ -112,14 +118,18 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.CommunityService/CreateBody", Server, Write, NOTHING),
     method("linli.v1.CommunityService/CreateReferral", Site, Write, FILE),
     method("linli.v1.CommunityService/GetBody", Server, Read, NOTHING),
+    method("linli.v1.CommunityService/GetDelivery", Server, Read, NOTHING),
     method("linli.v1.CommunityService/GetReferral", Site, Read, FILE),
     method("linli.v1.CommunityService/ListBodies", Server, Read, NOTHING),
     method("linli.v1.CommunityService/ListConsents", Site, Read, NOTHING),
+    method("linli.v1.CommunityService/ListDeliveryAttempts", Site, Read, NOTHING),
     method("linli.v1.CommunityService/ListDisclosures", Site, Read, NOTHING),
     method("linli.v1.CommunityService/ListReferrals", Site, Read, NOTHING),
+    method("linli.v1.CommunityService/ProbeBody", Server, Read, NOTHING),
     method("linli.v1.CommunityService/RecordAcknowledgement", Site, Write, RECORDS),
     method("linli.v1.CommunityService/RecordConsent", Site, Write, FILE),
     method("linli.v1.CommunityService/RecordDisclosure", Site, Write, FILE),
+    method("linli.v1.CommunityService/RetryReferral", Site, Write, RECORDS),
     method("linli.v1.CommunityService/ReviewReferral", Site, Write, RECORDS),
     method("linli.v1.CommunityService/RevokeReferral", Site, Write, RECORDS),
     method("linli.v1.CommunityService/UpdateBody", Server, Write, NOTHING),

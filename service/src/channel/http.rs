@@ -175,7 +175,7 @@ fn host(text: &str) -> Result<Host, String> {
     let url = Url::parse(&format!("https://{text}/")).map_err(|_| wrong())?;
     let plain =
         url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    let name = url.host_str().filter(|_| plain && !text.contains('/')).ok_or_else(wrong)?;
+    let name = url.host_str().filter(|_| plain && !text.contains(['/', '*'])).ok_or_else(wrong)?;
     Ok(Host { name: name.to_owned(), port: url.port_or_known_default().unwrap_or(443) })
 }
 

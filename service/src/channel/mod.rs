@@ -4,6 +4,7 @@
 //! Nothing here decides what may go out or keeps anything: that is [`crate::app`]'s. No text of a request or an answer reaches a log.
 
 mod address;
+pub(crate) mod answer;
 pub(crate) mod config;
 mod folder;
 mod http;

@@ -175,9 +175,12 @@ impl From<AssembleError> for Failure {
             | AssembleError::TrustStore(_)
             | AssembleError::Unprotected(_)
             | AssembleError::Keys(_)
+            | AssembleError::Channels(_)
+            | AssembleError::AnswerKey(_)
             | AssembleError::Policy(_) => Self::Usage(err.to_string()),
             AssembleError::Plugins(_)
             | AssembleError::Remember(_)
+            | AssembleError::Answers(..)
             | AssembleError::Audit(_)
             | AssembleError::NoRandomness => Self::Failed(err.to_string()),
         }

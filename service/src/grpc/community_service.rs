@@ -187,4 +187,47 @@ impl v1::community_service_server::CommunityService for Face {
         })
         .await
     }
+
+    async fn retry_referral(&self, request: Request<v1::RetryReferralRequest>) -> Answer<v1::Referral> {
+        self.write(request, |app, call, repeat, message| async move {
+            let update = referral::step(&message.name, &message.etag)?;
+            app.retry_referral(&call, repeat, update).await
+        })
+        .await
+    }
+
+    async fn list_delivery_attempts(
+        &self,
+        request: Request<v1::ListDeliveryAttemptsRequest>,
+    ) -> Answer<v1::ListDeliveryAttemptsResponse> {
+        self.read(request, |app, call, message| async move {
+            let at = one("parent", name::parse_referral(&message.parent))?;
+            let binding = Binding::new(&call, &[message.parent.as_bytes()]);
+            let wanted = wanted(&binding, message.page_size, &message.page_token)?;
+            let page = app.delivery_attempts(&call, &at, wanted).await?;
+            Ok(v1::ListDeliveryAttemptsResponse {
+                attempts: page.items.iter().map(ToWire::to_wire).collect(),
+                next_page_token: next(&binding, page.next),
+            })
+        })
+        .await
+    }
+
+    async fn get_delivery(&self, request: Request<v1::GetDeliveryRequest>) -> Answer<v1::Delivery> {
+        self.read(request, |app, call, message| async move {
+            let id = one("name", name::parse_body(&message.name))?;
+            app.delivery_to(&call, &id).await.map(|view| view.to_wire())
+        })
+        .await
+    }
+
+    async fn probe_body(&self, request: Request<v1::ProbeBodyRequest>) -> Answer<v1::ProbeBodyResponse> {
+        self.read(request, |app, call, message| async move {
+            let id = one("name", name::parse_body(&message.name))?;
+            let trouble = app.probe_body(&call, &id).await?;
+            let trouble = trouble.map(|line| line.as_str().to_owned()).unwrap_or_default();
+            Ok(v1::ProbeBodyResponse { well: trouble.is_empty(), trouble })
+        })
+        .await
+    }
 }

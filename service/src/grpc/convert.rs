@@ -4,6 +4,7 @@ use linli_core::activity::{ActivityKind, ActivityState};
 use linli_core::applied::WaiverCause;
 use linli_core::care_plan::PlanState;
 use linli_core::consent::{Basis as Ground, BodyKind, DisclosurePurpose, Signatory};
+use linli_core::delivery::AttemptOutcome;
 use linli_core::facility::FacilityKind;
 use linli_core::fund::{Account, FundPurpose, Movement, SpendingState};
 use linli_core::id::SubjectKind;
@@ -89,6 +90,7 @@ listed! {
         ExtremeWeather RequestSubmitted RequestAccepted RequestDispatched RequestDone RequestReviewDue ServiceDone
         ReferralSent ReferralAccepted
     }
+    AttemptOutcome = AttemptOutcome { Delivered Later Refused Withheld GivenUp }
     Department = Department { CustomerService Security Engineering Cleaning Finance }
     Confidence = Confidence { Verified Secondary Known Uncertain Inferred }
     SubjectKind = SubjectKind { Resident Dwelling Area Facility Request Site }

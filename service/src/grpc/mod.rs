@@ -22,6 +22,7 @@ mod community_body;
 mod community_service;
 mod compliance;
 mod consent;
+mod delivery;
 mod duplicate;
 mod emergency;
 mod erasure;
@@ -317,7 +318,7 @@ repeatable! {
     RecordInspectionRequest RecordMoveInRequest RecordMoveOutRequest RecordNoticeRequest RecordRoundRequest
     RecordServiceRequest RecordSurveyRequest RejectPlanRequest RejectSpendingRequest ReportChangeRequest
     ReportDefectRequest ReportEmergencyRequest ReportWeatherRequest RequestSpendingRequest
-    RetireOverrideRequest ReviewEmergencyAccessRequest ReviewReferralRequest ReviewRequestRequest
+    RetireOverrideRequest RetryReferralRequest ReviewEmergencyAccessRequest ReviewReferralRequest ReviewRequestRequest
     RevokeReferralRequest RotateKeysRequest SealFileRequest SetPluginParametersRequest SetProtectedRequest
     SubmitPlanRequest SubmitRequestRequest UnmergeResidentsRequest UnsealFileRequest UpdateActivityRequest
     UpdateAreaRequest UpdateBodyRequest UpdateDwellingRequest UpdateFacilityRequest UpdatePostRequest

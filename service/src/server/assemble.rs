@@ -1,6 +1,7 @@
 //! The composition root: opens keys, store and plugins, in this order, and puts the application together. Without the
 //! root key nothing is opened: [`sealed_parts`] is what a server is made of then.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,9 @@ use linli_store::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 
+use super::answers::Answers;
 use super::{Gauge, Gauges, Parts, Probe};
+use crate::app::delivery::Delivery;
 use crate::app::entry::{Durable, Entries};
 use crate::app::plugin::Live;
 use crate::app::sealed::Sealed;
@@ -27,7 +30,10 @@ use crate::auth::keys::KeyFile;
 use crate::auth::policy::Policy;
 use crate::auth::rules::{Rules, RulesError};
 use crate::auth::token::{self, Expected};
+use crate::channel::Channels;
+use crate::channel::answer::AnswerLinks;
 use crate::config::{Audit, Backend, Config, Plugins, Profile, SecretRef};
+use crate::key_file::{self, KeyFileError};
 use crate::nats::JetStream;
 use crate::time::{IdSource, RandomIds, SimulatedClock, SystemClock};
 
@@ -49,6 +55,8 @@ pub struct Assembled {
     rotation: tokio::task::JoinHandle<()>,
     anchoring: tokio::task::JoinHandle<()>,
     sink: Option<tokio::task::JoinHandle<()>>,
+    delivering: tokio::task::JoinHandle<()>,
+    answers: Option<Answers>,
 }
 
 /// Who may come in, for one run of the process.
@@ -125,6 +133,15 @@ pub enum AssembleError {
     /// What a start writes cannot be written.
     #[error("what the start writes down cannot be kept: {0}")]
     Remember(String),
+    /// The ways to bodies cannot be used.
+    #[error("`community.channels_file`: {}", .0.join("\n"))]
+    Channels(Vec<String>),
+    /// The key of bodies' links cannot be used.
+    #[error("`community.answer_key_file`: {0}")]
+    AnswerKey(KeyFileError),
+    /// Bodies cannot be listened to.
+    #[error("`community.answer_listen`: {0}: {1}")]
+    Answers(SocketAddr, std::io::Error),
     /// The audit log is not what it was, or cannot be anchored.
     #[error("the audit log: {0}{after}", after = after_flaw(.0))]
     Audit(AuditError),
@@ -203,6 +220,7 @@ pub async fn assemble_by(
             tracing::warn!("entered `staff/leader` by `auth.bootstrap_leader`: they may do everything");
         }
     }
+    let delivery = Arc::new(delivery(config, ids.next(care_clock.now()))?);
     let app = App {
         store,
         plugins: Live::new(plugins, absent_plugins, sources, config.plugins.required.clone()),
@@ -223,7 +241,7 @@ pub async fn assemble_by(
         reveals: crate::app::reveal::Reveals::default(),
         exports: crate::app::reveal::Exports::default(),
         audit: Arc::clone(&audit),
-        channels: Arc::new(crate::app::community_body::NoChannels),
+        delivery,
         policy: credentials.policy.clone(),
         entries: methods.entries,
     };
@@ -237,8 +255,19 @@ pub async fn assemble_by(
         let (keeper, outlet) = (Arc::clone(&app), JetStream::new(settings));
         tokio::spawn(async move { keeper.keep_sink(outlet, &OsRandom).await })
     });
+    let courier = Arc::clone(&app);
+    let delivering = tokio::spawn(async move { courier.keep_delivering().await });
+    let answers = match &config.community.answers {
+        Some(answers) => {
+            let listener = Answers::start(answers.listen, Arc::clone(&app)).await;
+            let listener = listener.map_err(|err| AssembleError::Answers(answers.listen, err))?;
+            tracing::info!(address = %listener.address, "bodies may answer");
+            Some(listener)
+        }
+        None => None,
+    };
     let Credentials { tokens, gate, keys, .. } = credentials.clone();
-    Ok(Assembled { app, tokens, gate, keys, upkeep, rotation, anchoring, sink })
+    Ok(Assembled { app, tokens, gate, keys, upkeep, rotation, anchoring, sink, delivering, answers })
 }
 
 /// What a server is made of that has no root key: it tells what it is, and refuses every other call.
@@ -307,6 +336,8 @@ impl Assembled {
     pub async fn close(self) {
         // A commit on its way is finished by the writer, which the store waits for.
         self.upkeep.abort();
+        self.delivering.abort();
+        drop(self.answers);
         self.rotation.abort();
         self.anchoring.abort();
         if let Some(sink) = self.sink {
@@ -371,6 +402,22 @@ async fn keeper(
     }
     let keeper = Keeper::open(store.ledger(), anchor_file, key, Arc::clone(clock)).await;
     keeper.map(Arc::new).map_err(AssembleError::Audit)
+}
+
+/// The ways to bodies, and how those answer.
+fn delivery(config: &Config, owner: String) -> Result<Delivery, AssembleError> {
+    let community = &config.community;
+    let channels = Channels::read(community.channels_file.as_deref()).map_err(AssembleError::Channels)?;
+    let links = match &community.answers {
+        Some(answers) => {
+            make_folder_of(&community.answer_key_file).map_err(AssembleError::Store)?;
+            let key = key_file::open_or_make(&community.answer_key_file, &OsRandom);
+            let (key, _) = key.map_err(AssembleError::AnswerKey)?;
+            Some(AnswerLinks::new(answers.url.clone(), &key))
+        }
+        None => None,
+    };
+    Ok(Delivery::new(channels, links, community.give_up_after, owner))
 }
 
 /// What an operator can do about a flaw.

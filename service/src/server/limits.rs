@@ -39,6 +39,12 @@ pub const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 pub const PROBE_TIMEOUT: Duration = Duration::from_millis(2500);
 /// Connections to the admin listener at a time.
 pub const ADMIN_CONNECTIONS: usize = 32;
+/// Largest answer of a body, in bytes: a remark of a thousand characters.
+pub const ANSWER_BODY_BYTES: usize = 16 * 1024;
+/// Longest exchange with a body that answers.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections of bodies that answer at a time.
+pub const ANSWER_CONNECTIONS: usize = 64;
 /// How long accepting rests when the process is out of file descriptors.
 pub const ACCEPT_REST: Duration = Duration::from_millis(100);
 

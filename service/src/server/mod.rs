@@ -7,6 +7,7 @@
 //! What is absent: no handler and no use case is known here; services come in as [`Routes`].
 
 mod admin;
+pub mod answers;
 pub mod assemble;
 mod connection;
 mod layers;

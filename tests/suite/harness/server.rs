@@ -21,6 +21,9 @@ use crate::built;
 /// Monday 16 March 2026, nine o'clock in Shanghai: where every simulated clock starts.
 pub const MONDAY: &str = "2026-03-16T09:00:00+08:00";
 
+/// A channel of every server, at whose end nobody listens.
+pub const UNREACHABLE: &str = "unreachable";
+
 /// What a server works on; it outlives the server, so that another one can be started on it.
 #[derive(Clone)]
 pub struct Data {
@@ -38,10 +41,19 @@ pub struct Data {
 impl Data {
     /// An empty SQLite store.
     pub fn sqlite() -> Self {
+        let folder = ScratchDir::new();
+        let channels = folder.path().join("channels.toml");
+        let unreachable = format!(
+            "format = 1\n[channel.{UNREACHABLE}]\nconnector = \"cn.linli.webhook\"\nhosts = [\"127.0.0.1:1\"]\n\
+             settings = {{ url = \"https://127.0.0.1:1\" }}\nprivate_addresses = true\n\
+             signing_secret_file = \"channel.secret\"\n"
+        );
+        crate::tls::write_private(&folder.path().join("channel.secret"), "a-secret");
+        std::fs::write(&channels, unreachable).unwrap();
         Self {
-            folder: Arc::new(ScratchDir::new()),
+            toml: format!("community.channels_file = \"{}\"\n", channels.display()),
+            folder: Arc::new(folder),
             _cluster: None,
-            toml: String::new(),
             clock: MONDAY.to_owned(),
             program: None,
         }
@@ -60,7 +72,7 @@ impl Data {
             "store.backend = \"postgres\"\nstore.migrate = \"always\"\nstore.postgres.url_file = \"{}\"\n",
             file.display()
         );
-        Some(Self { _cluster: Some(cluster), toml, ..data })
+        Some(Self { _cluster: Some(cluster), ..data.with(&toml) })
     }
 
     /// An empty SQLite store of a server that is installed as an operator would: its programs lie apart from cargo's

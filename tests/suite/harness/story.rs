@@ -8,7 +8,7 @@ use prost::Message;
 use super::client::{Client, Rpc};
 use super::estate::{at, elder, flag, identity_number, mask};
 use super::issuer::{Issuer, by_token, grant};
-use super::server::Data;
+use super::server::{Data, UNREACHABLE};
 
 /// The personal words of the story: every one is planted, so that it can be looked for.
 #[derive(Debug, Clone)]
@@ -1120,7 +1120,24 @@ async fn referrals(t: &mut Teller<'_>, resident: &str, words: &Words) {
     })
     .await;
     t.ask(v1::GetReferralRequest { name: taken, view: v1::View::Full.into() }).await;
-    t.ask(v1::ListReferralsRequest { parent: site, ..Default::default() }).await;
+    t.ask(v1::ListReferralsRequest { parent: site.clone(), ..Default::default() }).await;
+    // Nobody listens where the channel of the harness leads: what is asked for waits.
+    let far = v1::CommunityBody {
+        kind: v1::BodyKind::HealthService.into(),
+        display_name: "远方卫生服务站".to_owned(),
+        channel: UNREACHABLE.to_owned(),
+        sites: vec![site.clone()],
+        enabled: true,
+        ..Default::default()
+    };
+    let far = v1::CreateBodyRequest { body: Some(far), body_id: "far".to_owned(), ..Default::default() };
+    let far = t.ask(far).await.name;
+    let waits = v1::Referral { body: far.clone(), handed_over: false, ..matter };
+    let waits = t.ask(hand(&waits)).await.name;
+    t.ask(v1::RetryReferralRequest { name: waits.clone(), ..Default::default() }).await;
+    t.ask(v1::ListDeliveryAttemptsRequest { parent: waits, ..Default::default() }).await;
+    t.ask(v1::GetDeliveryRequest { name: far.clone() }).await;
+    t.ask(v1::ProbeBodyRequest { name: far }).await;
 }
 
 /// Who may see the file: protection that names nobody, and access in an emergency.

@@ -1,0 +1,226 @@
+//! Delivery of referrals: what waits for a body goes out by its channel, in order, again and again until the body has it; what the
+//! bodies answered is fetched.
+//!
+//! ```text
+//! round ── bodies with something due ──► lane of each (one server at a time, all lanes at once)
+//! lane  ── next referral ── may it still go? ── ledger + attempt committed ── channel ── outcome committed ──► the next one
+//! ```
+//!
+//! * Nothing leaves that is not in the ledger: the disclosure and the attempt are durable before the first byte goes.
+//! * Every attempt of a referral has the same idempotency key: a server that ends between sending and writing that down sends again,
+//!   and a body that honours the key sees one effect.
+//! * A lane that failed rests, alone. What is refused for good steps aside, so that the next one gets its turn.
+
+mod attempt;
+mod lane;
+mod poll;
+mod show;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use linli_core::community_body::CommunityBody;
+use linli_core::delivery::Lane;
+use linli_core::id::{BodyId, ChannelName};
+use linli_core::text::Line;
+use linli_core::time::Instant;
+use linli_plugin_host::Plugin;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
+
+pub use show::DeliveryView;
+
+use super::App;
+use super::community_body::ChannelInfo;
+use crate::channel::answer::AnswerLinks;
+use crate::channel::{Channel, Channels};
+use crate::error::Result;
+
+/// How often a round begins by itself; one begins at once when a referral was made, a rest ends or the simulated clock moves.
+const EVERY: Duration = Duration::from_secs(30);
+/// Lanes that are worked in at a time. One that waits for a body that hangs takes a place for a minute: there are more places than
+/// bodies that are likely to hang at once.
+const LANES_MAX: usize = 256;
+/// Bodies that one statement looks up.
+const BODIES_BATCH: u64 = 200;
+
+/// What delivery works with.
+pub struct Delivery {
+    /// The ways to bodies.
+    channels: Channels,
+    /// Makes and reads the links by which bodies answer; `None`: they cannot.
+    links: Option<AnswerLinks>,
+    /// For how long a body is tried.
+    give_up_after: Duration,
+    /// By what name this process takes lanes.
+    owner: String,
+    wake: Notify,
+    places: Arc<Semaphore>,
+    /// The lanes that are worked in here.
+    busy: Mutex<HashSet<BodyId>>,
+}
+
+impl Delivery {
+    /// Delivery by these channels; `owner` is unique to the process.
+    pub(crate) fn new(
+        channels: Channels,
+        links: Option<AnswerLinks>,
+        give_up_after: Duration,
+        owner: String,
+    ) -> Self {
+        let (wake, places, busy) = (Notify::new(), Arc::new(Semaphore::new(LANES_MAX)), Mutex::default());
+        Self { channels, links, give_up_after, owner, wake, places, busy }
+    }
+
+    /// Something waits, or time has moved.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// The links by which bodies answer.
+    pub(crate) fn links(&self) -> Option<&AnswerLinks> {
+        self.links.as_ref()
+    }
+
+    /// Takes the lane of a body within this process; `None`: it is worked in.
+    fn enter(self: &Arc<Self>, body: &BodyId) -> Option<Inside> {
+        let entered = self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(body.clone());
+        entered.then(|| Inside { delivery: Arc::clone(self), body: body.clone() })
+    }
+}
+
+/// Somebody works in a lane, until this is dropped.
+struct Inside {
+    delivery: Arc<Delivery>,
+    body: BodyId,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.delivery.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.body);
+    }
+}
+
+/// A way to a body that can be gone now.
+struct Way {
+    channel: Arc<Channel>,
+    plugin: Arc<Plugin>,
+    info: ChannelInfo,
+}
+
+impl App {
+    /// What is known of a channel; `None`: there is no such one, or its connector is not there.
+    pub(super) fn channel(&self, name: &ChannelName) -> Option<ChannelInfo> {
+        self.way(name).map(|way| way.info)
+    }
+
+    fn way(&self, name: &ChannelName) -> Option<Way> {
+        use linli_plugin_host::exchange::OperationKind as Kind;
+        let channel = Arc::clone(self.delivery.channels.find(name.as_str())?);
+        let deployed = self.deployed();
+        let plugin = Arc::clone(deployed.registry.plugin(channel.connector.as_str())?);
+        let manifest = plugin.manifest().connector.as_ref()?;
+        let can = |kind| manifest.operations.contains(&kind);
+        let info = ChannelInfo {
+            fields: manifest.fields.clone(),
+            recipients: manifest.recipients.clone(),
+            can_deliver: can(Kind::Deliver),
+            can_poll: can(Kind::Poll),
+            can_pull: can(Kind::PullRoster),
+        };
+        Some(Way { channel, plugin, info })
+    }
+
+    /// Rounds of delivery until the task is dropped.
+    pub async fn keep_delivering(self: &Arc<Self>) {
+        if let Err(error) = self.store.free_lanes().await {
+            tracing::warn!(%error, "lanes were not freed; they are when their leases end");
+        }
+        // Dropped with this task: what is under way is broken off, and begun again by the next server.
+        let mut lanes = JoinSet::new();
+        loop {
+            let next = match self.delivery_round(&mut lanes).await {
+                Ok(next) => next,
+                Err(error) => {
+                    tracing::warn!(?error, "a round of delivery was not finished; the next one goes on");
+                    None
+                }
+            };
+            let rest = next.map_or(EVERY, |next| self.until(next).min(EVERY));
+            tokio::select! {
+                () = self.delivery.wake.notified() => {}
+                Some(ended) = lanes.join_next(), if !lanes.is_empty() => {
+                    if ended.is_err_and(|error| error.is_panic()) {
+                        tracing::error!("a lane panicked; its lease ends by itself");
+                    }
+                }
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
+    }
+
+    /// How long the care clock takes to an instant, if it runs.
+    fn until(&self, next: Instant) -> Duration {
+        if self.simulated.is_some() {
+            return EVERY; // it wakes delivery when it is moved
+        }
+        let micros = next.micros().saturating_sub(self.now().micros());
+        Duration::from_micros(u64::try_from(micros).unwrap_or_default())
+    }
+
+    /// Begins to work in every lane that is due; when the next one is.
+    async fn delivery_round(self: &Arc<Self>, lanes: &mut JoinSet<()>) -> Result<Option<Instant>> {
+        while lanes.try_join_next().is_some() {}
+        let now = self.now();
+        let waiting: HashSet<BodyId> = self.store.queued_bodies().await?.into_iter().collect();
+        let mut next: Option<Instant> = None;
+        let mut after: Option<String> = None;
+        loop {
+            let bodies = self.store.bodies(after.as_deref(), BODIES_BATCH).await?;
+            let Some(last) = bodies.last() else { return Ok(next) };
+            after = Some(last.id.as_str().to_owned());
+            let ids: Vec<BodyId> = bodies.iter().map(|body| body.id.clone()).collect();
+            let known = self.store.lanes(&ids).await?;
+            for body in bodies {
+                let lane = known.iter().find(|lane| lane.body == body.id).cloned();
+                let lane = lane.unwrap_or_else(|| Lane::new(body.id.clone()));
+                let Some(due) = self.due(&body, &lane, waiting.contains(&body.id)) else { continue };
+                if due > now {
+                    next = Some(next.map_or(due, |next| next.min(due)));
+                    continue;
+                }
+                self.begin_lane(lanes, body);
+            }
+        }
+    }
+
+    /// When there is something to do in a lane; `None`: nothing.
+    fn due(&self, body: &CommunityBody, lane: &Lane, waits: bool) -> Option<Instant> {
+        let channel = body.channel.as_ref().filter(|_| body.enabled)?;
+        let polls =
+            self.delivery.channels.find(channel.as_str()).and_then(|channel| channel.poll_every).is_some();
+        let polled = polls.then(|| lane.poll_at.max(lane.next_at));
+        let delivered = waits.then_some(lane.next_at);
+        polled.into_iter().chain(delivered).min()
+    }
+
+    fn begin_lane(self: &Arc<Self>, lanes: &mut JoinSet<()>, body: CommunityBody) {
+        let Some(inside) = self.delivery.enter(&body.id) else { return };
+        let Ok(place) = Arc::clone(&self.delivery.places).try_acquire_owned() else { return };
+        let app = Arc::clone(self);
+        lanes.spawn(async move {
+            if let Err(error) = app.work_lane(&body).await {
+                tracing::warn!(body = body.id.as_str(), ?error, "a lane was left early; it is entered again");
+            }
+            drop((inside, place));
+        });
+    }
+}
+
+/// A text for operators in one line.
+fn line(text: &str) -> Line {
+    let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(190).collect();
+    let line = Line::new(shown.trim()).or_else(|_| Line::new("no more is known"));
+    line.expect("a constant text of few letters is a line")
+}
