@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What goes out is in the ledger in the commit in which it begins to go: by hand when it is recorded, by a channel before the first
-//! attempt. Whatever comes back, by telephone, by poll or by call, meets in [`step::acknowledged`].
+//! attempt. Whatever comes back, by telephone, by poll or by call, meets in `step::acknowledged`.
 
 mod list;
 pub(super) mod step;

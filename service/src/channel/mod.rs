@@ -1,5 +1,5 @@
 //! Channels: the ways to bodies outside the company. A connector plugin says which exchange it wants, a channel performs it: with
-//! its own TLS, credentials and deadlines, and only where the operator permits ([`config`] says how that is written down).
+//! its own TLS, credentials and deadlines, and only where the operator permits (`config.rs` says how that is written down).
 //!
 //! Nothing here decides what may go out or keeps anything: that is [`crate::app`]'s. No text of a request or an answer reaches a log.
 
