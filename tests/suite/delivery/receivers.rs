@@ -101,12 +101,6 @@ impl Receiver {
         write_whole(&self.folder.join("faults"), faults);
     }
 
-    /// Whether every fault has been played but those that stay.
-    pub fn has_suffered(&self) -> bool {
-        let left = std::fs::read_to_string(self.folder.join("faults")).unwrap_or_default();
-        left.lines().all(|line| line.is_empty() || line.starts_with("always"))
-    }
-
     /// What it took in.
     pub fn effects(&self) -> Vec<Value> {
         let lines = std::fs::read_to_string(self.folder.join("effects")).unwrap_or_default();
