@@ -39,24 +39,9 @@ pub struct Exported<R>(PhantomData<R>);
 
 impl<R: Rules> Exported<R> {
     /// What the entry returns.
-    pub const PLUGIN: &'static Plugin = &Plugin {
-        magic: abi::PLUGIN_MAGIC,
-        struct_size: size_of::<Plugin>() as u32,
-        abi_major: abi::ABI_MAJOR,
-        abi_minor: abi::ABI_MINOR,
-        flags: 0,
-        describe: Some(describe::<R>),
-        create: Some(create),
-        destroy: Some(destroy),
-        get_interface: Some(get_interface::<R>),
-    };
+    pub const PLUGIN: &'static Plugin = &plugin(describe::<R>, get_interface::<R>);
 
-    const DESCRIPTION: &'static Description = &Description {
-        struct_size: size_of::<Description>() as u32,
-        reserved: 0,
-        manifest: Bytes::new(<R::Facts as Facts>::MANIFEST.text.as_bytes()),
-        build_info: Str::new(concat!("linli-plugin-sdk ", env!("CARGO_PKG_VERSION"))),
-    };
+    const DESCRIPTION: &'static Description = &description(<R::Facts as Facts>::MANIFEST.text);
 
     const RULES: &'static abi::Rules = &abi::Rules {
         struct_size: size_of::<abi::Rules>() as u32,
@@ -64,6 +49,47 @@ impl<R: Rules> Exported<R> {
         assess: Some(assess::<R>),
         validate: Some(validate::<R>),
     };
+}
+
+/// What the entry of a plugin without state returns.
+pub(crate) const fn plugin(
+    describe: unsafe extern "C" fn() -> *const Description,
+    get_interface: unsafe extern "C" fn(*mut Instance, Str) -> *const c_void,
+) -> Plugin {
+    Plugin {
+        magic: abi::PLUGIN_MAGIC,
+        struct_size: size_of::<Plugin>() as u32,
+        abi_major: abi::ABI_MAJOR,
+        abi_minor: abi::ABI_MINOR,
+        flags: 0,
+        describe: Some(describe),
+        create: Some(create),
+        destroy: Some(destroy),
+        get_interface: Some(get_interface),
+    }
+}
+
+/// The description of a library that carries this manifest.
+pub(crate) const fn description(manifest: &'static str) -> Description {
+    Description {
+        struct_size: size_of::<Description>() as u32,
+        reserved: 0,
+        manifest: Bytes::new(manifest.as_bytes()),
+        build_info: Str::new(concat!("linli-plugin-sdk ", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+/// The table of an interface, where it is the one that is asked for; null otherwise.
+///
+/// # Safety
+/// `id` is borrowed text, as the host promises.
+pub(crate) unsafe fn interface<T>(id: Str, known: &str, table: &'static T) -> *const c_void {
+    if id.ptr.is_null() {
+        return ptr::null();
+    }
+    // SAFETY: the caller's promise.
+    let id = unsafe { std::slice::from_raw_parts(id.ptr, id.len) };
+    if id == known.as_bytes() { ptr::from_ref(table).cast() } else { ptr::null() }
 }
 
 unsafe extern "C" fn describe<R: Rules>() -> *const Description {
@@ -98,12 +124,8 @@ pub(crate) unsafe extern "C" fn destroy(instance: *mut Instance) {
 }
 
 unsafe extern "C" fn get_interface<R: Rules>(_: *mut Instance, id: Str) -> *const c_void {
-    if id.ptr.is_null() {
-        return ptr::null();
-    }
     // SAFETY: the host's promise: borrowed text.
-    let id = unsafe { std::slice::from_raw_parts(id.ptr, id.len) };
-    if id == abi::IF_RULES.as_bytes() { ptr::from_ref(Exported::<R>::RULES).cast() } else { ptr::null() }
+    unsafe { interface(id, abi::IF_RULES, Exported::<R>::RULES) }
 }
 
 unsafe extern "C" fn assess<R: Rules>(

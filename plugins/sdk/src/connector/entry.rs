@@ -17,7 +17,7 @@ use prost::Message as _;
 use super::wire::{self, Ends};
 use super::{Connector, Io, RunError, Settings};
 use crate::abi::{self, Buffer, Bytes, Call, Description, Exchange, Instance, Plugin, Status, Str};
-use crate::export::{cancelled, create, destroy, guard, say};
+use crate::export::{cancelled, description, guard, interface, plugin, say};
 
 /// Exports a connector as the library's entry. The manifest is `plugin.toml` in the crate's folder, or the file named
 /// behind the type, relative to that folder.
@@ -57,24 +57,9 @@ pub struct Exported<C>(PhantomData<C>);
 
 impl<C: Connector + Manifest> Exported<C> {
     /// What the entry returns.
-    pub const PLUGIN: &'static Plugin = &Plugin {
-        magic: abi::PLUGIN_MAGIC,
-        struct_size: size_of::<Plugin>() as u32,
-        abi_major: abi::ABI_MAJOR,
-        abi_minor: abi::ABI_MINOR,
-        flags: 0,
-        describe: Some(describe::<C>),
-        create: Some(create),
-        destroy: Some(destroy),
-        get_interface: Some(get_interface::<C>),
-    };
+    pub const PLUGIN: &'static Plugin = &plugin(describe::<C>, get_interface::<C>);
 
-    const DESCRIPTION: &'static Description = &Description {
-        struct_size: size_of::<Description>() as u32,
-        reserved: 0,
-        manifest: Bytes::new(C::TEXT.as_bytes()),
-        build_info: Str::new(concat!("linli-plugin-sdk ", env!("CARGO_PKG_VERSION"))),
-    };
+    const DESCRIPTION: &'static Description = &description(C::TEXT);
 }
 
 /// The functions of `linli.connector/1`.
@@ -95,12 +80,8 @@ unsafe extern "C" fn describe<C: Connector + Manifest>() -> *const Description {
 }
 
 unsafe extern "C" fn get_interface<C: Connector>(_: *mut Instance, id: Str) -> *const c_void {
-    if id.ptr.is_null() {
-        return ptr::null();
-    }
     // SAFETY: the host's promise: borrowed text.
-    let id = unsafe { std::slice::from_raw_parts(id.ptr, id.len) };
-    if id == abi::IF_CONNECTOR.as_bytes() { ptr::from_ref(Functions::<C>::TABLE).cast() } else { ptr::null() }
+    unsafe { interface(id, abi::IF_CONNECTOR, Functions::<C>::TABLE) }
 }
 
 /// One operation under way.
