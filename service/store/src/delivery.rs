@@ -16,7 +16,7 @@ use sea_orm::{
 
 use crate::change::{ChangeSet, Expect, Rows, Scope};
 use crate::convert::{instant, instant_opt, version_column};
-use crate::error::{Fault, StoreError};
+use crate::error::StoreError;
 use crate::page::PAGE_MAX;
 use crate::resource::Change;
 use crate::store::Store;
@@ -160,7 +160,7 @@ impl Store {
             .add(column(C::LeaseUntil).lte(now.micros()));
         let mut taken = OnConflict::columns([C::Site, C::Body]);
         taken.update_columns([C::Owner, C::LeaseUntil]).action_cond_where(free);
-        let writer = self.lane_writer()?;
+        let writer = self.first_writer()?;
         let rows =
             delivery_lane::Entity::insert(row).on_conflict(taken).exec_without_returning(writer).await?;
         Ok(rows > 0)
@@ -184,7 +184,7 @@ impl Store {
             .filter(C::Site.eq(Scope::System.text()))
             .filter(C::Body.eq(lane.body.as_str()))
             .filter(C::Owner.eq(owner))
-            .exec(self.lane_writer()?)
+            .exec(self.first_writer()?)
             .await?;
         Ok(written.rows_affected > 0)
     }
@@ -199,7 +199,7 @@ impl Store {
             .filter(delivery_lane::Column::Site.eq(Scope::System.text()))
             .filter(delivery_lane::Column::Body.eq(body.as_str()))
             .filter(delivery_lane::Column::NextAt.gt(now.micros()))
-            .exec(self.lane_writer()?)
+            .exec(self.first_writer()?)
             .await?;
         Ok(())
     }
@@ -217,13 +217,9 @@ impl Store {
             .col_expr(delivery_lane::Column::Owner, Expr::value(None::<String>))
             .filter(delivery_lane::Column::Site.eq(Scope::System.text()))
             .filter(delivery_lane::Column::Owner.is_not_null())
-            .exec(self.lane_writer()?)
+            .exec(self.first_writer()?)
             .await?;
         Ok(())
-    }
-
-    fn lane_writer(&self) -> Result<&sea_orm::DatabaseConnection, StoreError> {
-        self.first_writer().ok_or(StoreError::Database(Fault::Internal))
     }
 }
 

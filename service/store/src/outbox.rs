@@ -10,7 +10,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::change::Scope;
 use crate::convert::instant;
-use crate::error::{Fault, StoreError};
+use crate::error::StoreError;
 use crate::page::{PAGE_MAX, padded};
 use crate::store::Store;
 use crate::table::{audit_entry, outbox_event};
@@ -115,7 +115,7 @@ impl Store {
         let removed = outbox_event::Entity::delete_many()
             .filter(outbox_event::Column::Site.eq(scope.text()))
             .filter(outbox_event::Column::Seq.lte(end.seq))
-            .exec(self.first_writer().ok_or(StoreError::Database(Fault::Internal))?)
+            .exec(self.first_writer()?)
             .await?;
         Ok(removed.rows_affected)
     }

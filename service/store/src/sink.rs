@@ -8,7 +8,7 @@ use linli_core::time::Instant;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 
 use crate::change::Scope;
-use crate::error::{Fault, StoreError};
+use crate::error::StoreError;
 use crate::store::Store;
 use crate::table::{Table, sink_position};
 use crate::writer::sql::placeholder;
@@ -122,7 +122,7 @@ impl Store {
         text: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<u64, StoreError> {
-        let writer = self.first_writer().ok_or(StoreError::Database(Fault::Internal))?;
+        let writer = self.first_writer()?;
         Ok(writer.execute_raw(self.statement(text, values)).await?.rows_affected())
     }
 

@@ -550,7 +550,7 @@ impl Store {
         );
         let values = [sea_orm::Value::BigInt(Some(system_time.micros()))];
         let statement = Statement::from_sql_and_values(backend, sql, values);
-        let writer = self.first_writer().ok_or(StoreError::Database(Fault::Internal))?;
+        let writer = self.first_writer()?;
         Ok(writer.execute_raw(statement).await?.rows_affected())
     }
 
@@ -593,8 +593,8 @@ impl Store {
     }
 
     /// A connection that writes, for what is no change set: sweeping what has had its time.
-    pub(crate) fn first_writer(&self) -> Option<&DatabaseConnection> {
-        self.inner.backend.writers.first()
+    pub(crate) fn first_writer(&self) -> Result<&DatabaseConnection, StoreError> {
+        self.inner.backend.writers.first().ok_or(StoreError::Database(Fault::Internal))
     }
 }
 
