@@ -22,6 +22,23 @@ where
     Err(Error::EtagMismatch)
 }
 
+/// How often the server tries what it does in its own name.
+const OWN_TRIES_MAX: u32 = 9;
+
+/// Tries what the server does in its own name until it was not lost to somebody else, and not put off because too much waits.
+pub(super) async fn insisted<T, F>(attempt: impl Fn() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for _ in 1..OWN_TRIES_MAX {
+        match attempt().await {
+            Err(Error::EtagMismatch | Error::Overloaded) => {}
+            answer => return answer,
+        }
+    }
+    attempt().await
+}
+
 /// `None` for a commit that somebody else was ahead of.
 pub(super) fn won<T>(committed: Result<Answer<T>>) -> Result<Option<Answer<T>>> {
     match committed {

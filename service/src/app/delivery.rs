@@ -26,6 +26,7 @@ use linli_core::id::{BodyId, ChannelName};
 use linli_core::text::Line;
 use linli_core::time::Instant;
 use linli_plugin_host::Plugin;
+use linli_plugin_host::exchange::{End, Operation, Start};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
@@ -34,7 +35,7 @@ pub use show::DeliveryView;
 use super::App;
 use super::community_body::ChannelInfo;
 use crate::channel::answer::AnswerLinks;
-use crate::channel::{Channel, Channels};
+use crate::channel::{Channel, Channels, Clocks, RunError};
 use crate::error::Result;
 
 /// How often a round begins by itself; one begins at once when a referral was made, a rest ends or the simulated clock moves.
@@ -132,6 +133,25 @@ impl App {
         Some(Way { channel, plugin, info })
     }
 
+    /// Has the connector of a way carry out an operation.
+    async fn run(
+        &self,
+        way: &Way,
+        operation: Operation,
+        idempotency_key: String,
+    ) -> std::result::Result<End, RunError> {
+        let start =
+            Start { operation, settings: way.channel.settings.clone(), now: self.now(), idempotency_key };
+        let clocks = Clocks { care: self.care_clock.clone(), system: self.system_clock.clone() };
+        way.channel.run(way.plugin.clone(), start, &clocks).await
+    }
+
+    /// How the lane of a body stands.
+    async fn lane(&self, body: &BodyId) -> Result<Lane> {
+        let known = self.store.lanes(std::slice::from_ref(body)).await?.pop();
+        Ok(known.unwrap_or_else(|| Lane::new(body.clone())))
+    }
+
     /// Rounds of delivery until the task is dropped.
     pub async fn keep_delivering(self: &Arc<Self>) {
         if let Err(error) = self.store.free_lanes().await {
@@ -216,6 +236,14 @@ impl App {
             drop((inside, place));
         });
     }
+}
+
+/// What is said of an end that the host lets no such operation have.
+const ANOTHER_END: &str = "the connector answered something else";
+
+/// Whole seconds.
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// A text for operators in one line.

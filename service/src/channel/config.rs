@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use linli_core::id::PluginId;
+use linli_core::id::{ChannelName, PluginId};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -48,8 +48,6 @@ use crate::config::SecretRef;
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Channels at most: a company's bodies, many times over.
 const CHANNELS_MAX: usize = 10_000;
-/// Longest name of a channel, in bytes.
-const NAME_BYTES_MAX: usize = 63;
 /// Longest settings of a channel, in bytes of JSON, as the connector interface takes them.
 const SETTINGS_BYTES_MAX: usize = 65_536;
 
@@ -173,9 +171,10 @@ pub(super) fn read(path: &Path) -> Result<Channels, Vec<String>> {
 
 fn channel(name: &str, entry: Entry, beside: &Path) -> Result<Channel, Vec<String>> {
     let mut problems = Vec::new();
-    let sign = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(sign) {
-        problems.push("its name may have 1 to 63 lower-case letters, digits and hyphens".to_owned());
+    if ChannelName::new(name).is_err() {
+        problems.push(
+            "its name may have 1 to 63 lower-case letters, digits and, between them, hyphens".to_owned(),
+        );
     }
     let connector = PluginId::new(&entry.connector)
         .map_err(|why| problems.push(format!("`connector`: `{}` {why}", entry.connector)))

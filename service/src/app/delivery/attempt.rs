@@ -2,28 +2,26 @@
 
 use linli_core::community_body::CommunityBody;
 use linli_core::delivery::{Attempt, AttemptEnd, AttemptOutcome};
+use linli_core::id::ReferralId;
 use linli_core::referral::{Referral, ReferralPart, ReferralState};
 use linli_core::resident::FileState;
 use linli_core::text::Line;
-use linli_plugin_host::exchange::{self, End, Operation, Start};
+use linli_plugin_host::exchange::{self, End, Operation};
 use linli_store::{Committed, Receipt};
 use sha2::{Digest as _, Sha256};
 
 use super::lane::Rest;
-use super::{Way, line};
+use super::{ANOTHER_END, Way, line, seconds};
 use crate::app::App;
+use crate::app::contest::insisted;
 use crate::app::record::word;
 use crate::app::referral::{self, Outgoing};
 use crate::app::site::next_version;
 use crate::app::work::Work;
 use crate::auth::table;
-use crate::channel::Clocks;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 use crate::name::{self, InSite};
-
-/// How often the outcome of an attempt is written against changes that others make meanwhile.
-const TRIES: u32 = 8;
 
 /// What came of a referral's turn.
 pub(super) enum HandedOver {
@@ -93,7 +91,8 @@ impl App {
         } else {
             self.attempt(way, &referral, &receipt).await?
         };
-        self.write_down(&at, attempt, ended).await
+        // Whatever others do to the referral meanwhile.
+        insisted(|| self.write_down(&at, &attempt, &ended)).await
     }
 
     async fn next_attempt(&self, work: &Work<'_>, referral: &Referral) -> Result<Attempt> {
@@ -132,13 +131,7 @@ impl App {
             fields,
             answer_url: answer_url.unwrap_or_default(),
         };
-        let start = Start {
-            operation: Operation::Deliver(delivery),
-            settings: way.channel.settings.clone(),
-            now: self.now(),
-            idempotency_key: idempotency_key(referral),
-        };
-        let run = way.channel.run(way.plugin.clone(), start, &self.clocks()).await;
+        let run = self.run(way, Operation::Deliver(delivery), idempotency_key(referral)).await;
         Ok(match run {
             Ok(End::Delivered { external_reference }) => Ended {
                 external_reference: Line::new(&external_reference).ok(),
@@ -146,41 +139,21 @@ impl App {
             },
             Ok(End::Error { message, retry: false, .. }) => Ended::new(AttemptOutcome::Refused, &message),
             Ok(End::Error { message, retry: true, retry_after }) => Ended {
-                asked_seconds: retry_after.and_then(|after| i64::try_from(after.as_secs()).ok()),
+                asked_seconds: retry_after.map(seconds),
                 ..Ended::new(AttemptOutcome::Later, &message)
             },
             // The host lets a delivery end in no other way.
             Ok(End::Acknowledgements { .. } | End::Roster { .. } | End::Probed) => {
-                Ended::new(AttemptOutcome::Later, "the connector answered something else")
+                Ended::new(AttemptOutcome::Later, ANOTHER_END)
             }
             Err(error) => Ended::new(AttemptOutcome::Later, &error.to_string()),
         })
     }
 
-    /// The clocks of a run.
-    pub(super) fn clocks(&self) -> Clocks {
-        Clocks { care: self.care_clock.clone(), system: self.system_clock.clone() }
-    }
-
-    /// Writes down what came of an attempt, whatever others did to the referral meanwhile.
+    /// Writes down what came of an attempt.
     async fn write_down(
         &self,
-        at: &InSite<linli_core::id::ReferralId>,
-        attempt: Attempt,
-        ended: Ended,
-    ) -> Result<HandedOver> {
-        let mut tries = 0;
-        loop {
-            match self.write_down_once(at, &attempt, &ended).await {
-                Err(Error::EtagMismatch | Error::Overloaded) if tries < TRIES => tries += 1,
-                written => return written,
-            }
-        }
-    }
-
-    async fn write_down_once(
-        &self,
-        at: &InSite<linli_core::id::ReferralId>,
+        at: &InSite<ReferralId>,
         attempt: &Attempt,
         ended: &Ended,
     ) -> Result<HandedOver> {
@@ -221,8 +194,8 @@ impl App {
 
     /// Whether a referral has been offered for as long as anybody tries.
     fn is_over(&self, referral: &Referral) -> bool {
-        let days = i64::try_from(self.delivery.give_up_after.as_secs()).unwrap_or(i64::MAX);
-        referral.queued_at.is_some_and(|since| since.plus_seconds(days) <= self.now())
+        let longest = seconds(self.delivery.give_up_after);
+        referral.queued_at.is_some_and(|since| since.plus_seconds(longest) <= self.now())
     }
 }
 

@@ -8,12 +8,15 @@ use linli_core::text::Line;
 use linli_core::time::Instant;
 
 use super::attempt::HandedOver;
-use super::{Way, line};
+use super::{Way, line, seconds};
 use crate::app::App;
 use crate::error::{Error, Result};
 
-/// For how long a lane is taken, and taken again before each run: longer than any run may take, so that nobody else enters meanwhile.
+/// For how long a lane is taken.
 const LEASE: Duration = Duration::from_secs(15 * 60);
+/// After this time it is taken anew before the next run: what is left of the lease is longer than any run may take, so that nobody else
+/// enters meanwhile, and most referrals of a series cost no statement for it.
+const LEASE_USED: Duration = Duration::from_secs(4 * 60);
 /// Referrals that one statement reads.
 const BATCH: u64 = 50;
 /// How often a referral is looked at again that changed while it was.
@@ -35,8 +38,7 @@ impl App {
         if !self.take_lane(body).await? {
             return Ok(());
         }
-        let known = self.store.lanes(std::slice::from_ref(&body.id)).await?;
-        let lane = known.into_iter().next().unwrap_or_else(|| Lane::new(body.id.clone()));
+        let lane = self.lane(&body.id).await?;
         // Whatever happens the lane is given back: with a rest, so that a fault of ours is not repeated without end.
         let (lane, worked) = match self.walk(body, lane.clone()).await {
             Ok(lane) => (lane, Ok(())),
@@ -48,7 +50,7 @@ impl App {
 
     async fn take_lane(&self, body: &CommunityBody) -> Result<bool> {
         let now = self.system_clock.now();
-        let until = now.plus_seconds(i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX));
+        let until = now.plus_seconds(seconds(LEASE));
         Ok(self.store.take_lane(&body.id, &self.delivery.owner, (now, until)).await?)
     }
 
@@ -72,8 +74,7 @@ impl App {
                 Ok(cursor) => {
                     lane = lane.reached(self.now());
                     lane.poll_cursor = cursor;
-                    lane.poll_at =
-                        self.now().plus_seconds(i64::try_from(every.as_secs()).unwrap_or(i64::MAX));
+                    lane.poll_at = self.now().plus_seconds(seconds(every));
                 }
                 Err(Rest { trouble, asked_seconds }) => {
                     lane = lane.failed(self.now(), trouble, asked_seconds, chance());
@@ -89,6 +90,7 @@ impl App {
     /// Hands over what waits; why the lane must rest before it is empty.
     async fn empty(&self, body: &CommunityBody, way: &Way, lane: &mut Lane) -> Result<Option<Rest>> {
         let mut tries = 0;
+        let mut taken_at = self.system_clock.now();
         // A body that was not reached is tried with one referral, by whoever comes first after its rest.
         while lane.next_at <= self.now() {
             let waiting = self.store.queued_referrals(&body.id, BATCH).await?;
@@ -96,8 +98,12 @@ impl App {
                 return Ok(None);
             }
             for referral in &waiting {
-                if !self.take_lane(body).await? {
-                    return Ok(None);
+                let now = self.system_clock.now();
+                if now >= taken_at.plus_seconds(seconds(LEASE_USED)) {
+                    if !self.take_lane(body).await? {
+                        return Ok(None);
+                    }
+                    taken_at = now;
                 }
                 let handed_over = match self.hand_over(body, way, referral).await {
                     // Rights, consents or the referral changed at the same moment: it is looked at again.

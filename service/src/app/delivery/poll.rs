@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 
 use linli_core::community_body::CommunityBody;
-use linli_core::id::{ReferralId, SiteId};
+use linli_core::id::ReferralId;
 use linli_core::referral::{Decision, Referral};
 use linli_core::text::{Line, Paragraph};
-use linli_plugin_host::exchange::{self, End, Operation, Start};
+use linli_plugin_host::exchange::{self, End, Operation};
 
 use super::lane::Rest;
-use super::{Way, line};
+use super::{ANOTHER_END, Way, line, seconds};
 use crate::app::App;
 use crate::app::Repeat;
+use crate::app::contest::insisted;
 use crate::app::referral::Acknowledgement;
 use crate::auth::table;
 use crate::error::{Error, Result, StateConflict};
-use crate::name::InSite;
+use crate::name::{self, InSite};
 
 /// Referrals that one poll asks about, the newest: as many as connectors take.
 const ASKED_MAX: u64 = 500;
@@ -33,24 +34,19 @@ impl App {
             .iter()
             .filter_map(|referral| Some((referral.external_reference.as_ref()?.as_str(), referral)))
             .collect();
-        let start = Start {
-            operation: Operation::Poll {
-                external_references: by_reference.keys().map(|reference| (*reference).to_owned()).collect(),
-                cursor: cursor.to_owned(),
-            },
-            settings: way.channel.settings.clone(),
-            now: self.now(),
-            idempotency_key: self.ids.next(self.now()),
+        let operation = Operation::Poll {
+            external_references: by_reference.keys().map(|reference| (*reference).to_owned()).collect(),
+            cursor: cursor.to_owned(),
         };
         let rest = |trouble: &str, asked_seconds| Ok(Err(Rest { trouble: line(trouble), asked_seconds }));
-        let (items, cursor) = match way.channel.run(way.plugin.clone(), start, &self.clocks()).await {
+        let (items, cursor) = match self.run(way, operation, self.ids.next(self.now())).await {
             Ok(End::Acknowledgements { items, cursor }) => (items, cursor),
             Ok(End::Error { message, retry_after, .. }) => {
-                return rest(&message, retry_after.and_then(|after| i64::try_from(after.as_secs()).ok()));
+                return rest(&message, retry_after.map(seconds));
             }
             // The host lets a poll end in no other way.
             Ok(End::Delivered { .. } | End::Roster { .. } | End::Probed) => {
-                return rest("the connector answered something else", None);
+                return rest(ANOTHER_END, None);
             }
             Err(error) => return rest(&error.to_string(), None),
         };
@@ -59,7 +55,7 @@ impl App {
             let known = by_reference.get(item.external_reference.as_str());
             let at = match known {
                 Some(referral) => Some(InSite { site: referral.site.clone(), id: referral.id.clone() }),
-                None => named(&item.referral),
+                None => name::parse_referral(&item.referral).ok(),
             };
             match at {
                 Some(at) if self.answered_by(body, &at, item).await? => {}
@@ -101,29 +97,16 @@ impl App {
 
     /// Records what a body answered by itself, as often as it says so; `false`: nothing went to it yet, or there is no such referral.
     pub(crate) async fn take_answer(&self, at: &InSite<ReferralId>, answer: Acknowledgement) -> Result<bool> {
-        let mut tries = 0;
-        loop {
+        let recorded = insisted(|| async {
             let call = self.own_call(table::RECORD_ACKNOWLEDGEMENT)?;
             let repeat = Repeat { id: None, hash: [0; 32], encode: |_| Vec::new() };
             let at = InSite { site: at.site.clone(), id: at.id.clone() };
-            match self.record_acknowledgement(&call, repeat, at, answer.clone()).await {
-                Ok(_) => return Ok(true),
-                Err(Error::NotFound(_) | Error::State(StateConflict::ReferralNotSent)) => return Ok(false),
-                Err(Error::EtagMismatch | Error::Overloaded) if tries < TRIES => tries += 1,
-                Err(error) => return Err(error),
-            }
+            self.record_acknowledgement(&call, repeat, at, answer.clone()).await
+        });
+        match recorded.await {
+            Ok(_) => Ok(true),
+            Err(Error::NotFound(_) | Error::State(StateConflict::ReferralNotSent)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
-}
-
-/// How often an answer is recorded against changes that others make meanwhile.
-const TRIES: u32 = 8;
-
-/// The referral of a name, `sites/{site}/referrals/{referral}`.
-fn named(name: &str) -> Option<InSite<ReferralId>> {
-    let mut parts = name.split('/');
-    let (sites, site, referrals, id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let fits = sites == "sites" && referrals == "referrals" && parts.next().is_none();
-    fits.then_some(())?;
-    Some(InSite { site: SiteId::new(site).ok()?, id: ReferralId::new(id).ok()? })
 }

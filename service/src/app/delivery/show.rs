@@ -5,9 +5,9 @@ use linli_core::id::{BodyId, ReferralId};
 use linli_core::referral::ReferralState;
 use linli_core::resident::FieldClass;
 use linli_core::text::Line;
-use linli_plugin_host::exchange::{End, Operation, Start};
+use linli_plugin_host::exchange::{End, Operation};
 
-use super::line;
+use super::{ANOTHER_END, line};
 use crate::app::referral::{self, ReferralView};
 use crate::app::site::{Update, next_version};
 use crate::app::{Answer, App, Page, PageRequest, Repeat};
@@ -32,9 +32,8 @@ impl App {
     pub async fn delivery_to(&self, call: &Call, id: &BodyId) -> Result<DeliveryView> {
         let _work = self.begin(call, None).await?;
         self.store.body(id).await?.ok_or(Error::NotFound(Thing::Body))?;
-        let lane = self.store.lanes(std::slice::from_ref(id)).await?.pop();
         let waiting = !self.store.queued_referrals(id, 1).await?.is_empty();
-        Ok(DeliveryView { lane: lane.unwrap_or_else(|| Lane::new(id.clone())), waiting })
+        Ok(DeliveryView { lane: self.lane(id).await?, waiting })
     }
 
     /// The attempts to hand a referral over, in order.
@@ -107,18 +106,12 @@ impl App {
         let body = self.store.body(id).await?.ok_or(Error::NotFound(Thing::Body))?;
         let way = body.channel.as_ref().and_then(|name| self.way(name));
         let way = way.ok_or(Error::State(StateConflict::ChannelGone))?;
-        let start = Start {
-            operation: Operation::Probe,
-            settings: way.channel.settings.clone(),
-            now: self.now(),
-            idempotency_key: self.ids.next(self.now()),
-        };
-        Ok(match way.channel.run(way.plugin.clone(), start, &self.clocks()).await {
+        Ok(match self.run(&way, Operation::Probe, self.ids.next(self.now())).await {
             Ok(End::Probed) => None,
             Ok(End::Error { message, .. }) => Some(line(&message)),
             // The host lets a probe end in no other way.
             Ok(End::Delivered { .. } | End::Acknowledgements { .. } | End::Roster { .. }) => {
-                Some(line("the connector answered something else"))
+                Some(line(ANOTHER_END))
             }
             Err(error) => Some(line(&error.to_string())),
         })
