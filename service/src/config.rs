@@ -379,6 +379,7 @@ impl Flags {
             layers.flag("--data", "audit.anchor_key_file", inside("anchor.key"));
             layers.flag("--data", "audit.erasure_file", inside("erasures.log"));
             layers.flag("--data", "backup.folder", inside("backups"));
+            layers.flag("--data", "community.answer_key_file", inside("answer.key"));
         }
         let texts = [
             ("--listen", "server.listen", &self.listen),

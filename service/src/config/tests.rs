@@ -30,6 +30,21 @@ fn every_documented_key_is_read() {
 }
 
 #[test]
+fn everything_in_the_data_folder_moves_with_it() {
+    let mut layers = Layers::new(DEFAULT);
+    let keys: Vec<String> = layers.keys().map(|key| key.to_string()).collect();
+    let flags = Flags { data: Some("/srv/elsewhere".into()), ..Flags::default() };
+    flags.lay_over(&mut layers);
+    let mut moved = 0;
+    for key in keys {
+        let Value::Text(text) = &layers.get(&key).value else { continue };
+        assert!(!text.starts_with("linli-data"), "`{key}` stays behind: {text}");
+        moved += usize::from(text.starts_with("/srv/elsewhere"));
+    }
+    assert!(moved >= 7, "{moved}");
+}
+
+#[test]
 fn every_key_is_explained() {
     let lines: Vec<_> = DEFAULT.lines().collect();
     for (above, line) in lines.iter().zip(lines.iter().skip(1)) {
