@@ -11,8 +11,9 @@ use self::receivers::{Place, folder, mail, webhook};
 use crate::community_body::{agreed, enter, station};
 use crate::harness::PATIENCE;
 use crate::harness::client::Client;
-use crate::harness::estate::{at, elder};
+use crate::harness::estate::elder;
 use crate::harness::server::{Child, Data, Server};
+use crate::referral::yes;
 
 /// A server's data with these channels.
 fn with_channels(data: Data, channels: &str) -> Data {
@@ -28,19 +29,7 @@ async fn estate(client: &Client, channel: &str) -> (String, String) {
     let agreement = Some(agreed(&[Field::Name], &[Purpose::Referral]));
     let body = v1::CommunityBody { agreement, channel: channel.to_owned(), ..station() };
     let body = enter(client, channel, body).await;
-    let consent = v1::Consent {
-        body: BodyKind::HealthService.into(),
-        purpose: Purpose::Referral.into(),
-        classes: vec![Class::Contact.into()],
-        decision: v1::ConsentDecision::Granted.into(),
-        signatory: v1::ConsentSignatory::Resident.into(),
-        signed_by: "本人".to_owned(),
-        form: "健康转介同意书 2026-01".to_owned(),
-        expire_time: Some(at("2027-01-01T00:00:00+08:00")),
-        ..Default::default()
-    };
-    let consent =
-        v1::RecordConsentRequest { parent: resident.clone(), consent: Some(consent), ..Default::default() };
+    let consent = yes(&resident, BodyKind::HealthService, Purpose::Referral, &[Class::Contact]);
     client.ask(consent).await.unwrap();
     (resident, body)
 }

@@ -32,7 +32,8 @@ fn clinic() -> v1::CommunityBody {
     }
 }
 
-fn yes(resident: &str, body: BodyKind, purpose: Purpose, classes: &[Class]) -> v1::RecordConsentRequest {
+/// A yes to a kind of body's being told some classes for a purpose.
+pub fn yes(resident: &str, body: BodyKind, purpose: Purpose, classes: &[Class]) -> v1::RecordConsentRequest {
     let consent = v1::Consent {
         body: body.into(),
         purpose: purpose.into(),
