@@ -22,10 +22,10 @@ where
     Err(Error::EtagMismatch)
 }
 
-/// How often the server tries what it does in its own name.
+/// How often the server tries what nobody could be asked to try again.
 const OWN_TRIES_MAX: u32 = 9;
 
-/// Tries what the server does in its own name until it was not lost to somebody else, and not put off because too much waits.
+/// Tries what the server does by itself until it was not lost to somebody else, and not put off because too much waits.
 pub(super) async fn insisted<T, F>(attempt: impl Fn() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,

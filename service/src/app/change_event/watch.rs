@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{ChangeEvent, From, Kind, Settings, is_short, is_wanted, log_name};
 use crate::app::App;
+use crate::app::contest::insisted;
 use crate::app::work::Touches;
 use crate::auth::Call;
 use crate::error::{Error, Result};
@@ -202,7 +203,8 @@ impl Pump {
                 let events = app.events_after(&self.site, end).await?;
                 more = !is_short(&events);
                 // After the reading: nobody is told what became somebody else's secret before.
-                let work = app.begin(&self.call, Some(&self.site)).await?;
+                // Rights that change at this very moment are decided upon again: the watcher did not ask, and cannot ask again.
+                let work = insisted(|| app.begin(&self.call, Some(&self.site))).await?;
                 let mut events = app.told_to(&work, &self.site, events).await?;
                 pulse = Some(now);
                 end = events.last().map_or(end, |last| last.sequence);

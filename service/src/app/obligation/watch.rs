@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::worklist::WorklistNow;
 use super::{WorklistItem, WorklistRequest};
+use crate::app::contest::insisted;
 use crate::app::{App, Ending, PageRequest};
 use crate::auth::Call;
 use crate::error::{Error, Result};
@@ -135,7 +136,8 @@ impl WorklistWatch {
 
     async fn look(&self) -> Result<Watched> {
         let first = PageRequest { after: None, size: self.size };
-        let now = self.app.worklist_now(&self.call, &self.wanted, first).await?;
+        // What changes at this very moment is looked at again: the watcher did not ask, and cannot ask again.
+        let now = insisted(|| self.app.worklist_now(&self.call, &self.wanted, first.clone())).await?;
         let WorklistNow { page, as_of, next_change_at } = now;
         Ok(Watched { more: page.next.is_some(), items: page.items, as_of, next_change_at })
     }
