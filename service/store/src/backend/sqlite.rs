@@ -96,8 +96,9 @@ async fn connect(path: &Path, connections: u32, read_only: bool) -> Result<Datab
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
         .max_connections(connections)
-        // One makes the file what it is; two at once on a new file would be in each other's way, whatever the timeout.
-        .min_connections(1)
+        // None but those that are asked for: the pool would see to a minimum in a task of its own while it is connected, and two
+        // that make one new file at once are in each other's way, whatever the timeout.
+        .min_connections(0)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
