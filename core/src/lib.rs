@@ -35,6 +35,7 @@ pub mod calendar;
 pub mod care_plan;
 pub mod catalogue;
 pub mod community_body;
+pub mod community_roster;
 pub mod compliance;
 pub mod consent;
 pub mod delivery;
