@@ -57,16 +57,16 @@ impl Sign {
 /// A person as a file, a form or a line of a roster describes them.
 #[derive(Debug, Clone, Copy)]
 pub struct Person<'a> {
-    /// The name.
-    pub name: &'a PersonName,
+    /// The name; `None`: a list gives the number alone.
+    pub name: Option<&'a PersonName>,
     /// The identity number.
     pub number: Option<&'a IdentityNumber>,
     /// The birth date.
     pub birth_date: Option<CivilDate>,
     /// The telephone number.
     pub phone: Option<&'a Phone>,
-    /// Where they live.
-    pub dwelling: &'a DwellingId,
+    /// Where they live, where that is known.
+    pub dwelling: Option<&'a DwellingId>,
 }
 
 /// How much two descriptions are alike.
@@ -86,7 +86,7 @@ pub struct Likeness {
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (home, born) = (DwellingId::new("d501")?, Some(CivilDate::parse("1940-05-01")?));
 /// let (file, form) = (PersonName::new("张三")?, PersonName::new("章 三")?);
-/// let of = |name| Person { name, number: None, birth_date: born, phone: None, dwelling: &home };
+/// let of = |name| Person { name: Some(name), number: None, birth_date: born, phone: None, dwelling: Some(&home) };
 /// let found = likeness(&of(&file), &of(&form)).ok_or("nobody would look")?;
 /// assert_eq!((found.score, found.signs), (90, vec![Sign::SameSound, Sign::SameBirthDate, Sign::SameDwelling]));
 /// # Ok(())
@@ -99,7 +99,7 @@ pub fn likeness(a: &Person<'_>, b: &Person<'_>) -> Option<Likeness> {
         (Some(_), Some(_)) => return None,
         (Some(_) | None, None) | (None, Some(_)) => {}
     }
-    signs.extend(names(a.name.reveal(), b.name.reveal()));
+    signs.extend(a.name.zip(b.name).and_then(|(a, b)| names(a.reveal(), b.reveal())));
     let mut score = 0;
     match (a.birth_date, b.birth_date) {
         (Some(one), Some(other)) if one == other => signs.push(Sign::SameBirthDate),
@@ -107,7 +107,7 @@ pub fn likeness(a: &Person<'_>, b: &Person<'_>) -> Option<Likeness> {
         (Some(_), Some(_)) => score += OTHER_BIRTH_DATE,
         (Some(_) | None, None) | (None, Some(_)) => {}
     }
-    if a.dwelling == b.dwelling {
+    if a.dwelling.is_some() && a.dwelling == b.dwelling {
         signs.push(Sign::SameDwelling);
     }
     if a.phone.is_some() && a.phone == b.phone {
@@ -235,16 +235,16 @@ mod tests {
         let parts: Vec<Option<&str>> =
             text.split('|').map(|p| Some(p.trim()).filter(|p| *p != "-")).collect();
         let at = |at: usize| parts.get(at).copied().flatten();
-        let name = PersonName::new(at(0).unwrap()).unwrap();
-        let dwelling = home(at(2).unwrap_or("elsewhere"));
+        let name = at(0).map(|name| PersonName::new(name).unwrap());
+        let dwelling = at(2).map(home);
         let phone = at(3).map(|phone| Phone::new(phone).unwrap());
         let number = at(4).map(|number| IdentityNumber::new(number).unwrap());
         then(&Person {
-            name: &name,
+            name: name.as_ref(),
             number: number.as_ref(),
             birth_date: at(1).map(|date| CivilDate::parse(date).unwrap()),
             phone: phone.as_ref(),
-            dwelling: &dwelling,
+            dwelling: dwelling.as_ref(),
         })
     }
 
@@ -293,6 +293,9 @@ mod tests {
         check(&format!("张三|-|a|-|{one}"), &format!("李四|-|b|-|{one}"), "100 same_number");
         check(&format!("张三|-|a|-|{one}"), &format!("张三|-|a|-|{other}"), "-");
         check(&format!("张三|1949-12-31|a|-|{one}"), "张三|1949-12-31|b", "80 same_name same_birth_date");
+        // A list may give the number alone; everything else alone says nothing.
+        check(&format!("-|-|-|-|{one}"), &format!("李四|-|b|-|{one}"), "100 same_number");
+        check("-|1940-05-01|d1|13800000000", "张三|1940-05-01|d1|13800000000", "-");
     }
 
     /// Whatever the names: never a panic, the same both ways, everybody like themselves.
@@ -311,8 +314,13 @@ mod tests {
             let (a, b) = (name(), name());
             let (Ok(a), Ok(b)) = (PersonName::new(&a), PersonName::new(&b)) else { continue };
             let dwelling = home("d");
-            let person =
-                |name| Person { name, number: None, birth_date: None, phone: None, dwelling: &dwelling };
+            let person = |name| Person {
+                name: Some(name),
+                number: None,
+                birth_date: None,
+                phone: None,
+                dwelling: Some(&dwelling),
+            };
             let found = likeness(&person(&a), &person(&b));
             assert_eq!(found, likeness(&person(&b), &person(&a)), "{} {}", a.reveal(), b.reveal());
             let own = likeness(&person(&a), &person(&a));

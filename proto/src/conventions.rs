@@ -9,8 +9,8 @@ use crate::v1::ErrorReason;
 
 /// Methods that only read, by the verbs their names begin with. Every other method changes something.
 const READING: &[&str] = &[
-    "BatchGet", "Draft", "Export", "Find", "Get", "List", "Preview", "Probe", "Render", "Reveal", "Simulate",
-    "Verify", "Watch",
+    "BatchGet", "Draft", "Export", "Find", "Get", "List", "Preview", "Probe", "Pull", "Render", "Reveal",
+    "Simulate", "Verify", "Watch",
 ];
 
 fn files() -> Vec<FileDescriptorProto> {

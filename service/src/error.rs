@@ -9,7 +9,7 @@ use linli_core::consent::Missing;
 use linli_core::invalid::Invalid;
 use linli_core::referral::ReferralState;
 use linli_core::request::{RequestState, RequestUrgency};
-use linli_core::text::Label;
+use linli_core::text::{Label, Line};
 
 /// One field of a request that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,6 +137,15 @@ pub enum Error {
     EventsGone,
     /// Whoever watched did not read what they were told.
     WatcherSlow,
+    /// A body was not reached now.
+    BodyUnreachable {
+        /// What went wrong, for the operator, without personal data.
+        trouble: Line,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// A body refused, or what it answers cannot be used: why, for the operator, without personal data.
+    BodyRefused(Line),
     /// Too much is waiting; trying again later helps.
     Overloaded,
     /// The deadline passed before the answer.
@@ -286,6 +295,14 @@ pub enum StateConflict {
     OwnReferral,
     /// The body's channel is not in the server's configuration any more.
     ChannelGone,
+    /// Nothing is done with the body now.
+    BodyDisabled,
+    /// The body does not serve the site.
+    BodyElsewhere,
+    /// The body has no channel.
+    BodyWithoutChannel,
+    /// The body's channel fetches no lists, or is not there.
+    ChannelCannotPull,
 }
 
 /// What a use case returns.

@@ -202,6 +202,7 @@ CommunityService/ListDeliveryAttempts     u - - - y - y y y - - -
 CommunityService/ListDisclosures          u - - - y - y y y - - -
 CommunityService/ListReferrals            u - - - y - y y y - - -
 CommunityService/ProbeBody                u - - - - - y y y - - -
+CommunityService/PullRoster               u - - - y - y y y - - -
 CommunityService/RecordAcknowledgement    u - - - y - y y y - - y
 CommunityService/RecordConsent            u - - - y - y y y - - -
 CommunityService/RecordDisclosure         u - - - y - y y y - - -

@@ -1,6 +1,6 @@
 //! Delivery: what waits for a body reaches it once, whatever goes wrong on the way, and the state of every referral is true.
 
-mod receivers;
+pub mod receivers;
 
 use linli_proto::v1;
 use linli_proto::v1::ReferralState as State;
@@ -16,7 +16,7 @@ use crate::harness::server::{Child, Data, Server};
 use crate::referral::yes;
 
 /// A server's data with these channels.
-fn with_channels(data: Data, channels: &str) -> Data {
+pub fn with_channels(data: Data, channels: &str) -> Data {
     let file = data.folder().join("channels.toml");
     std::fs::write(&file, format!("format = 1\n{channels}")).unwrap();
     data

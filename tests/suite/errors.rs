@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use crate::harness::client::Client;
 use crate::harness::estate::{elder, identity_number, mask, request_id};
 use crate::harness::issuer::{Issuer, grant};
-use crate::harness::server::{Child, Data, Server};
+use crate::harness::server::{Child, Data, EXCHANGE, Server, UNREACHABLE};
 use crate::harness::{Refusal, refused, until};
 use crate::plugin_upgrade::Build;
 
@@ -253,6 +253,7 @@ async fn every_reason_is_produced() {
     let again = v1::RevokeReferralRequest { name: over, ..Default::default() };
     produced.note("REFERRAL_STATE", Code::FailedPrecondition, false, both!(client, again.clone()));
     produced.note("DISCLOSURE_REFUSED", Code::FailedPrecondition, false, both!(client, give.clone()));
+    bodies_that_cannot_be_asked(&mut produced, &server, &site).await;
     let leave = v1::RecordMoveOutRequest {
         name: resident.clone(),
         move_out_date: "2026-03-16".to_owned(),
@@ -296,6 +297,24 @@ async fn every_reason_is_produced() {
     let reasons = (1..1_000).filter_map(|number| v1::ErrorReason::try_from(number).ok());
     let all: BTreeSet<String> = reasons.map(|reason| status::reason_name(reason).to_owned()).collect();
     assert_eq!(produced.0, all, "reasons without a call that produces them");
+}
+
+async fn bodies_that_cannot_be_asked(produced: &mut Produced, server: &Server, site: &str) {
+    let client = server.client();
+    for (id, channel) in [("paper", ""), ("away", UNREACHABLE), ("hall", EXCHANGE)] {
+        let body = v1::CommunityBody { channel: channel.to_owned(), ..crate::community_body::station() };
+        crate::community_body::enter(&client, id, body).await;
+    }
+    let pull = |body: &str| v1::PullRosterRequest {
+        parent: site.to_owned(),
+        body: format!("bodies/{body}"),
+        ..Default::default()
+    };
+    produced.note("BODY_STATE", Code::FailedPrecondition, false, both!(client, pull("paper")));
+    produced.note("BODY_UNREACHABLE", Code::Unavailable, true, both!(client, pull("away")));
+    // A name of which no connector can ask.
+    std::fs::write(server.data.folder().join("exchange/in/roster-名单.csv"), "姓名\n").unwrap();
+    produced.note("BODY_REFUSED", Code::FailedPrecondition, false, both!(client, pull("hall")));
 }
 
 async fn money(produced: &mut Produced) {

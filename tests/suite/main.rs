@@ -29,6 +29,7 @@ mod catalog;
 mod change;
 mod change_event;
 mod community_body;
+mod community_roster;
 mod compliance;
 mod consent;
 mod credentials;

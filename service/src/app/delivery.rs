@@ -12,6 +12,7 @@
 //! * A lane that failed rests, alone. What is refused for good steps aside, so that the next one gets its turn.
 
 mod attempt;
+mod fetch;
 mod lane;
 mod poll;
 mod show;

@@ -72,11 +72,11 @@ struct Known {
 impl Known {
     fn person(&self) -> Person<'_> {
         Person {
-            name: &self.contact.name,
+            name: Some(&self.contact.name),
             number: self.identity.number.as_ref(),
             birth_date: birth_date(&self.identity),
             phone: self.contact.phone.as_ref(),
-            dwelling: &self.dwelling,
+            dwelling: Some(&self.dwelling),
         }
     }
 }
@@ -84,11 +84,11 @@ impl Known {
 /// A file to be opened, as it is compared.
 pub(super) fn described(new: &NewFile) -> Person<'_> {
     Person {
-        name: &new.contact.name,
+        name: Some(&new.contact.name),
         number: new.identity.number.as_ref(),
         birth_date: birth_date(&new.identity),
         phone: new.contact.phone.as_ref(),
-        dwelling: &new.dwelling,
+        dwelling: Some(&new.dwelling),
     }
 }
 
@@ -119,7 +119,9 @@ impl App {
                 by_score(found.into_iter().flatten().map(|suspect| (suspect, None)), &page)
             }
             About::File(id) => {
-                let own = self.opened_to_compare(&work, site, std::slice::from_ref(id)).await?;
+                let own = self
+                    .opened_to_compare(&work, site, std::slice::from_ref(id), &residents_of(site))
+                    .await?;
                 let Some(own) = own.first() else { return Err(work.absent(id).await) };
                 let found = self.suspects(&work, site, &[own.person()]).await?;
                 let others = found.into_iter().flatten().filter(|suspect| suspect.id != own.id);
@@ -159,10 +161,21 @@ impl App {
         site: &SiteId,
         people: &[Person<'_>],
     ) -> Result<Vec<Vec<Suspect>>> {
+        self.suspects_for(work, site, people, &residents_of(site)).await
+    }
+
+    /// As [`App::suspects`], under audit entries of a resource on whose behalf they are compared.
+    pub(super) async fn suspects_for(
+        &self,
+        work: &Work<'_>,
+        site: &SiteId,
+        people: &[Person<'_>],
+        resource: &str,
+    ) -> Result<Vec<Vec<Suspect>>> {
         let sharing = self.store.residents_sharing(site, people).await?;
         let ids: BTreeSet<&ResidentId> = sharing.iter().map(|(_, id)| id).collect();
         let ids: Vec<ResidentId> = ids.into_iter().cloned().collect();
-        let known = self.opened_to_compare(work, site, &ids).await?;
+        let known = self.opened_to_compare(work, site, &ids, resource).await?;
         let known: HashMap<&ResidentId, &Known> = known.iter().map(|known| (&known.opened, known)).collect();
         let mut found: Vec<Vec<Suspect>> = people.iter().map(|_| Vec::new()).collect();
         for (at, id) in &sharing {
@@ -185,6 +198,7 @@ impl App {
         work: &Work<'_>,
         site: &SiteId,
         ids: &[ResidentId],
+        resource: &str,
     ) -> Result<Vec<Known>> {
         let mut known = Vec::with_capacity(ids.len());
         for ids in ids.chunks(OPENED) {
@@ -205,7 +219,7 @@ impl App {
                 continue;
             }
             let subjects = opening.iter().map(|(_, sealed)| sealed.head.id.as_str().to_owned()).collect();
-            let touches = Touches::files(format!("{}/residents", name::site(site)), subjects, COMPARED);
+            let touches = Touches::files(resource, subjects, COMPARED);
             let receipt = work.disclose(&touches).await?;
             let opener = self.store.opener(&receipt).await?;
             for (id, sealed) in opening {
@@ -282,7 +296,7 @@ impl App {
 
     /// The pairs of these files with files of a higher id, by both ids.
     async fn pairs_of(&self, work: &Work<'_>, site: &SiteId, ids: &[ResidentId]) -> Result<Vec<Pair>> {
-        let known = self.opened_to_compare(work, site, ids).await?;
+        let known = self.opened_to_compare(work, site, ids, &residents_of(site)).await?;
         let people: Vec<Person<'_>> = known.iter().map(Known::person).collect();
         let found = self.suspects(work, site, &people).await?;
         let mut pairs = Vec::new();
@@ -293,6 +307,11 @@ impl App {
         pairs.sort_by(|(a, own_a), (b, own_b)| (own_a, &a.id).cmp(&(own_b, &b.id)));
         Ok(pairs)
     }
+}
+
+/// What is named where files of a site are compared for their own sake.
+fn residents_of(site: &SiteId) -> String {
+    format!("{}/residents", name::site(site))
 }
 
 /// A file, and the one that it is like.
@@ -313,19 +332,27 @@ fn parse_cursor(cursor: &str) -> Result<(ResidentId, Option<ResidentId>)> {
 }
 
 /// The people of one roster, by what they would share: a roster may name somebody twice.
-#[derive(Default)]
 pub(super) struct Lines {
     people: Vec<Line>,
     sharing: HashMap<Shared, Vec<usize>>,
+    /// With how many that share one thing each is compared.
+    most: usize,
+}
+
+impl Default for Lines {
+    /// Compares with everybody who shares something.
+    fn default() -> Self {
+        Self { people: Vec::new(), sharing: HashMap::new(), most: usize::MAX }
+    }
 }
 
 struct Line {
     line: i64,
-    name: PersonName,
+    name: Option<PersonName>,
     number: Option<IdentityNumber>,
     birth_date: Option<CivilDate>,
     phone: Option<Phone>,
-    dwelling: DwellingId,
+    dwelling: Option<DwellingId>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -337,23 +364,29 @@ enum Shared {
 }
 
 impl Lines {
+    /// Compares each with so many who share one thing at most: of a roster that somebody else made, who may have written the same
+    /// name everywhere.
+    pub(super) fn bounded(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     /// Adds a line, and gives those before it that may be of the same person, the most alike first.
-    pub(super) fn add(&mut self, line: i64, new: &NewFile) -> Vec<(i64, Likeness)> {
-        let person = described(new);
+    pub(super) fn add(&mut self, line: i64, person: &Person<'_>) -> Vec<(i64, Likeness)> {
         let shared: Vec<Shared> = [
-            Some(Shared::Name(person.name.clone())),
+            person.name.cloned().map(Shared::Name),
             person.birth_date.map(Shared::BirthDate),
             person.phone.cloned().map(Shared::Phone),
-            Some(Shared::Dwelling(person.dwelling.clone())),
+            person.dwelling.cloned().map(Shared::Dwelling),
         ]
         .into_iter()
         .flatten()
         .collect();
+        let sharing = shared.iter().filter_map(|key| self.sharing.get(key));
         let before: BTreeSet<usize> =
-            shared.iter().filter_map(|key| self.sharing.get(key)).flatten().copied().collect();
+            sharing.flat_map(|lines| lines.iter().take(self.most)).copied().collect();
         let alike = |at: usize| {
             let other = self.people.get(at)?;
-            let likeness = likeness(&person, &other.person())?;
+            let likeness = likeness(person, &other.person())?;
             Some((other.line, likeness))
         };
         let mut found: Vec<(i64, Likeness)> = before.into_iter().filter_map(alike).collect();
@@ -363,11 +396,11 @@ impl Lines {
         }
         self.people.push(Line {
             line,
-            name: person.name.clone(),
+            name: person.name.cloned(),
             number: person.number.cloned(),
             birth_date: person.birth_date,
             phone: person.phone.cloned(),
-            dwelling: person.dwelling.clone(),
+            dwelling: person.dwelling.cloned(),
         });
         found
     }
@@ -376,11 +409,11 @@ impl Lines {
 impl Line {
     fn person(&self) -> Person<'_> {
         Person {
-            name: &self.name,
+            name: self.name.as_ref(),
             number: self.number.as_ref(),
             birth_date: self.birth_date,
             phone: self.phone.as_ref(),
-            dwelling: &self.dwelling,
+            dwelling: self.dwelling.as_ref(),
         }
     }
 }

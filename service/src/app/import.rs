@@ -312,7 +312,7 @@ impl App {
         let mut suspected = Vec::new();
         for (candidate, suspects) in new.into_iter().zip(suspects) {
             let files = suspects.into_iter().map(|suspect| (FileOrLine::File(suspect.id), suspect.likeness));
-            let lines = import.lines.add(candidate.row.line, &candidate.row.file);
+            let lines = import.lines.add(candidate.row.line, &described(&candidate.row.file));
             let lines = lines.into_iter().map(|(line, likeness)| (FileOrLine::Line(line), likeness));
             let mut found: Vec<RowCandidate> =
                 files.chain(lines).map(|(who, likeness)| RowCandidate { who, likeness }).collect();

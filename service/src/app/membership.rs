@@ -57,6 +57,21 @@ pub enum MembershipState {
     Ended,
 }
 
+impl MembershipState {
+    /// Where a membership stands on a day.
+    pub(super) fn of(membership: &Membership, today: CivilDate) -> Self {
+        if membership.end.is_some_and(|end| end <= today) {
+            Self::Ended
+        } else if membership.start > today {
+            Self::Planned
+        } else if membership.proposed_exit.is_some() {
+            Self::ExitProposed
+        } else {
+            Self::Active
+        }
+    }
+}
+
 /// A membership as an answer shows it.
 #[derive(Debug, Clone)]
 pub struct MembershipView {
@@ -349,15 +364,7 @@ impl App {
     }
 
     fn membership_view(&self, membership: Membership, today: CivilDate) -> MembershipView {
-        let state = if membership.end.is_some_and(|end| end <= today) {
-            MembershipState::Ended
-        } else if membership.start > today {
-            MembershipState::Planned
-        } else if membership.proposed_exit.is_some() {
-            MembershipState::ExitProposed
-        } else {
-            MembershipState::Active
-        };
+        let state = MembershipState::of(&membership, today);
         let reason =
             membership.reason.as_ref().and_then(|reason| self.coded_reason(&membership.group, reason));
         MembershipView { membership, state, reason }

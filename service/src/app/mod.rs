@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod change;
 pub mod change_event;
 pub mod community_body;
+pub mod community_roster;
 pub mod compliance;
 pub mod consent;
 pub mod delivery;

@@ -65,6 +65,7 @@ use FieldClass::{Care, Contact, Family, Health, Identity, Status};
 
 const NOTHING: &[FieldClass] = &[];
 const MASKED: &[FieldClass] = &[Contact];
+const LISTED: &[FieldClass] = &[Contact, Identity];
 const FILE: &[FieldClass] = &[Contact, Identity, Health, Family, Status, Care];
 const RECORDS: &[FieldClass] = &[Care];
 const FOUND: &[FieldClass] = &[Contact, Identity, Health, Family, Status];
@@ -126,6 +127,7 @@ pub const METHODS: &[Method] = &[
     method("linli.v1.CommunityService/ListDisclosures", Site, Read, NOTHING),
     method("linli.v1.CommunityService/ListReferrals", Site, Read, NOTHING),
     method("linli.v1.CommunityService/ProbeBody", Server, Read, NOTHING),
+    method("linli.v1.CommunityService/PullRoster", Site, Read, LISTED),
     method("linli.v1.CommunityService/RecordAcknowledgement", Site, Write, RECORDS),
     method("linli.v1.CommunityService/RecordConsent", Site, Write, FILE),
     method("linli.v1.CommunityService/RecordDisclosure", Site, Write, FILE),

@@ -7,7 +7,7 @@ use super::check::Check;
 use super::convert::ToWire;
 use super::page::Binding;
 use super::request::{is_full, next, one, wanted};
-use super::{Face, community_body, referral};
+use super::{Answers, Face, community_body, community_roster, referral};
 use crate::name;
 
 type Answer<M> = std::result::Result<Response<M>, Status>;
@@ -227,6 +227,16 @@ impl v1::community_service_server::CommunityService for Face {
             let trouble = app.probe_body(&call, &id).await?;
             let trouble = trouble.map(|line| line.as_str().to_owned()).unwrap_or_default();
             Ok(v1::ProbeBodyResponse { well: trouble.is_empty(), trouble })
+        })
+        .await
+    }
+
+    type PullRosterStream = Answers<v1::PullRosterResponse>;
+
+    async fn pull_roster(&self, request: Request<v1::PullRosterRequest>) -> Answer<Self::PullRosterStream> {
+        self.stream(request, |app, call, message| {
+            let pull = community_roster::pull(&message)?;
+            Ok(app.pull_roster(call, pull))
         })
         .await
     }

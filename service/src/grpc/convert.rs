@@ -3,6 +3,7 @@
 use linli_core::activity::{ActivityKind, ActivityState};
 use linli_core::applied::WaiverCause;
 use linli_core::care_plan::PlanState;
+use linli_core::community_roster::RosterProposal;
 use linli_core::consent::{Basis as Ground, BodyKind, DisclosurePurpose, Signatory};
 use linli_core::delivery::AttemptOutcome;
 use linli_core::facility::FacilityKind;
@@ -142,6 +143,7 @@ listed! {
         AbilityAssessment MedicalVisit HomeCare Meals Company SubsistenceAllowance DisabilityCertificate LegalHelp
         ChildProtection NotReached Other
     }
+    RosterProposal = RosterProposal { AlreadyMember AddMembership Compare OpenFile AskBody Repeated }
     ReferralState = ReferralState { Queued Sent Accepted Rejected Closed Failed Revoked }
     Decision = ReferralDecision { Accepted Rejected Closed }
     Signatory = ConsentSignatory { Resident Guardian Agent }

@@ -55,6 +55,16 @@ pub(super) fn state(number: i32) -> std::result::Result<Option<MembershipState>,
     }
 }
 
+/// Where a membership stands, by its number on the wire.
+pub(super) fn stands(state: MembershipState) -> i32 {
+    match state {
+        MembershipState::Planned => v1::MembershipState::Planned.into(),
+        MembershipState::Active => v1::MembershipState::Active.into(),
+        MembershipState::ExitProposed => v1::MembershipState::ExitProposed.into(),
+        MembershipState::Ended => v1::MembershipState::Ended.into(),
+    }
+}
+
 impl Shows<MembershipView> for v1::Membership {
     fn shows(view: &MembershipView) -> Self {
         let membership = &view.membership;
@@ -64,12 +74,7 @@ impl Shows<MembershipView> for v1::Membership {
             etag: etag(membership.version),
             group: name::care_group(&membership.group),
             basis: membership.basis.number(),
-            state: match view.state {
-                MembershipState::Planned => v1::MembershipState::Planned.into(),
-                MembershipState::Active => v1::MembershipState::Active.into(),
-                MembershipState::ExitProposed => v1::MembershipState::ExitProposed.into(),
-                MembershipState::Ended => v1::MembershipState::Ended.into(),
-            },
+            state: stands(view.state),
             start_date: date(Some(membership.start)),
             end_date: date(membership.end),
             proposed_end_date: date(exit.map(|exit| exit.on)),

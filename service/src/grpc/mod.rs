@@ -19,6 +19,7 @@ mod care_plan;
 mod catalog;
 mod change_event;
 mod community_body;
+mod community_roster;
 mod community_service;
 mod compliance;
 mod consent;

@@ -57,10 +57,18 @@ impl Binding {
     /// # Errors
     /// [`Error::PageToken`] where the token is not one of ours, of another query or of another caller.
     pub fn cursor(&self, token: &str) -> Result<Option<String>> {
+        self.cursor_within(token, TOKEN_MAX_BYTES)
+    }
+
+    /// As [`Binding::cursor`], for tokens of at most `max` bytes.
+    ///
+    /// # Errors
+    /// As [`Binding::cursor`].
+    pub fn cursor_within(&self, token: &str, max: usize) -> Result<Option<String>> {
         if token.is_empty() {
             return Ok(None);
         }
-        if token.len() > TOKEN_MAX_BYTES {
+        if token.len() > max {
             return Err(Error::PageToken);
         }
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| Error::PageToken)?;

@@ -185,6 +185,22 @@ fn describe(error: &Error) -> (Code, ErrorReason, Label) {
                 "what was told was not read in time: call again with the last cursor",
             ),
         ),
+        Error::BodyUnreachable { trouble, .. } => (
+            Code::Unavailable,
+            R::BodyUnreachable,
+            Label::new(
+                format!("暂时无法联系该单位,请稍后再试:{}", trouble.as_str()),
+                format!("the body was not reached now: try again later ({})", trouble.as_str()),
+            ),
+        ),
+        Error::BodyRefused(trouble) => (
+            Code::FailedPrecondition,
+            R::BodyRefused,
+            Label::new(
+                format!("该单位拒绝了请求,或其提供的内容无法使用:{}", trouble.as_str()),
+                format!("the body refused, or what it answers cannot be used: {}", trouble.as_str()),
+            ),
+        ),
         Error::Overloaded => (
             Code::ResourceExhausted,
             R::Overloaded,
@@ -294,6 +310,9 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
             pair("possible", steps.join(","))
         }
         Error::PossibleDuplicate(names) => pair("candidates", names.join(",")),
+        Error::BodyUnreachable { trouble, .. } | Error::BodyRefused(trouble) => {
+            pair("trouble", trouble.as_str().to_owned())
+        }
         Error::DisclosureRefused(missing) => {
             let codes = |why: &[Missing]| why.iter().map(|why| why.code()).collect::<Vec<_>>().join("+");
             let missing: Vec<String> =
@@ -330,6 +349,7 @@ fn metadata(error: &Error) -> std::collections::HashMap<String, String> {
 fn retry_after(error: &Error) -> Option<Duration> {
     match error {
         Error::RevealLimit(after) => Some(*after),
+        Error::BodyUnreachable { retry_after, .. } => Some(*retry_after),
         Error::Overloaded | Error::StoreUnavailable | Error::PluginUnavailable(_) => Some(RETRY_AFTER),
         Error::Invalid(_)
         | Error::PageToken
@@ -352,6 +372,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::MessageTooLarge
         | Error::EventsGone
         | Error::WatcherSlow
+        | Error::BodyRefused(_)
         | Error::DeadlineExceeded
         | Error::Sealed
         | Error::Internal(_) => None,

@@ -199,7 +199,7 @@ impl Store {
             let mut wanted: HashMap<Vec<u8>, Vec<usize>> = HashMap::new();
             for (at, person) in people.iter().enumerate() {
                 let value = match column {
-                    IndexColumn::Name => Some(person.name.reveal().to_owned()),
+                    IndexColumn::Name => person.name.map(|name| name.reveal().to_owned()),
                     IndexColumn::BirthDate => person.birth_date.map(|date| date.to_string()),
                     IndexColumn::Phone => person.phone.map(|phone| phone.reveal().to_owned()),
                     IndexColumn::Identity => None, // an index of its own; nobody is like somebody by it
@@ -229,7 +229,8 @@ impl Store {
         }
         let mut homes: HashMap<&str, Vec<usize>> = HashMap::new();
         for (at, person) in people.iter().enumerate() {
-            homes.entry(person.dwelling.as_str()).or_default().push(at);
+            let Some(dwelling) = person.dwelling else { continue };
+            homes.entry(dwelling.as_str()).or_default().push(at);
         }
         if !homes.is_empty() {
             let rows: Vec<(String, String)> = resident::Entity::find()

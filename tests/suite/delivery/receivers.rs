@@ -116,6 +116,12 @@ impl Receiver {
         files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
     }
 
+    /// Keeps a list of these people, each a line of JSON.
+    pub fn keep(&self, people: &[Value]) {
+        let lines: String = people.iter().map(|person| format!("{person}\n")).collect();
+        write_whole(&self.folder.join("roster"), &lines);
+    }
+
     /// Answers polls with these items, each a line of JSON.
     pub fn answer(&self, items: &[Value]) {
         let lines: String = items.iter().map(|item| format!("{item}\n")).collect();

@@ -101,6 +101,7 @@ rpcs! {
         ListDisclosures ListDisclosuresRequest => ListDisclosuresResponse,
         ListReferrals ListReferralsRequest => ListReferralsResponse,
         ProbeBody ProbeBodyRequest => ProbeBodyResponse,
+        PullRoster PullRosterRequest => PullRosterResponse,
         RecordAcknowledgement RecordAcknowledgementRequest => Referral,
         RecordConsent RecordConsentRequest => Consent,
         RecordDisclosure RecordDisclosureRequest => Disclosure,
@@ -356,29 +357,33 @@ impl Client {
         grpc.client_streaming(self.request(stream), path, Prost::default()).await.map(Response::into_inner)
     }
 
+    /// Everything that a stream tells, up to the end or the refusal that ends it.
+    pub async fn told<Q: Rpc>(&self, request: Q) -> (Vec<Q::Answer>, Option<Status>) {
+        let mut told = Vec::new();
+        let mut grpc = match self.grpc().await {
+            Ok(grpc) => grpc,
+            Err(status) => return (told, Some(status)),
+        };
+        let codec = Prost::<Q, Q::Answer>::default();
+        let mut stream = match grpc.server_streaming(self.request(request), path_of(Q::PATH), codec).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return (told, Some(status)),
+        };
+        loop {
+            match stream.message().await {
+                Ok(Some(message)) => told.push(message),
+                Ok(None) => return (told, None),
+                Err(status) => return (told, Some(status)),
+            }
+        }
+    }
+
     /// Every page of an export, up to the end or the refusal that ends it.
     pub async fn export(
         &self,
         request: v1::ExportResidentsRequest,
     ) -> (Vec<v1::ExportResidentsResponse>, Option<Status>) {
-        let mut pages = Vec::new();
-        let mut grpc = match self.grpc().await {
-            Ok(grpc) => grpc,
-            Err(status) => return (pages, Some(status)),
-        };
-        let path = path_of(v1::ExportResidentsRequest::PATH);
-        let codec = Prost::<_, v1::ExportResidentsResponse>::default();
-        let mut stream = match grpc.server_streaming(self.request(request), path, codec).await {
-            Ok(response) => response.into_inner(),
-            Err(status) => return (pages, Some(status)),
-        };
-        loop {
-            match stream.message().await {
-                Ok(Some(page)) => pages.push(page),
-                Ok(None) => return (pages, None),
-                Err(status) => return (pages, Some(status)),
-            }
-        }
+        self.told(request).await
     }
 
     /// A roster of a header and no end.

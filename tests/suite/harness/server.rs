@@ -23,6 +23,8 @@ pub const MONDAY: &str = "2026-03-16T09:00:00+08:00";
 
 /// A channel of every server, at whose end nobody listens.
 pub const UNREACHABLE: &str = "unreachable";
+/// The channel of a pair of folders, in which nothing lies at first: `exchange/out` and `exchange/in` beside the data.
+pub const EXCHANGE: &str = "exchange";
 
 /// What a server works on; it outlives the server, so that another one can be started on it.
 #[derive(Clone)]
@@ -46,8 +48,13 @@ impl Data {
         let unreachable = format!(
             "format = 1\n[channel.{UNREACHABLE}]\nconnector = \"cn.linli.webhook\"\nhosts = [\"127.0.0.1:1\"]\n\
              settings = {{ url = \"https://127.0.0.1:1\" }}\nprivate_addresses = true\n\
-             signing_secret_file = \"channel.secret\"\n"
+             signing_secret_file = \"channel.secret\"\n\
+             [channel.{EXCHANGE}]\nconnector = \"cn.linli.file-drop\"\n\
+             [channel.{EXCHANGE}.folder]\noutgoing = \"exchange/out\"\nincoming = \"exchange/in\"\n"
         );
+        for part in ["out", "in"] {
+            std::fs::create_dir_all(folder.path().join("exchange").join(part)).unwrap();
+        }
         crate::tls::write_private(&folder.path().join("channel.secret"), "a-secret");
         std::fs::write(&channels, unreachable).unwrap();
         Self {

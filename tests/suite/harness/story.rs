@@ -8,7 +8,7 @@ use prost::Message;
 use super::client::{Client, Rpc};
 use super::estate::{at, elder, flag, identity_number, mask};
 use super::issuer::{Issuer, by_token, grant};
-use super::server::{Data, UNREACHABLE};
+use super::server::{Data, EXCHANGE, UNREACHABLE};
 
 /// The personal words of the story: every one is planted, so that it can be looked for.
 #[derive(Debug, Clone)]
@@ -1138,6 +1138,19 @@ async fn referrals(t: &mut Teller<'_>, resident: &str, words: &Words) {
     t.ask(v1::ListDeliveryAttemptsRequest { parent: waits, ..Default::default() }).await;
     t.ask(v1::GetDeliveryRequest { name: far.clone() }).await;
     t.ask(v1::ProbeBodyRequest { name: far }).await;
+    // A committee that has left no list in its folder yet.
+    let hall = v1::CommunityBody {
+        kind: v1::BodyKind::NeighbourhoodCommittee.into(),
+        display_name: "幸福里居委会".to_owned(),
+        channel: EXCHANGE.to_owned(),
+        sites: vec![site.clone()],
+        enabled: true,
+        ..Default::default()
+    };
+    let hall = v1::CreateBodyRequest { body: Some(hall), body_id: "hall".to_owned(), ..Default::default() };
+    let body = t.ask(hall).await.name;
+    t.ask(v1::PullRosterRequest { parent: site, body, view: v1::View::Full.into(), ..Default::default() })
+        .await;
 }
 
 /// Who may see the file: protection that names nobody, and access in an emergency.

@@ -268,6 +268,26 @@ pub(super) fn describe(conflict: StateConflict) -> (Code, ErrorReason, Label) {
                 "the body's channel is not in the server's configuration: hand it over, or give the body another channel",
             ),
         ),
+        StateConflict::BodyDisabled => {
+            (R::BodyState, label("该单位已停用", "the body is not enabled: nothing is done with it now"))
+        }
+        StateConflict::BodyElsewhere => {
+            (R::BodyState, label("该单位不服务于本项目", "the body does not serve this site"))
+        }
+        StateConflict::BodyWithoutChannel => (
+            R::BodyState,
+            label(
+                "该单位没有对接通道;请向其索取名单文件",
+                "the body has no channel: ask it for its list as a file",
+            ),
+        ),
+        StateConflict::ChannelCannotPull => (
+            R::BodyState,
+            label(
+                "该单位的对接通道不能获取名单,或已不在服务器配置中",
+                "the body's channel fetches no lists, or is not in the server's configuration",
+            ),
+        ),
         StateConflict::OwnReferral => {
             (R::FourEyes, label("不能复核自己发起的转介", "nobody reviews a referral that they asked for"))
         }

@@ -174,15 +174,15 @@ async fn who_shares_something_is_found(env: Env) {
     change(store, "a", |set| set.create_resident(value.clone())).await.unwrap();
     change(store, "b", |set| set.create_resident(resident("b", "r9"))).await.unwrap();
     let (stranger, elsewhere) = (PersonName::new("无名氏").unwrap(), DwellingId::new("elsewhere").unwrap());
-    let nobody =
-        Person { name: &stranger, number: None, birth_date: None, phone: None, dwelling: &elsewhere };
+    let nobody = Person { name: None, number: None, birth_date: None, phone: None, dwelling: None };
     let people = [
-        nobody,
-        Person { name: &value.contact.name, ..nobody },
+        Person { name: Some(&stranger), dwelling: Some(&elsewhere), ..nobody },
+        Person { name: Some(&value.contact.name), ..nobody },
         Person { birth_date: value.identity.birth_date, ..nobody },
         Person { phone: value.contact.phone.as_ref(), ..nobody },
-        Person { dwelling: &value.dwelling, ..nobody },
-        Person { name: &value.contact.name, dwelling: &value.dwelling, ..nobody },
+        Person { dwelling: Some(&value.dwelling), ..nobody },
+        Person { name: Some(&value.contact.name), dwelling: Some(&value.dwelling), ..nobody },
+        nobody,
     ];
     let found = store.residents_sharing(&site_id("a"), &people).await.unwrap();
     assert_eq!(found, [1, 2, 3, 4, 5].map(|at| (at, resident_id("r1"))));
