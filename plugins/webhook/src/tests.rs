@@ -297,7 +297,8 @@ fn a_list_of_people_is_followed_to_its_end() {
             "phone": "138", "address": "1-2-301", "group": "subsistence_allowance", "certificate": "C 1",
             "valid_until": "2027-02-28", "income": 5}}], "cursor": "a"}}"#
     );
-    let second = r#"{"entries": [{"name": "李", "phone": null, "address": ""}], "cursor": ""}"#;
+    // What an entry says badly is for others to judge.
+    let second = r#"{"entries": [{"name": "李\u0000", "birth_date": "1948-02-30", "phone": null, "address": ""}], "cursor": ""}"#;
     let script = [
         (get("/roster?limit=1000"), answer(200, None, &first)),
         (get("/roster?limit=1000&cursor=a"), answer(200, None, second)),
@@ -313,16 +314,13 @@ fn a_list_of_people_is_followed_to_its_end() {
         ("valid_until", "2027-02-28"),
     ];
     let all = all.into_iter().map(|(code, value)| Field::new(code, value)).collect();
-    let entries = vec![all, vec![Field::new("name", "李")]];
+    let entries = vec![all, vec![Field::new("name", "李\0"), Field::new("birth_date", "1948-02-30")]];
     assert_eq!(pull("", script), Ok(End::Roster(Roster { entries, cursor: String::new() })));
 
     let long = format!(r#"{{"address": "{}"}}"#, "长".repeat(4_001));
     for (entry, says) in [
-        (format!(r#"{{"birth_date": "{PERSONAL}"}}"#), "`birth_date` of entry 1 is no date"),
-        (r#"{"valid_until": "2026-02-30"}"#.into(), "`valid_until` of entry 1 is no date"),
         (r#"{"phone": 13800001234}"#.into(), "`phone` of entry 1 is no text"),
         (long, "`address` of entry 1 has more than 4000 characters"),
-        (r#"{"name": "a\u0000"}"#.into(), "`name` of entry 1"),
         (r#"{"income": 5}"#.into(), "entry 1 says nothing"),
         ("null".into(), "entry 1 is no object"),
     ] {
