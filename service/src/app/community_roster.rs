@@ -27,8 +27,10 @@ use linli_store::{FieldClasses, ResidentHead};
 
 use super::App;
 use super::assessment::FileState as AssessedState;
+use super::contest::insisted;
 use super::duplicate::{Lines, Suspect};
 use super::membership::MembershipState;
+use super::plugin::Deployed;
 use super::resident::may_open;
 use super::work::{Touches, Work};
 use crate::auth::Call;
@@ -150,6 +152,18 @@ struct Part {
 /// The dwellings of a site by where they are; `None`: two of them are there.
 type Doors = HashMap<Place, Option<(DwellingId, String)>>;
 
+/// Some entries, and what is known about them.
+struct Compared {
+    today: CivilDate,
+    deployed: Arc<Deployed>,
+    entries: Vec<RosterEntry>,
+    dwellings: Vec<Option<(DwellingId, String)>>,
+    suspects: Vec<Vec<Suspect>>,
+    opened: HashMap<ResidentId, Opened>,
+    /// Whether the caller sees values of children in clear.
+    sees_children: bool,
+}
+
 /// A file that may be somebody's, as far as it is shown.
 struct Opened {
     name: PersonName,
@@ -218,8 +232,14 @@ impl App {
         }
     }
 
-    /// The next entries of a part, compared as of now.
-    async fn compared_with_files(&self, call: &Call, pull: &Pull, part: &mut Part) -> Result<RosterPage> {
+    /// Some entries, compared with the files of the site as of now.
+    async fn compared_with_files(
+        &self,
+        call: &Call,
+        pull: &Pull,
+        doors: &Doors,
+        entries: &[Vec<Field>],
+    ) -> Result<Compared> {
         let Pull { site, body, full, .. } = pull;
         let work = self.begin(call, Some(site)).await?;
         let resource = name::body(body);
@@ -227,66 +247,17 @@ impl App {
             work.reveal(&Touches::files(&resource, Vec::new(), LISTED)).await?;
         }
         let (today, deployed) = (work.today(), self.deployed());
-        let read = |fields: Vec<Field>| {
+        let read = |fields: &Vec<Field>| {
             let values = fields.iter().map(|field| (field.code.as_str(), field.value.as_str()));
             RosterEntry::read(values, today, |group| deployed.catalogue.group(group).is_some())
         };
-        let entries: Vec<RosterEntry> = part.rest.by_ref().take(PAGE).map(read).collect();
-        let dwellings: Vec<_> = entries.iter().map(|entry| door(&part.doors, entry)).collect();
-        let people: Vec<Person<'_>> = entries
-            .iter()
-            .zip(&dwellings)
-            .map(|(entry, dwelling)| person(entry, dwelling.as_ref().map(|(id, _)| id)))
-            .collect();
+        let entries: Vec<RosterEntry> = entries.iter().map(read).collect();
+        let dwellings: Vec<_> = entries.iter().map(|entry| door(doors, entry)).collect();
+        let people = people(&entries, &dwellings);
         let suspects = self.suspects_for(&work, site, &people, &resource).await?;
         let opened = self.opened_beside(&work, site, &suspects, &resource).await?;
-        let alike: Vec<_> =
-            (part.line + 1..).zip(&people).map(|(line, person)| part.lines.add(line, person)).collect();
         let sees_children = work.sees_children(LISTED);
-        let mut lines = Vec::with_capacity(entries.len());
-        let beside = dwellings.into_iter().zip(suspects).zip(alike);
-        for (mut entry, ((dwelling, suspects), mut repetitions)) in entries.into_iter().zip(beside) {
-            part.line += 1;
-            if entry.address.is_some() && dwelling.is_none() {
-                entry.wrong.push((DisclosedField::Address.code(), Invalid::Unknown));
-            }
-            let mut candidates = candidates(suspects, &opened, entry.group.as_ref(), today);
-            let files: Vec<KnownFile> = candidates.iter().map(known_file).collect();
-            let earlier = |(line, likeness): &(i64, Likeness)| {
-                let at = usize::try_from(line - 1).ok();
-                let group = at.and_then(|at| part.groups.get(at)).and_then(Option::as_ref);
-                let same_group = group.is_some() && group == entry.group.as_ref();
-                EarlierEntry { likeness: likeness.clone(), same_group }
-            };
-            let earlier: Vec<EarlierEntry> = repetitions.iter().map(earlier).collect();
-            let proposal = propose(&entry, &files, &earlier);
-            *part.counts.entry(proposal).or_default() += 1;
-            part.groups.push(entry.group.clone());
-            candidates.truncate(CANDIDATES_MAX);
-            repetitions.truncate(CANDIDATES_MAX);
-            let group = entry.group.as_ref().and_then(|group| deployed.catalogue.group(group));
-            lines.push(RosterLine {
-                line: part.line,
-                group_title: group.map(|group| group.title.clone()),
-                in_clear: *full && (sees_children || !entry.is_minor(today)),
-                entry,
-                dwelling,
-                proposal,
-                candidates,
-                repetitions,
-            });
-        }
-        part.ended = part.rest.len() == 0;
-        let summary = part.ended.then(|| RosterSummary {
-            entries: part.line,
-            counts: RosterProposal::ALL
-                .iter()
-                .map(|proposal| (*proposal, part.counts.get(proposal).copied().unwrap_or_default()))
-                .collect(),
-            cursor: std::mem::take(&mut part.cursor),
-        });
-        let (site, body, language) = (site.clone(), body.clone(), call.language);
-        Ok(RosterPage { site, body, language, lines, summary })
+        Ok(Compared { today, deployed, entries, dwellings, suspects, opened, sees_children })
     }
 
     /// What is shown of the files that may be somebody's, under an audit entry.
@@ -329,14 +300,80 @@ impl RosterPull {
     /// [`Error::BodyRefused`]; [`Error::PurposeRequired`], [`Error::RevealLimit`] for a list in clear; [`Error::Denied`]. Nothing comes
     /// after an error.
     pub async fn next(&mut self) -> Result<Option<RosterPage>> {
-        let part = match &mut self.part {
+        let Self { app, call, pull, part } = self;
+        let part = match part {
             Some(part) if part.ended => return Ok(None),
             Some(part) => part,
-            None => self.part.insert(self.app.asked_for_roster(&self.call, &self.pull).await?),
+            None => part.insert(app.asked_for_roster(call, pull).await?),
         };
-        let page = self.app.compared_with_files(&self.call, &self.pull, part).await;
-        part.ended |= page.is_err();
-        page.map(Some)
+        let entries: Vec<_> = part.rest.by_ref().take(PAGE).collect();
+        part.ended = part.rest.len() == 0;
+        // The body is not asked again because rights, or a consent of anybody, changed at this very moment.
+        let compared = insisted(|| app.compared_with_files(call, pull, &part.doors, &entries)).await;
+        part.ended |= compared.is_err();
+        let lines = part.proposed(compared?, pull.full);
+        let summary = part.ended.then(|| part.summary());
+        let (site, body, language) = (pull.site.clone(), pull.body.clone(), call.language);
+        Ok(Some(RosterPage { site, body, language, lines, summary }))
+    }
+}
+
+impl Part {
+    /// What a person would do about the entries that come next.
+    fn proposed(&mut self, compared: Compared, full: bool) -> Vec<RosterLine> {
+        let Compared { today, deployed, entries, dwellings, suspects, opened, sees_children } = compared;
+        let first = self.line + 1;
+        let alike: Vec<_> = (first..)
+            .zip(people(&entries, &dwellings))
+            .map(|(line, person)| self.lines.add(line, &person))
+            .collect();
+        let mut lines = Vec::with_capacity(entries.len());
+        let beside = dwellings.into_iter().zip(suspects).zip(alike);
+        for (mut entry, ((dwelling, suspects), mut repetitions)) in entries.into_iter().zip(beside) {
+            self.line += 1;
+            if entry.address.is_some() && dwelling.is_none() {
+                entry.wrong.push((DisclosedField::Address.code(), Invalid::Unknown));
+            }
+            let mut candidates = candidates(suspects, &opened, entry.group.as_ref(), today);
+            let files: Vec<KnownFile> = candidates.iter().map(known_file).collect();
+            let earlier: Vec<EarlierEntry> =
+                repetitions.iter().map(|(line, likeness)| self.earlier(&entry, *line, likeness)).collect();
+            let proposal = propose(&entry, &files, &earlier);
+            *self.counts.entry(proposal).or_default() += 1;
+            self.groups.push(entry.group.clone());
+            candidates.truncate(CANDIDATES_MAX);
+            repetitions.truncate(CANDIDATES_MAX);
+            let group = entry.group.as_ref().and_then(|group| deployed.catalogue.group(group));
+            lines.push(RosterLine {
+                line: self.line,
+                group_title: group.map(|group| group.title.clone()),
+                in_clear: full && (sees_children || !entry.is_minor(today)),
+                entry,
+                dwelling,
+                proposal,
+                candidates,
+                repetitions,
+            });
+        }
+        lines
+    }
+
+    /// What an entry has in common with an earlier one that is like it.
+    fn earlier(&self, entry: &RosterEntry, line: i64, likeness: &Likeness) -> EarlierEntry {
+        let at = usize::try_from(line - 1).ok();
+        let group = at.and_then(|at| self.groups.get(at)).and_then(Option::as_ref);
+        let same_group = group.is_some() && group == entry.group.as_ref();
+        EarlierEntry { likeness: likeness.clone(), same_group }
+    }
+
+    /// What all of it came to.
+    fn summary(&mut self) -> RosterSummary {
+        let count = |proposal: &RosterProposal| self.counts.get(proposal).copied().unwrap_or_default();
+        RosterSummary {
+            entries: self.line,
+            counts: RosterProposal::ALL.iter().map(|proposal| (*proposal, count(proposal))).collect(),
+            cursor: std::mem::take(&mut self.cursor),
+        }
     }
 }
 
@@ -346,15 +383,16 @@ fn door(doors: &Doors, entry: &RosterEntry) -> Option<(DwellingId, String)> {
     doors.get(&place).cloned().flatten()
 }
 
-/// An entry as it is compared.
-fn person<'a>(entry: &'a RosterEntry, dwelling: Option<&'a DwellingId>) -> Person<'a> {
-    Person {
+/// Entries as they are compared.
+fn people<'a>(entries: &'a [RosterEntry], dwellings: &'a [Option<(DwellingId, String)>]) -> Vec<Person<'a>> {
+    let person = |(entry, dwelling): (&'a RosterEntry, &'a Option<(DwellingId, String)>)| Person {
         name: entry.name.as_ref(),
         number: entry.number.as_ref(),
         birth_date: entry.birth_date,
         phone: entry.phone.as_ref(),
-        dwelling,
-    }
+        dwelling: dwelling.as_ref().map(|(id, _)| id),
+    };
+    entries.iter().zip(dwellings).map(person).collect()
 }
 
 /// The files that may be somebody's, with where the membership in a group stands.
