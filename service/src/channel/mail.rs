@@ -1,28 +1,43 @@
 //! Mail for connectors: through the operator's relay, over TLS, to domains that the operator named.
+//!
+//! What goes wrong before the relay lets us in (no connection, no trust, a wrong password) is the channel's trouble, not the mail's:
+//! it goes out once that is mended. From the first word about the mail on, the relay's answer decides; once it said that it has it,
+//! nothing that happens afterwards makes that untrue.
 
 use std::path::Path;
 use std::time::Duration;
 
+use lettre::Address;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use linli_plugin_host::exchange::{self, FailureKind, Outcome};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
 
 use super::config::{Mail, MailTls};
 use super::{failure, forbidden};
 
-/// Longest wait for the relay, for each of its answers.
-const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// Longest time until the relay lets us in.
+const ENTER_MAX: Duration = Duration::from_secs(20);
+/// Longest time until it has a mail, or says that it does not take it.
+const HAND_OVER_MAX: Duration = Duration::from_secs(40);
+/// How long it may take to say goodbye, for which nobody waits.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
 /// A relay, and to whom it may be asked to send.
 pub(super) struct Post {
     relay: String,
     sender: Mailbox,
     domains: Vec<String>,
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    host: String,
+    port: u16,
+    starts_in_clear: bool,
+    tls: TlsParameters,
+    credentials: Option<Credentials>,
 }
 
 impl std::fmt::Debug for Post {
@@ -51,20 +66,15 @@ impl Post {
             return Err(problems);
         };
         let tls = parameters(&host, ca_file).map_err(|why| vec![why])?;
-        let tls = match mail.tls {
-            MailTls::Implicit => Tls::Wrapper(tls),
-            MailTls::Starttls => Tls::Required(tls),
+        let starts_in_clear = match mail.tls {
+            MailTls::Implicit => false,
+            MailTls::Starttls => true,
         };
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-            .port(port)
-            .tls(tls)
-            .timeout(Some(ANSWER_MAX));
-        if let Some(password) = password {
-            let password = password.expose_secret().to_owned();
-            transport = transport.credentials(Credentials::new(mail.user.clone(), password));
-        }
+        let credentials =
+            password.map(|password| Credentials::new(mail.user.clone(), password.expose_secret().to_owned()));
         let domains = mail.domains.iter().map(|domain| domain.to_lowercase()).collect();
-        Ok(Self { relay: mail.relay.clone(), sender, domains, transport: transport.build() })
+        let relay = mail.relay.clone();
+        Ok(Self { relay, sender, domains, host, port, starts_in_clear, tls, credentials })
     }
 
     /// Sends a mail. The same `key` gives the same message id, by which a mail that came twice is seen to be one.
@@ -73,10 +83,35 @@ impl Post {
             Ok(message) => message,
             Err(why) => return forbidden(why),
         };
-        match self.transport.send(message).await {
-            Ok(_) => Outcome::Done,
-            Err(error) => refused(&error),
+        let mut relay = match timeout(ENTER_MAX, self.enter()).await {
+            Ok(Ok(relay)) => relay,
+            Ok(Err(error)) => return failure(FailureKind::NotDone, shut_out(&error)),
+            Err(_) => return failure(FailureKind::NotDone, "the relay did not let us in in time"),
+        };
+        let text = message.formatted();
+        match timeout(HAND_OVER_MAX, relay.send(message.envelope(), &text)).await {
+            Ok(Ok(_)) => {
+                tokio::spawn(async move { timeout(FAREWELL_MAX, relay.quit()).await.is_ok() });
+                Outcome::Done
+            }
+            Ok(Err(error)) => refused(&error),
+            Err(_) => failure(FailureKind::Unknown, "the relay did not answer in time"),
         }
+    }
+
+    /// A connection over which the relay takes mail.
+    async fn enter(&self) -> Result<AsyncSmtpConnection, Error> {
+        let hello = ClientId::default();
+        let at = (self.host.as_str(), self.port);
+        let tls = (!self.starts_in_clear).then(|| self.tls.clone());
+        let mut relay = AsyncSmtpConnection::connect_tokio1(at, Some(ENTER_MAX), &hello, tls, None).await?;
+        if self.starts_in_clear {
+            relay.starttls(self.tls.clone(), &hello).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            relay.auth(DEFAULT_MECHANISMS, credentials).await?;
+        }
+        Ok(relay)
     }
 
     fn message(&self, mail: &exchange::Mail, key: &str) -> Result<Message, String> {
@@ -119,25 +154,38 @@ fn parameters(host: &str, ca_file: Option<&Path>) -> Result<TlsParameters, Strin
     builder.build_rustls().map_err(|error| format!("no TLS for mail: {error}"))
 }
 
+/// Why the relay did not let us in.
+fn shut_out(error: &Error) -> String {
+    if let Some(code) = error.status() {
+        return format!("the relay does not let us in ({code})");
+    }
+    if is_of_tls(error) {
+        return "the relay's certificate was not accepted, or it speaks no TLS".to_owned();
+    }
+    "no connection to the relay, or it does not speak as one".to_owned()
+}
+
 /// What a mail came to that the relay did not take. The relay's words are not repeated: they may hold the recipient's address.
-fn refused(error: &lettre::transport::smtp::Error) -> Outcome {
-    let code = error.status().map(|code| code.to_string()).unwrap_or_default();
-    if error.is_permanent() {
-        return forbidden(format!("the relay refused it for good ({code})"));
+fn refused(error: &Error) -> Outcome {
+    match error.status() {
+        Some(code) if error.is_permanent() => forbidden(format!("the relay refused it for good ({code})")),
+        Some(code) => failure(FailureKind::NotDone, format!("the relay refused it for now ({code})")),
+        None if error.is_client() => forbidden("the relay takes no such mail"),
+        None => failure(FailureKind::Unknown, "the connection to the relay broke off"),
     }
-    if error.is_transient() {
-        return failure(FailureKind::NotDone, format!("the relay refused it for now ({code})"));
+}
+
+/// Whether TLS is at the bottom of an error.
+fn is_of_tls(error: &Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
     }
-    if error.is_tls() {
-        return failure(
-            FailureKind::NotDone,
-            "the relay's certificate was not accepted, or it speaks no TLS",
-        );
-    }
-    if error.is_timeout() {
-        return failure(FailureKind::Unknown, "the relay did not answer in time");
-    }
-    failure(FailureKind::Unknown, "the connection to the relay broke off, or never stood")
+    error.is_tls()
 }
 
 #[cfg(test)]
