@@ -129,7 +129,7 @@ impl Channel {
             },
             Step::WriteFile { .. } | Step::ReadFile { .. } | Step::ListFiles | Step::MoveFile { .. } => {
                 match &self.folder {
-                    Some(folder) => folder.perform(step).await,
+                    Some(folder) => folder.perform(step, clocks.system.now()).await,
                     None => forbidden("this channel has no `folder`"),
                 }
             }
