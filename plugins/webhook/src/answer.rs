@@ -10,6 +10,9 @@ use crate::instant;
 
 /// Largest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// What an answer says that does not know who asks.
+pub(crate) const STRANGER: &str =
+    "the recipient does not know the sender; compare the channel's secrets with the recipient's";
 /// Longest reference, in bytes.
 const REFERENCE_BYTES_MAX: usize = 200;
 
@@ -31,9 +34,7 @@ pub(crate) fn content(asked: &str, answer: HttpResponse, now_micros: i64) -> Res
         300..=399 => Err(RunError::never(said(
             "redirects are not followed; let the channel's `url` name the address itself",
         ))),
-        401 | 403 => Err(RunError::never(said(
-            "the recipient does not know the sender; compare the channel's secrets with the recipient's",
-        ))),
+        401 | 403 => Err(RunError::never(said(STRANGER))),
         _ => Err(RunError::never(said("the recipient does not take it"))),
     }
 }

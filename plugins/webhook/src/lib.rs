@@ -59,6 +59,11 @@ impl Connector for Webhook {
         if answer.status == 409 {
             return known(&answer, key);
         }
+        // It is not about this matter: whatever is sent is refused until somebody mends that, and then goes.
+        if matches!(answer.status, 401 | 403) {
+            let (status, why) = (answer.status, answer::STRANGER);
+            return Err(RunError::later(format!("{ASKED} was answered with status {status}: {why}")));
+        }
         let answer = answer::content(ASKED, answer, io.now())?;
         taken(&answer).map_err(|wrong| RunError::later(format!("{ASKED}: {wrong}")))
     }
