@@ -26,7 +26,9 @@ struct Sentences {
     waits: &'static str,
     number: &'static str,
     urgency: &'static str,
-    fields: [(&'static str, &'static str); 4],
+    /// Codes of fields, the first that there is of each, and what stands before them.
+    urgent: &'static [&'static str],
+    fields: [(&'static [&'static str], &'static str); 4],
     answer: &'static str,
     reply: &'static str,
     once: &'static str,
@@ -39,7 +41,13 @@ const CHINESE: Sentences = Sentences {
     waits: "有一件居民关怀事项转介给贵单位，请受理或告知不能受理的原因。",
     number: "转介编号：",
     urgency: "紧急程度：",
-    fields: [("matter", "事项："), ("name", "姓名："), ("phone", "联系电话："), ("address", "住址：")],
+    urgent: &["urgency"],
+    fields: [
+        (&["matter"], "事项："),
+        (&["name"], "姓名："),
+        (&["phone"], "联系电话："),
+        (&["address"], "住址："),
+    ],
     answer: "请在此查看并答复（受理、不受理或已办结），无需账号：",
     reply: "请与物业公司联系答复，并报上述编号。",
     once: "同一编号的信件只对应一件事项，重复收到时不必再次办理。",
@@ -52,7 +60,13 @@ const ENGLISH: Sentences = Sentences {
     waits: "A matter of care for a resident has been referred to you. Please take it up, or say why you cannot.",
     number: "Number of the referral: ",
     urgency: "Urgency: ",
-    fields: [("matter", "Matter: "), ("name", "Name: "), ("phone", "Telephone: "), ("address", "Address: ")],
+    urgent: &["urgency_en", "urgency"],
+    fields: [
+        (&["matter_en", "matter"], "Matter: "),
+        (&["name"], "Name: "),
+        (&["phone"], "Telephone: "),
+        (&["address"], "Address: "),
+    ],
     answer: "Please see to it and answer here (accepted, declined or done); no account is needed:",
     reply: "Please answer to the property company, with the number above.",
     once: "Letters with the same number are about one matter: if this comes twice, it is to be done once.",
@@ -92,9 +106,9 @@ pub(crate) fn letter(
 fn part(sentences: &Sentences, number: &str, delivery: &Delivery, with_fields: bool) -> String {
     let mut text = format!("{}\n\n{}\n\n{}{number}\n", sentences.greeting, sentences.waits, sentences.number);
     // How pressing it is says nothing about anybody.
-    let fields: &[(&str, &str)] = if with_fields { &sentences.fields } else { &[] };
-    for (code, title) in [&("urgency", sentences.urgency)].into_iter().chain(fields) {
-        if let Some(value) = delivery.field(code) {
+    let fields: &[(&[&str], &str)] = if with_fields { &sentences.fields } else { &[] };
+    for (codes, title) in [&(sentences.urgent, sentences.urgency)].into_iter().chain(fields) {
+        if let Some(value) = codes.iter().find_map(|code| delivery.field(code)) {
             text.push_str(&format!("{title}{}\n", cut(&line(value), VALUE_CHARACTERS_MAX)));
         }
     }

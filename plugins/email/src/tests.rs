@@ -71,7 +71,9 @@ fn fields_are_in_the_letter_where_the_operator_says_so() {
         ("name", "王秀英"),
         ("address", "3幢1单元302"),
         ("matter", "上门诊疗"),
+        ("matter_en", "medical visit"),
         ("urgency", "紧急"),
+        ("urgency_en", "emergency"),
         ("note", "不写进信里"),
     ];
     let chosen = settings(serde_json::json!({
@@ -92,6 +94,18 @@ fn fields_are_in_the_letter_where_the_operator_says_so() {
     let letter = mail(delivery(&fields[..1], LINK), &chosen);
     assert!(letter.text.contains("\nTelephone: 13800001234\n"), "{}", letter.text);
     assert!(!letter.text.contains("Name:") && !letter.text.contains("转介"), "{}", letter.text);
+    // What is asked for is said in the language of the letter, and in Chinese where nobody said it in English.
+    let letter = mail(delivery(&fields, ""), &chosen);
+    assert!(letter.text.contains("\nUrgency: emergency\nMatter: medical visit\nName: "), "{}", letter.text);
+    let old = [("matter", "上门诊疗"), ("urgency", "紧急")];
+    let letter = mail(delivery(&old, ""), &chosen);
+    assert!(letter.text.contains("\nUrgency: 紧急\nMatter: 上门诊疗\n"), "{}", letter.text);
+    let both = settings(serde_json::json!({"fields_in_letter": true}));
+    let letter = mail(delivery(&fields, ""), &both);
+    for line in ["紧急程度：紧急\n事项：上门诊疗\n", "Urgency: emergency\nMatter: medical visit\n"]
+    {
+        assert!(letter.text.contains(line), "{}", letter.text);
+    }
 }
 
 #[test]

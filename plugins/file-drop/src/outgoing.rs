@@ -41,6 +41,8 @@ pub(crate) const TITLES: &[(&str, &str)] = &[
     ("status", "特殊困难"),
     ("note", "情况说明"),
 ];
+/// Said once more in English, which these tables are not in.
+const LEFT_OUT: [&str; 2] = ["matter_en", "urgency_en"];
 /// What the body fills in.
 const TO_FILL_IN: [&str; 3] =
     ["办理结果（已受理/不受理/已办结） state", "说明 remark", "办理日期 decided_on"];
@@ -67,7 +69,8 @@ pub(crate) fn reference(id: &str) -> String {
 
 /// The table of a referral.
 pub(crate) fn table(delivery: &Delivery, format: Format) -> Result<Vec<u8>, String> {
-    let mut fields: Vec<_> = delivery.fields.iter().collect();
+    let mut fields: Vec<_> =
+        delivery.fields.iter().filter(|field| !LEFT_OUT.contains(&field.code.as_str())).collect();
     let place = |code: &str| TITLES.iter().position(|(known, _)| *known == code).unwrap_or(TITLES.len());
     fields.sort_by_key(|field| place(&field.code));
     let mut headings = vec!["转介编号 referral".to_owned()];

@@ -155,9 +155,9 @@ pub(crate) fn request(manifest: &ConnectorManifest, start: &Start) -> Unfit<Requ
     Ok(Request { op, message: message.encode_to_vec(), key: key.clone() })
 }
 
-/// Codes under which every connector is told what is asked for: the matter, how pressing it is, and a note. They are no values of a care
-/// file, and no manifest declares them.
-const ASKED: [&str; 3] = ["matter", "urgency", "note"];
+/// Codes under which every connector is told what is asked for: the matter and how pressing it is, in Chinese and in English, and a
+/// note. They are no values of a care file, and no manifest declares them.
+const ASKED: [&str; 5] = ["matter", "matter_en", "urgency", "urgency_en", "note"];
 
 fn deliver(manifest: &ConnectorManifest, delivery: &Delivery) -> Unfit<pb::DeliverReferral> {
     let Delivery { referral, fields, answer_url } = delivery;

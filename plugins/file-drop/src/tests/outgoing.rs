@@ -16,6 +16,8 @@ fn a_referral_is_a_table_with_its_headings() {
         ("phone", "13800001234"),
         ("own_code", "x"),
         ("matter", "上门诊疗"),
+        ("matter_en", "medical visit"),
+        ("urgency_en", "routine"),
         ("name", "王秀英"),
         ("health", "高血压, \"三级\"\n吃药"),
     ];
