@@ -107,6 +107,24 @@ impl Lane {
         Self { failures: 0, next_at: at, reached_at: Some(at), trouble: None, ..self }
     }
 
+    /// The lane as it is to be believed at an instant. No rest is longer than a day: one that ends later was written down by a clock
+    /// that was ahead, and is over.
+    #[must_use]
+    pub fn as_of(self, now: Instant) -> Self {
+        let latest = now.plus_seconds(ASKED_SECONDS_MAX);
+        let believed = |at: Instant| if at > latest { now } else { at };
+        Self { next_at: believed(self.next_at), poll_at: believed(self.poll_at), ..self }
+    }
+
+    /// The lane after a question that was not answered: asking rests, as after [`Lane::failed`]. What waits for the body does not: a
+    /// system that tells nothing may well take something in.
+    #[must_use]
+    pub fn unanswered(self, at: Instant, trouble: Line, asked_seconds: Option<i64>, chance: u32) -> Self {
+        let next_at = self.next_at;
+        let rested = self.failed(at, trouble, asked_seconds, chance);
+        Self { next_at, poll_at: rested.next_at, ..rested }
+    }
+
     /// The lane after a failure that a later attempt may mend: it rests, twice as long each time, by up to a half less so that lanes
     /// that failed together are not tried together, and no shorter than the body asked for. `chance` is any number, drawn anew.
     #[must_use]
@@ -154,6 +172,27 @@ mod tests {
         assert_eq!(rests(5, Some(1), 0), 240);
         assert_eq!(rests(1, Some(i64::MAX), 0), 24 * 3600);
         assert_eq!(rests(1, Some(-5), 0), 15);
+    }
+
+    #[test]
+    fn a_question_that_is_not_answered_delays_the_next_question_alone() {
+        let lane = Lane { next_at: at(-5), ..Lane::new(BodyId::new("b").unwrap()) };
+        let rests = |lane: &Lane| (lane.poll_at.micros() - at(0).micros()) / 1_000_000;
+        let once = lane.unanswered(at(0), Line::new("status 500").unwrap(), None, 0);
+        assert_eq!((once.next_at, rests(&once), once.failures), (at(-5), 15, 1));
+        assert!(once.trouble.is_some());
+        let twice = once.unanswered(at(0), Line::new("status 503").unwrap(), Some(90), 0);
+        assert_eq!((twice.next_at, rests(&twice), twice.failures), (at(-5), 90, 2));
+    }
+
+    #[test]
+    fn a_rest_that_a_wrong_clock_wrote_down_is_over() {
+        let years = 20 * 365 * 24 * 3600;
+        let ahead = Lane { next_at: at(years), poll_at: at(years), ..Lane::new(BodyId::new("b").unwrap()) };
+        let believed = ahead.as_of(at(0));
+        assert_eq!((believed.next_at, believed.poll_at), (at(0), at(0)));
+        let day = Lane { next_at: at(24 * 3600), poll_at: at(60), ..believed };
+        assert_eq!(day.clone().as_of(at(0)), day);
     }
 
     #[test]

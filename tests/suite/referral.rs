@@ -1,6 +1,6 @@
 //! Referrals: only what everything allows goes to a body, once, and what comes back is told truthfully whatever order it comes in.
 
-use linli_core::id::{ReferralId, ResidentId, SiteId};
+use linli_core::id::{BodyId, ReferralId, ResidentId, SiteId};
 use linli_core::referral::ReferralState;
 use linli_proto::v1;
 use linli_proto::v1::{
@@ -343,13 +343,13 @@ async fn what_waits_and_is_taken_back_never_goes() {
         let name = client.ask(hand(&asked(&resident, &body, &[Field::Name]))).await.unwrap().name;
         queue(server, &name).await;
         let store = &server.app.store;
-        let waiting = store.queued_bodies().await.unwrap();
-        assert_eq!(waiting.len(), 1);
+        let clinic = [BodyId::new("clinic").unwrap()];
+        assert_eq!(store.queued_bodies(&clinic).await.unwrap(), clinic);
         refused(client.ask(answer(&name, Decision::Accepted)).await, "REFERRAL_STATE");
         let over = client.ask(revoke(&name)).await.unwrap();
         assert!(over.state() == State::Revoked && !over.tell_body, "{over:?}");
-        assert_eq!(store.queued_bodies().await.unwrap(), []);
-        assert_eq!(store.queued_referrals(&waiting[0], 10).await.unwrap(), []);
+        assert_eq!(store.queued_bodies(&clinic).await.unwrap(), []);
+        assert_eq!(store.queued_referrals(&clinic[0], 10).await.unwrap(), []);
         refused(client.ask(answer(&name, Decision::Accepted)).await, "REFERRAL_STATE");
         // A body whose channel the configuration does not know is served by hand.
         let by_channel = v1::Referral { handed_over: false, ..asked(&resident, &body, &[Field::Name]) };

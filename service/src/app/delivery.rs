@@ -18,6 +18,7 @@ mod poll;
 mod show;
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ const EVERY: Duration = Duration::from_secs(30);
 const LANES_MAX: usize = 256;
 /// Bodies that one statement looks up.
 const BODIES_BATCH: u64 = 200;
+/// Nobody enters a lane again for this long where it could not be worked in: another server has it, or something of ours is at fault.
+const SHUT_OUT: Duration = Duration::from_secs(10);
 
 /// What delivery works with.
 pub struct Delivery {
@@ -61,6 +64,32 @@ pub struct Delivery {
     places: Arc<Semaphore>,
     /// The lanes that are worked in here.
     busy: Mutex<HashSet<BodyId>>,
+    standing: Standing,
+}
+
+/// How delivery stands, as the last rounds saw it; for those who watch the server.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    rounds: AtomicU64,
+    troubled: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Standing {
+    /// Rounds that this process began.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
+    /// Bodies with which something is wrong since they were last reached.
+    pub(crate) fn troubled(&self) -> u64 {
+        self.troubled.load(Ordering::Relaxed)
+    }
+
+    /// Referrals that have failed and wait for a person.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
 }
 
 impl Delivery {
@@ -72,7 +101,13 @@ impl Delivery {
         owner: String,
     ) -> Self {
         let (wake, places, busy) = (Notify::new(), Arc::new(Semaphore::new(LANES_MAX)), Mutex::default());
-        Self { channels, links, give_up_after, owner, wake, places, busy }
+        let standing = Standing::default();
+        Self { channels, links, give_up_after, owner, wake, places, busy, standing }
+    }
+
+    /// How delivery stands.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Something waits, or time has moved.
@@ -150,7 +185,7 @@ impl App {
     /// How the lane of a body stands.
     async fn lane(&self, body: &BodyId) -> Result<Lane> {
         let known = self.store.lanes(std::slice::from_ref(body)).await?.pop();
-        Ok(known.unwrap_or_else(|| Lane::new(body.clone())))
+        Ok(known.unwrap_or_else(|| Lane::new(body.clone())).as_of(self.now()))
     }
 
     /// Rounds of delivery until the task is dropped.
@@ -171,11 +206,7 @@ impl App {
             let rest = next.map_or(EVERY, |next| self.until(next).min(EVERY));
             tokio::select! {
                 () = self.delivery.wake.notified() => {}
-                Some(ended) = lanes.join_next(), if !lanes.is_empty() => {
-                    if ended.is_err_and(|error| error.is_panic()) {
-                        tracing::error!("a lane panicked; its lease ends by itself");
-                    }
-                }
+                Some(_) = lanes.join_next(), if !lanes.is_empty() => {}
                 () = tokio::time::sleep(rest) => {}
             }
         }
@@ -193,19 +224,24 @@ impl App {
     /// Begins to work in every lane that is due; when the next one is.
     async fn delivery_round(self: &Arc<Self>, lanes: &mut JoinSet<()>) -> Result<Option<Instant>> {
         while lanes.try_join_next().is_some() {}
+        let standing = &self.delivery.standing;
+        standing.rounds.fetch_add(1, Ordering::Relaxed);
         let now = self.now();
-        let waiting: HashSet<BodyId> = self.store.queued_bodies().await?.into_iter().collect();
+        let (mut troubled, mut failed) = (0, 0);
         let mut next: Option<Instant> = None;
         let mut after: Option<String> = None;
         loop {
             let bodies = self.store.bodies(after.as_deref(), BODIES_BATCH).await?;
-            let Some(last) = bodies.last() else { return Ok(next) };
+            let Some(last) = bodies.last() else { break };
             after = Some(last.id.as_str().to_owned());
             let ids: Vec<BodyId> = bodies.iter().map(|body| body.id.clone()).collect();
             let known = self.store.lanes(&ids).await?;
+            let waiting: HashSet<BodyId> = self.store.queued_bodies(&ids).await?.into_iter().collect();
+            failed += self.store.failed_referrals(&ids).await?.iter().map(|(_, count)| count).sum::<u64>();
             for body in bodies {
                 let lane = known.iter().find(|lane| lane.body == body.id).cloned();
-                let lane = lane.unwrap_or_else(|| Lane::new(body.id.clone()));
+                let lane = lane.unwrap_or_else(|| Lane::new(body.id.clone())).as_of(now);
+                troubled += u64::from(lane.trouble.is_some());
                 let Some(due) = self.due(&body, &lane, waiting.contains(&body.id)) else { continue };
                 if due > now {
                     next = Some(next.map_or(due, |next| next.min(due)));
@@ -214,6 +250,9 @@ impl App {
                 self.begin_lane(lanes, body);
             }
         }
+        standing.troubled.store(troubled, Ordering::Relaxed);
+        standing.failed.store(failed, Ordering::Relaxed);
+        Ok(next)
     }
 
     /// When there is something to do in a lane; `None`: nothing.
@@ -231,10 +270,29 @@ impl App {
         let Ok(place) = Arc::clone(&self.delivery.places).try_acquire_owned() else { return };
         let app = Arc::clone(self);
         lanes.spawn(async move {
-            if let Err(error) = app.work_lane(&body).await {
-                tracing::warn!(body = body.id.as_str(), ?error, "a lane was left early; it is entered again");
+            let name = body.id.clone();
+            // A task of its own, so that a panic in it is an end like others.
+            let mut work = JoinSet::new();
+            work.spawn(async move { app.work_lane(&body).await });
+            let worked = work.join_next().await;
+            drop(place);
+            match worked {
+                Some(Ok(Ok(true))) => {}
+                Some(Ok(Ok(false))) => tokio::time::sleep(SHUT_OUT).await,
+                Some(Ok(Err(error))) => {
+                    tracing::warn!(
+                        body = name.as_str(),
+                        ?error,
+                        "a lane was left early; it is entered again"
+                    );
+                    tokio::time::sleep(SHUT_OUT).await;
+                }
+                Some(Err(_)) | None => {
+                    tracing::error!(body = name.as_str(), "a lane panicked; it is entered again");
+                    tokio::time::sleep(SHUT_OUT).await;
+                }
             }
-            drop((inside, place));
+            drop(inside);
         });
     }
 }

@@ -13,14 +13,16 @@ use crate::name;
 
 impl Shows<DeliveryView> for v1::Delivery {
     fn shows(view: &DeliveryView) -> Self {
-        let DeliveryView { lane, waiting } = view;
+        let DeliveryView { lane, waiting_since, failed } = view;
         Self {
             body: name::body(&lane.body),
-            waiting: *waiting,
+            waiting: waiting_since.is_some(),
             failures: i32::try_from(lane.failures).unwrap_or(i32::MAX),
             trouble: text(lane.trouble.as_ref()),
             next_attempt_time: Some(lane.next_at).filter(|at| *at > Instant::MIN).map(timestamp),
             reach_time: lane.reached_at.map(timestamp),
+            wait_start_time: waiting_since.map(timestamp),
+            failed_count: i32::try_from(*failed).unwrap_or(i32::MAX),
         }
     }
 }

@@ -642,8 +642,25 @@ fn gauges(app: &Arc<App>) -> Gauges {
                 f64::from(app.store.failed()),
             ),
         ];
+        let standing = app.delivery.standing();
+        figures.extend([
+            figure(
+                "linli_delivery_rounds",
+                "Rounds in which this process looked what waits for bodies.",
+                as_figure(standing.rounds()),
+            ),
+            figure(
+                "linli_bodies_troubled",
+                "Bodies with which something is wrong since they were last reached (CommunityService.GetDelivery).",
+                as_figure(standing.troubled()),
+            ),
+            figure(
+                "linli_referrals_failed",
+                "Referrals that failed and wait for a person (CommunityService.ListReferrals).",
+                as_figure(standing.failed()),
+            ),
+        ]);
         if let Some(sink) = app.events.sink() {
-            let number = |number: u64| as_figure(usize::try_from(number).unwrap_or(usize::MAX));
             figures.extend([
                 figure(
                     "linli_event_sink_connected",
@@ -658,12 +675,12 @@ fn gauges(app: &Arc<App>) -> Gauges {
                 figure(
                     "linli_event_sink_waiting",
                     "Events that have not gone out to NATS yet, on that server.",
-                    number(sink.waiting()),
+                    as_figure(sink.waiting()),
                 ),
                 figure(
                     "linli_event_sink_given",
                     "Events that this process gave to NATS.",
-                    number(sink.given()),
+                    as_figure(sink.given()),
                 ),
             ]);
         }
@@ -671,8 +688,8 @@ fn gauges(app: &Arc<App>) -> Gauges {
     })
 }
 
-fn as_figure(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+fn as_figure(count: impl TryInto<u32>) -> f64 {
+    f64::from(count.try_into().unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

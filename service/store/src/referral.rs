@@ -12,9 +12,10 @@ use linli_core::referral::{
 use linli_core::request::RequestUrgency;
 use linli_core::text::{Line, Paragraph};
 use linli_core::time::Instant;
+use sea_orm::sea_query::{Expr, ExprTrait as _, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use crate::change::{ChangeSet, Rows};
+use crate::change::{ChangeSet, Rows, Scope};
 use crate::community_body::{fields, words};
 use crate::convert::{instant, instant_opt, version, version_column};
 use crate::error::{SealError, StoreError};
@@ -23,7 +24,7 @@ use crate::page::{PAGE_MAX, Page, Sites, keyset, padded};
 use crate::resource::Change;
 use crate::seal::{Holder, Sealed, Sealer};
 use crate::store::Store;
-use crate::table::{Table, referral, referral_words};
+use crate::table::{Table, community_body, referral, referral_words};
 
 /// Which referrals are read; all given conditions hold.
 #[derive(Debug, Clone, Default)]
@@ -166,22 +167,72 @@ impl Store {
         query.all(self.reader()).await?.into_iter().map(to_referral).collect()
     }
 
-    /// The bodies for which something waits, by id.
+    /// Those of these bodies for which something waits, by id.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn queued_bodies(&self) -> Result<Vec<BodyId>, StoreError> {
-        let found: Vec<String> = referral::Entity::find()
+    pub async fn queued_bodies(&self, among: &[BodyId]) -> Result<Vec<BodyId>, StoreError> {
+        use community_body::Column as B;
+        use referral::Column as C;
+        // One look into the queue of each, however long it is.
+        let waits = Query::select()
+            .expr(Expr::val(1))
+            .from(referral::Entity)
+            .and_where(Expr::col((referral::Entity, C::Body)).equals((community_body::Entity, B::Id)))
+            .and_where(Expr::col((referral::Entity, C::QueuedAt)).is_not_null())
+            .to_owned();
+        let found: Vec<String> = community_body::Entity::find()
             .select_only()
-            .column(referral::Column::Body)
-            .filter(referral::Column::QueuedAt.is_not_null())
-            .distinct()
-            .order_by_asc(referral::Column::Body)
+            .column(B::Id)
+            .filter(B::Site.eq(Scope::System.text()))
+            .filter(B::Id.is_in(padded(among.iter().map(BodyId::as_str))))
+            .filter(Expr::exists(waits))
+            .order_by_asc(B::Id)
             .into_tuple()
             .all(self.reader())
             .await?;
-        let id = |text: String| BodyId::new(&text).map_err(|_| StoreError::Row { table: "referral" });
-        found.into_iter().map(id).collect()
+        found.iter().map(|text| body_id(text)).collect()
+    }
+
+    /// How many referrals to each of these bodies have failed and wait for a person; none: it is not among them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn failed_referrals(&self, bodies: &[BodyId]) -> Result<Vec<(BodyId, u64)>, StoreError> {
+        use referral::Column as C;
+        let found: Vec<(String, i64)> = referral::Entity::find()
+            .select_only()
+            .column(C::Body)
+            .column_as(C::Id.count(), "failed")
+            .filter(C::Body.is_in(padded(bodies.iter().map(BodyId::as_str))))
+            .filter(C::State.eq(ReferralState::Failed.code()))
+            .group_by(C::Body)
+            .order_by_asc(C::Body)
+            .into_tuple()
+            .all(self.reader())
+            .await?;
+        found.iter().map(|(text, count)| Ok((body_id(text)?, count.unsigned_abs()))).collect()
+    }
+
+    /// The referral that a body calls by a reference; `None`: it calls none so, or several.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn referral_called(
+        &self,
+        body: &BodyId,
+        reference: &Line,
+    ) -> Result<Option<Referral>, StoreError> {
+        let mut found = referral::Entity::find()
+            .filter(referral::Column::Body.eq(body.as_str()))
+            .filter(referral::Column::ExternalReference.eq(reference.as_str()))
+            .limit(2)
+            .all(self.reader())
+            .await?;
+        match (found.pop(), found.pop()) {
+            (Some(one), None) => to_referral(one).map(Some),
+            (Some(_) | None, Some(_)) | (None, None) => Ok(None),
+        }
     }
 
     /// What waits for a body, of all sites, first come first.
@@ -200,6 +251,10 @@ impl Store {
             .await?;
         found.into_iter().map(to_referral).collect()
     }
+}
+
+fn body_id(text: &str) -> Result<BodyId, StoreError> {
+    BodyId::new(text).map_err(|_| StoreError::Row { table: "referral" })
 }
 
 pub(crate) fn to_referral(row: referral::Model) -> Result<Referral, StoreError> {

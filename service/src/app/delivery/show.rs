@@ -5,6 +5,7 @@ use linli_core::id::{BodyId, ReferralId};
 use linli_core::referral::ReferralState;
 use linli_core::resident::FieldClass;
 use linli_core::text::Line;
+use linli_core::time::Instant;
 use linli_plugin_host::exchange::{End, Operation};
 
 use super::{ANOTHER_END, line};
@@ -20,8 +21,10 @@ use crate::name::{self, InSite};
 pub struct DeliveryView {
     /// The body's lane.
     pub lane: Lane,
-    /// Whether anything waits in it.
-    pub waiting: bool,
+    /// Since when the first of what waits in it does; `None`: nothing waits.
+    pub waiting_since: Option<Instant>,
+    /// How many referrals to the body have failed and wait for a person.
+    pub failed: u64,
 }
 
 impl App {
@@ -32,8 +35,10 @@ impl App {
     pub async fn delivery_to(&self, call: &Call, id: &BodyId) -> Result<DeliveryView> {
         let _work = self.begin(call, None).await?;
         self.store.body(id).await?.ok_or(Error::NotFound(Thing::Body))?;
-        let waiting = !self.store.queued_referrals(id, 1).await?.is_empty();
-        Ok(DeliveryView { lane: self.lane(id).await?, waiting })
+        let waiting_since = self.store.queued_referrals(id, 1).await?.pop().and_then(|first| first.queued_at);
+        let failed = self.store.failed_referrals(std::slice::from_ref(id)).await?;
+        let failed = failed.first().map_or(0, |(_, count)| *count);
+        Ok(DeliveryView { lane: self.lane(id).await?, waiting_since, failed })
     }
 
     /// The attempts to hand a referral over, in order.

@@ -159,7 +159,22 @@ fn hot_reads_search() {
             "INDEX request_settled (site=? AND settled_at>?",
         )
         .await;
-        // What waits for a body, of all sites, in its order; and which bodies something waits for.
+        // What waits for a body, of all sites, in its order; which bodies something waits for, and what has failed.
+        let waits = "SELECT id FROM community_body WHERE site = '*system' AND id IN (?, ?) AND EXISTS(SELECT 1 FROM referral \
+                     WHERE referral.body = community_body.id AND referral.queued_at IS NOT NULL) ORDER BY id";
+        check(waits, &keyed("community_body", "site=? AND id=?")).await;
+        check(waits, "SEARCH referral EXISTS USING COVERING INDEX referral_queue (body=? AND queued_at>?")
+            .await;
+        check(
+            "SELECT body, COUNT(id) FROM referral WHERE body IN (?, ?) AND state = ? GROUP BY body ORDER BY body",
+            "SEARCH referral USING COVERING INDEX referral_body (body=? AND state=?",
+        )
+        .await;
+        check(
+            "SELECT * FROM referral WHERE body = ? AND external_reference = ? LIMIT ?",
+            "SEARCH referral USING INDEX referral_reference (body=? AND external_reference=?",
+        )
+        .await;
         check(
             "SELECT * FROM referral WHERE body = ? AND queued_at IS NOT NULL ORDER BY queued_at, site, id LIMIT ?",
             "SEARCH referral USING INDEX referral_queue (body=? AND queued_at>?",

@@ -17,6 +17,7 @@ on_both!(
     bodies_come_back,
     referrals_come_back,
     a_queue_keeps_its_order_over_all_sites,
+    failures_are_counted_and_references_found_by_body,
     filters_find_referrals,
     words_of_a_part_are_replaced_and_open_for_their_resident_alone,
 );
@@ -207,8 +208,14 @@ async fn a_queue_keeps_its_order_over_all_sites(env: Env) {
     .await
     .unwrap();
 
-    let bodies = store.queued_bodies().await.unwrap();
+    let ids = ["aid", "clinic", "nobody"].map(|id| BodyId::new(id).unwrap());
+    for id in &ids {
+        system(store, |set| set.put_body(body(id.as_str()))).await.unwrap();
+    }
+    let bodies = store.queued_bodies(&ids).await.unwrap();
     assert_eq!(bodies.iter().map(BodyId::as_str).collect::<Vec<_>>(), ["aid", "clinic"]);
+    assert_eq!(store.queued_bodies(&ids[1..]).await.unwrap(), ids[1..2]);
+    assert_eq!(store.queued_bodies(&[]).await.unwrap(), []);
     let clinic = BodyId::new("clinic").unwrap();
     let ids = async |limit| {
         let found = store.queued_referrals(&clinic, limit).await.unwrap();
@@ -221,6 +228,51 @@ async fn a_queue_keeps_its_order_over_all_sites(env: Env) {
         Referral { state: ReferralState::Sent, queued_at: None, version: 2, ..referral("a", "f9", "r1", 1) };
     change(store, "a", |set| set.put_referral(sent)).await.unwrap();
     assert_eq!(ids(2).await, ["b/f5", "a/f1"]);
+}
+
+async fn failures_are_counted_and_references_found_by_body(env: Env) {
+    let store = &env.store;
+    for site in ["a", "b"] {
+        make_site(store, site).await;
+        change(store, site, |set| set.create_resident(resident(site, "r1"))).await.unwrap();
+    }
+    let failed =
+        |site, id| Referral { state: ReferralState::Failed, queued_at: None, ..referral(site, id, "r1", 1) };
+    let called = |site, id, body: &str, reference| Referral {
+        state: ReferralState::Sent,
+        queued_at: None,
+        sent_at: Some(at(5)),
+        body: BodyId::new(body).unwrap(),
+        external_reference: Some(line(reference)),
+        ..referral(site, id, "r1", 1)
+    };
+    change(store, "a", |set| {
+        set.put_referral(failed("a", "f1"))
+            .put_referral(failed("a", "f2"))
+            .put_referral(called("a", "f3", "clinic", "K-1"))
+            .put_referral(called("a", "f4", "aid", "K-1"))
+    })
+    .await
+    .unwrap();
+    change(store, "b", |set| {
+        set.put_referral(failed("b", "f5")).put_referral(called("b", "f6", "aid", "K-2"))
+    })
+    .await
+    .unwrap();
+    let [aid, clinic] = ["aid", "clinic"].map(|id| BodyId::new(id).unwrap());
+    let both = [aid.clone(), clinic.clone()];
+    assert_eq!(store.failed_referrals(&both).await.unwrap(), [(clinic.clone(), 3)]);
+    assert_eq!(store.failed_referrals(&both[..1]).await.unwrap(), []);
+    let found = async |body, reference| {
+        let found = store.referral_called(body, &line(reference)).await.unwrap();
+        found.map(|found| format!("{}/{}", found.site, found.id))
+    };
+    assert_eq!(found(&clinic, "K-1").await.as_deref(), Some("a/f3"));
+    assert_eq!(found(&aid, "K-1").await.as_deref(), Some("a/f4"));
+    assert_eq!(found(&clinic, "K-2").await, None);
+    // Two of one name are none: nobody knows which is meant.
+    change(store, "a", |set| set.put_referral(called("a", "f7", "aid", "K-2"))).await.unwrap();
+    assert_eq!(found(&aid, "K-2").await, None);
 }
 
 async fn filters_find_referrals(env: Env) {

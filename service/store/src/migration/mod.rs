@@ -22,6 +22,7 @@ mod m0019_closed_period;
 mod m0020_referral;
 mod m0021_delivery;
 mod m0022_sink;
+mod m0023_reference;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager, async_trait};
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_referral::Referral),
             Box::new(m0021_delivery::Delivery),
             Box::new(m0022_sink::Sink),
+            Box::new(m0023_reference::Reference),
         ]
     }
 }
