@@ -111,8 +111,10 @@ impl App {
     async fn attempt(&self, way: &Way, referral: &Referral, receipt: &Receipt) -> Result<Ended> {
         let opener = self.store.opener(receipt).await?;
         let mut fields = vec![
-            exchange::Field { code: "matter".to_owned(), value: referral.matter.zh().to_owned() },
-            exchange::Field { code: "urgency".to_owned(), value: referral.urgency.zh().to_owned() },
+            said("matter", referral.matter.zh()),
+            said("matter_en", referral.matter.en()),
+            said("urgency", referral.urgency.zh()),
+            said("urgency_en", referral.urgency.en()),
         ];
         for (part, sealed) in self.store.referral_words(&referral.site, &referral.id).await? {
             let code = match part {
@@ -121,7 +123,7 @@ impl App {
                 ReferralPart::Reason | ReferralPart::Remark | ReferralPart::Finding => continue,
             };
             if let Some(text) = word(&opener, Some(&sealed))? {
-                fields.push(exchange::Field { code: code.to_owned(), value: text.as_str().to_owned() });
+                fields.push(said(code, text.as_str()));
             }
         }
         let links = self.delivery.links();
@@ -168,20 +170,40 @@ impl App {
         let mut changes = work.changes(&referral::touches(&referral, &[]));
         let end = AttemptEnd { at: work.now, outcome, detail: ended.detail.clone() };
         changes.put_attempt(Attempt { end: Some(end), ..attempt.clone() });
-        if waits && outcome != AttemptOutcome::Later {
+        let failed = waits && outcome.is_failure();
+        if failed {
             referral.version = next_version(referral.version, None)?;
-            if outcome.is_failure() {
-                referral.state = ReferralState::Failed;
-                referral.queued_at = None;
-                referral.ended_at = Some(work.now);
-                changes.event("referral.failed", name::referral(&referral.site, &referral.id));
-            } else {
-                referral.external_reference = ended.external_reference.clone();
+            referral.state = ReferralState::Failed;
+            referral.queued_at = None;
+            referral.ended_at = Some(work.now);
+            changes.event("referral.failed", name::referral(&referral.site, &referral.id));
+            changes.put_referral(referral.clone());
+        } else if outcome == AttemptOutcome::Delivered {
+            let known = (referral.sent_at, referral.external_reference.clone());
+            // Taken back or answered while it was on its way, it stays so; that the body has it, and what it calls it, is true all
+            // the same, and what it says of it later is found by that.
+            if waits {
                 referral::is_sent(&work, &mut referral, &head, work.now, &mut changes)?;
             }
-            changes.put_referral(referral.clone());
+            referral.sent_at = referral.sent_at.or(Some(work.now));
+            referral.external_reference = referral.external_reference.or(ended.external_reference.clone());
+            if waits || known != (referral.sent_at, referral.external_reference.clone()) {
+                referral.version = next_version(referral.version, None)?;
+                changes.put_referral(referral.clone());
+            }
         }
         self.store.commit("referral.attempted", changes).await?;
+        if failed {
+            let referral = name::referral(&referral.site, &referral.id);
+            let (body, why) = (attempt.body.as_str(), ended.detail.as_ref().map(Line::as_str));
+            tracing::warn!(
+                referral,
+                body,
+                outcome = outcome.code(),
+                why,
+                "a referral has failed: a person decides"
+            );
+        }
         Ok(match outcome {
             AttemptOutcome::Delivered => HandedOver::Delivered,
             AttemptOutcome::Refused | AttemptOutcome::Withheld | AttemptOutcome::GivenUp => HandedOver::Over,
@@ -204,6 +226,10 @@ impl Ended {
         let detail = (!detail.is_empty()).then(|| line(detail));
         Self { outcome, detail, external_reference: None, asked_seconds: None }
     }
+}
+
+fn said(code: &str, value: &str) -> exchange::Field {
+    exchange::Field { code: code.to_owned(), value: value.to_owned() }
 }
 
 /// The key under which every attempt of a referral is made, the same for ever: 64 hexadecimal digits.

@@ -1,10 +1,8 @@
 //! What bodies answered, fetched from them.
 
-use std::collections::HashMap;
-
 use linli_core::community_body::CommunityBody;
 use linli_core::id::ReferralId;
-use linli_core::referral::{Decision, Referral};
+use linli_core::referral::Decision;
 use linli_core::text::{Line, Paragraph};
 use linli_plugin_host::exchange::{self, End, Operation};
 
@@ -30,12 +28,9 @@ impl App {
         cursor: &str,
     ) -> Result<std::result::Result<String, Rest>> {
         let open = self.store.open_referrals(&body.id, ASKED_MAX).await?;
-        let by_reference: HashMap<&str, &Referral> = open
-            .iter()
-            .filter_map(|referral| Some((referral.external_reference.as_ref()?.as_str(), referral)))
-            .collect();
+        let references = open.into_iter().filter_map(|referral| referral.external_reference);
         let operation = Operation::Poll {
-            external_references: by_reference.keys().map(|reference| (*reference).to_owned()).collect(),
+            external_references: references.map(|reference| reference.as_str().to_owned()).collect(),
             cursor: cursor.to_owned(),
         };
         let rest = |trouble: &str, asked_seconds| Ok(Err(Rest { trouble: line(trouble), asked_seconds }));
@@ -52,14 +47,8 @@ impl App {
         };
         let mut unknown = 0_u32;
         for item in items {
-            let known = by_reference.get(item.external_reference.as_str());
-            let at = match known {
-                Some(referral) => Some(InSite { site: referral.site.clone(), id: referral.id.clone() }),
-                None => name::parse_referral(&item.referral).ok(),
-            };
-            match at {
-                Some(at) if self.answered_by(body, &at, item).await? => {}
-                Some(_) | None => unknown += 1,
+            if !self.answered_by(body, item).await? {
+                unknown += 1;
             }
         }
         if unknown > 0 {
@@ -73,14 +62,19 @@ impl App {
     }
 
     /// Records one answer; `false`: it is about nothing that went to this body.
-    async fn answered_by(
-        &self,
-        body: &CommunityBody,
-        at: &InSite<ReferralId>,
-        item: exchange::Acknowledgement,
-    ) -> Result<bool> {
-        let found = self.store.referral(&at.site, &at.id).await?.filter(|referral| referral.body == body.id);
+    async fn answered_by(&self, body: &CommunityBody, item: exchange::Acknowledgement) -> Result<bool> {
+        // By what the body calls it, however long ago it went there; else by our name of it.
+        let called = match Line::new(&item.external_reference) {
+            Ok(reference) => self.store.referral_called(&body.id, &reference).await?,
+            Err(_) => None,
+        };
+        let found = match (called, name::parse_referral(&item.referral)) {
+            (Some(found), _) => Some(found),
+            (None, Ok(at)) => self.store.referral(&at.site, &at.id).await?.filter(|it| it.body == body.id),
+            (None, Err(_)) => None,
+        };
         let Some(referral) = found else { return Ok(false) };
+        let at = InSite { site: referral.site, id: referral.id };
         let answer = Acknowledgement {
             decision: match item.decision {
                 exchange::Decision::Accepted => Decision::Accepted,
@@ -89,14 +83,17 @@ impl App {
             },
             remark: Paragraph::new(&item.remark).ok(),
             external_reference: Line::new(&item.external_reference).ok(),
-            // Clocks of bodies go wrong: no answer is later than now, or earlier than the question.
-            at: item.decided_at.map(|at| at.min(self.now()).max(referral.created_at)),
+            at: item.decided_at,
         };
-        self.take_answer(at, answer).await
+        self.take_answer(&at, answer).await
     }
 
     /// Records what a body answered by itself, as often as it says so; `false`: nothing went to it yet, or there is no such referral.
     pub(crate) async fn take_answer(&self, at: &InSite<ReferralId>, answer: Acknowledgement) -> Result<bool> {
+        let Some(referral) = self.store.referral(&at.site, &at.id).await? else { return Ok(false) };
+        // Clocks of bodies go wrong: no answer is later than now, or earlier than the question.
+        let decided_at = answer.at.map(|at| at.min(self.now()).max(referral.created_at));
+        let answer = Acknowledgement { at: decided_at, ..answer };
         let recorded = insisted(|| async {
             let call = self.own_call(table::RECORD_ACKNOWLEDGEMENT)?;
             let repeat = Repeat { id: None, hash: [0; 32], encode: |_| Vec::new() };
