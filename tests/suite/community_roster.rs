@@ -537,7 +537,7 @@ async fn a_body_that_cannot_be_asked_is_told_in_words() {
     let mut channels = folder("committee", &place);
     if let Some(smtp) = Place::smtp(&place_folder) {
         let receiver = smtp.start(0);
-        channels += &crate::delivery::receivers::mail("letters", &place_folder, receiver.port);
+        channels += &crate::delivery::receivers::mail("letters", &place_folder, receiver.port, "");
     }
     let has_mail = channels.contains("letters");
     let server = Server::on(with_channels(data, &channels)).await;

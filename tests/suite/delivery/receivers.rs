@@ -34,13 +34,13 @@ pub struct Place {
     python: PathBuf,
     folder: PathBuf,
     program: &'static str,
+    further: &'static [&'static str],
 }
 
 impl Place {
     /// A body's own system, in a folder of its own; `None`: there is no Python, which was said.
     pub fn https(folder: &Path) -> Option<Self> {
-        let place =
-            Self { python: Tool::Python.find()?, folder: folder.to_owned(), program: "https_receiver.py" };
+        let place = Self::of(folder, "https_receiver.py")?;
         place.certified("authority.pem");
         write_private(&folder.join("secret"), SECRET);
         Some(place)
@@ -48,12 +48,20 @@ impl Place {
 
     /// A mail server.
     pub fn smtp(folder: &Path) -> Option<Self> {
-        let place =
-            Self { python: Tool::Python.find()?, folder: folder.to_owned(), program: "smtp_receiver.py" };
+        let place = Self::of(folder, "smtp_receiver.py")?;
         place.certified("authority.pem");
         write_private(&folder.join("password"), SECRET);
         std::fs::create_dir_all(folder.join("mails")).unwrap();
         Some(place)
+    }
+
+    fn of(folder: &Path, program: &'static str) -> Option<Self> {
+        Some(Self { python: Tool::Python.find()?, folder: folder.to_owned(), program, further: &[] })
+    }
+
+    /// With further options.
+    pub fn with(self, further: &'static [&'static str]) -> Self {
+        Self { further, ..self }
     }
 
     /// Gives it a certificate, of an authority that is written down under this name.
@@ -74,7 +82,7 @@ impl Place {
         let mut command = Command::new(&self.python);
         command.arg(program).arg("--port").arg(port.to_string());
         command.arg("--certificate").arg(at("certificate.pem")).arg("--key").arg(at("key.pem"));
-        command.arg("--faults").arg(at("faults"));
+        command.arg("--faults").arg(at("faults")).args(self.further);
         if self.program == "https_receiver.py" {
             command.arg("--secret-file").arg(at("secret")).arg("--effects").arg(at("effects"));
             command.arg("--acknowledgements").arg(at("acknowledgements")).arg("--roster").arg(at("roster"));
@@ -99,6 +107,11 @@ impl Receiver {
     /// Plays these faults, one a request.
     pub fn suffer(&self, faults: &str) {
         write_whole(&self.folder.join("faults"), faults);
+    }
+
+    /// Whether every fault has been played, or begun.
+    pub fn suffered(&self) -> bool {
+        std::fs::read_to_string(self.folder.join("faults")).is_ok_and(|left| left.trim().is_empty())
     }
 
     /// What it took in.
@@ -146,11 +159,11 @@ pub fn webhook(name: &str, folder: &Path, port: u16, further: &str) -> String {
 }
 
 /// A channel to an SMTP receiver.
-pub fn mail(name: &str, folder: &Path, port: u16) -> String {
+pub fn mail(name: &str, folder: &Path, port: u16, further: &str) -> String {
     format!(
         "[channel.{name}]\nconnector = \"cn.linli.email\"\nsettings = {{ to = \"office@clinic.example\", language = \"zh\" }}\n\
          run_s = 5\n[channel.{name}.mail]\nrelay = \"127.0.0.1:{port}\"\nca_file = \"{0}/authority.pem\"\nuser = \"linli\"\n\
-         password_file = \"{0}/password\"\nsender = \"care@estate.example\"\ndomains = [\"clinic.example\"]\n",
+         password_file = \"{0}/password\"\nsender = \"care@estate.example\"\ndomains = [\"clinic.example\"]\n{further}\n",
         folder.display()
     )
 }

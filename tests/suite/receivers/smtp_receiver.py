@@ -3,12 +3,18 @@
 The first line on standard output is the port. Every mail that is taken becomes a file in the folder, `000001.eml` and so on, as it
 came, after lines `X-Receiver-From:` and `X-Receiver-To:` of the envelope. One message id may come twice: that is what it is for.
 
-Faults (see faults.py), each of one mail:
+Faults (see faults.py), each of one connection, in the order in which it meets them:
 
+    refuse            the connection is cut off before a word was said
+    mute [SECONDS]    no greeting (default: 600)
+    trickle [SECONDS] everything is said byte by byte, with so much time between (default: 1)
+    rcpt CODE         what the recipient is answered with, such as `rcpt 450` by who lists greys
+    cut               the connection is cut off in the middle of the text
     451, 550 or another code
-                      what the text is answered with (default text: "by script")
-    hang [SECONDS]    no answer to the text (default: 600)
+                      what the text is answered with
+    hang [SECONDS]    no answer to the text (default: 600); with `kept` the mail was taken
     drop              the connection is cut off after the text; with `kept` the mail was taken
+    linger [SECONDS]  no goodbye (default: 600); the mail was taken
 """
 
 import argparse
@@ -22,6 +28,11 @@ import warnings
 from aiosmtpd.smtp import SMTP, AuthResult
 
 import faults
+
+# Which faults a connection meets at its beginning, at the text and at its end.
+AT_START = ("refuse", "mute", "trickle")
+AT_TEXT = ("hang", "drop", *(str(code) for code in range(400, 600)))
+AT_END = ("linger",)
 
 
 def arguments():
@@ -46,8 +57,24 @@ class Mails:
         self.options = options
         self.taken = len([name for name in os.listdir(options.mails) if name.endswith(".eml")])
 
+    def fault(self, *names):
+        return faults.take(self.options.faults, "MAIL", names)
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        fault = self.fault("rcpt")
+        if fault.name == "rcpt":
+            return f"{fault.argument} by script"
+        envelope.rcpt_tos.append(address)
+        return "250 well"
+
+    async def handle_QUIT(self, server, session, envelope):
+        fault = self.fault(*AT_END)
+        if fault.name == "linger":
+            await asyncio.sleep(fault.number(600))
+        return "221 goodbye"
+
     async def handle_DATA(self, server, session, envelope):
-        fault = faults.take(self.options.faults, "MAIL")
+        fault = self.fault(*AT_TEXT)
         if fault.name == "pass" or fault.kept:
             self.keep(envelope)
         if fault.name == "hang":
@@ -70,6 +97,40 @@ class Mails:
         os.replace(f"{path}.part", path)
 
 
+class Connection(SMTP):
+    """One connection, with what it suffers beside the mail."""
+
+    slowly = None
+
+    async def _handle_client(self):
+        fault = self.event_handler.fault(*AT_START)
+        if fault.name == "refuse":
+            self.transport.abort()
+            return
+        if fault.name == "mute":
+            await asyncio.sleep(fault.number(600))
+        if fault.name == "trickle":
+            self.slowly = fault.number(1)
+        await super()._handle_client()
+
+    async def push(self, status):
+        if self.slowly is None:
+            await super().push(status)
+            return
+        for byte in (status if isinstance(status, bytes) else status.encode()) + b"\r\n":
+            self._writer.write(bytes([byte]))
+            await self._writer.drain()
+            await asyncio.sleep(self.slowly)
+
+    async def smtp_DATA(self, arg):
+        if self.event_handler.fault("cut").name != "cut":
+            await super().smtp_DATA(arg)
+            return
+        await super().push("354 go on")
+        await self._reader.readuntil(b"\r\n")
+        self.transport.abort()
+
+
 class Receiver:
     """Who may send, and how TLS begins."""
 
@@ -85,7 +146,7 @@ class Receiver:
                 self.password = file.read().strip()
 
     def connection(self):
-        return SMTP(
+        return Connection(
             self.mails,
             hostname="receiver.example",
             tls_context=None if self.implicit else self.context,
