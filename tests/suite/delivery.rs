@@ -136,8 +136,11 @@ async fn hour(client: &Client) {
 struct Hours<'a> {
     client: &'a Client,
     body: &'a str,
-    seen: Option<v1::Delivery>,
+    seen: Option<End>,
 }
+
+/// How a lane was left: failures, when it is tried again, when it was last reached.
+type End = (i32, Option<prost_types::Timestamp>, Option<prost_types::Timestamp>);
 
 impl<'a> Hours<'a> {
     fn of(client: &'a Client, body: &'a str) -> Self {
@@ -146,8 +149,9 @@ impl<'a> Hours<'a> {
 
     async fn pass(&mut self) {
         let now = delivery(self.client, self.body).await;
-        if self.seen.as_ref() != Some(&now) {
-            self.seen = Some(now);
+        let end = Some((now.failures, now.next_attempt_time, now.reach_time));
+        if self.seen != end {
+            self.seen = end;
             hour(self.client).await;
         }
         tokio::task::yield_now().await;

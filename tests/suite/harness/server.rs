@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linli_plugin_host::trust;
 use linli_service::app::App;
@@ -409,6 +409,23 @@ impl Child {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
         line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The time that processors gave to it, and to the plugins that run beside it.
+    pub fn cpu(&self) -> Duration {
+        let all = std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let ticks = |process: String| -> Option<u64> {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            // Behind the name, which may hold anything: state, parent, and so on.
+            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+            let own =
+                process.parse() == Ok(self.process.id()) || fields.get(1)?.parse() == Ok(self.process.id());
+            let ticks = |at: usize| fields.get(at).and_then(|ticks| ticks.parse::<u64>().ok());
+            own.then_some(ticks(11)? + ticks(12)?)
+        };
+        Duration::from_millis(all.filter_map(ticks).sum::<u64>() * 10)
     }
 
     /// Everything that it wrote so far, to both streams.
