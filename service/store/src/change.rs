@@ -44,11 +44,19 @@ impl From<&SiteId> for Scope {
 
 /// An event for others. Names and kinds only, never personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventDraft {
+pub(crate) struct EventDraft {
     /// What happened, such as `record.created`.
-    pub kind: String,
+    pub(crate) kind: &'static str,
     /// The resource's name, such as `sites/a/records/r1`.
-    pub resource: String,
+    pub(crate) resource: String,
+}
+
+impl EventDraft {
+    /// Whether it tells of a resource by its name: ids have no other characters, and nothing else than a name is told.
+    pub(crate) fn is_name(&self) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        self.resource.split('/').all(|part| !part.is_empty() && part.bytes().all(is_plain))
+    }
 }
 
 /// How long an answer is kept for repetitions of its request: 7 days.
@@ -277,9 +285,9 @@ impl ChangeSet {
         }
     }
 
-    /// Tells others.
-    pub fn event(&mut self, kind: impl Into<String>, resource: impl Into<String>) -> &mut Self {
-        self.events.push(EventDraft { kind: kind.into(), resource: resource.into() });
+    /// Tells others what happened, and the name of what it happened to.
+    pub fn event(&mut self, kind: &'static str, resource: impl Into<String>) -> &mut Self {
+        self.events.push(EventDraft { kind, resource: resource.into() });
         self
     }
 

@@ -79,7 +79,7 @@ pub use audit::{
 pub use backup::{Backup, BackupError, UNFINISHED, unpack};
 pub use care_file::StoredFile;
 pub use care_plan::StoredPlan;
-pub use change::{ChangeSet, EventDraft, IDEMPOTENCY_DAYS, RequestDraft, Scope};
+pub use change::{ChangeSet, IDEMPOTENCY_DAYS, RequestDraft, Scope};
 pub use consent::StoredConsent;
 pub use crypto::index::IndexColumn;
 pub use crypto::{Chacha, CryptoProvider, Key, NoRandomness, Random, RootKey, RootKeys};

@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use crate::backend::reader::Reader;
 use crate::backend::{Backend, check_schema, postgres, sqlite};
 use crate::care_file::{self, FileQuestion, StoredFile};
-use crate::change::{ChangeSet, Prepared, PreparedRequest, Rows, Scope, Write};
+use crate::change::{ChangeSet, EventDraft, Prepared, PreparedRequest, Rows, Scope, Write};
 use crate::crypto::cell::{self, Place};
 use crate::crypto::keys::KeyStore;
 use crate::crypto::ring::{ResidentKeys, SiteKeys};
@@ -410,6 +410,9 @@ impl Store {
             change.rows(&sealer, &index, &mut rows)?;
         }
         check_site(&set.scope, &rows)?;
+        if !set.events.iter().all(EventDraft::is_name) {
+            return Err(CommitError::Database(Fault::Constraint));
+        }
         let request = match &set.request {
             Some(request) => Some(PreparedRequest {
                 principal: set.audit.principal.clone(),

@@ -6,7 +6,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::*;
-use crate::change::{Expect, Prepared, PreparedRequest, Rows};
+use crate::change::{EventDraft, Expect, Prepared, PreparedRequest, Rows};
 use crate::table::{Table, Val, dwelling as door, record_content, resident_index};
 use crate::writer::{KnownHeads, commit_group};
 
@@ -118,8 +118,7 @@ fn prepare(number: usize, spec: &Spec) -> Prepared {
                 rows.append(Table::RecordContent, row);
             }
             Step::Event => {
-                let (kind, resource) = ("e".into(), format!("sites/{site}/{number}"));
-                events.push(crate::EventDraft { kind, resource });
+                events.push(EventDraft { kind: "e", resource: format!("sites/{site}/{number}") });
             }
         }
     }

@@ -4,9 +4,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::*;
-use crate::OutboxRead;
+use crate::{Fault, OutboxRead};
 
-on_both!(events_are_read_from_a_place_and_swept, whom_a_change_touched_is_found, who_listens_is_woken);
+on_both!(
+    events_are_read_from_a_place_and_swept,
+    an_event_is_a_name,
+    whom_a_change_touched_is_found,
+    who_listens_is_woken,
+);
 
 fn seqs(read: &OutboxRead) -> Option<Vec<i64>> {
     match read {
@@ -45,6 +50,17 @@ async fn events_are_read_from_a_place_and_swept(env: Env) {
     tell(store, 11, 1).await;
     assert_eq!(read(5).await, Some(vec![6]));
     assert_eq!(store.sweep_outbox(&Scope::Site(site_id("b")), at(99), i64::MAX).await.unwrap(), 0);
+}
+
+/// Nothing but the name of something is told: ids, and the words of ours around them.
+async fn an_event_is_a_name(env: Env) {
+    let store = &env.store;
+    make_site(store, "a").await;
+    for resource in ["", "秦安然", "sites/a/residents/秦安然", "a b", "a@b.example", "+8613800000000"] {
+        let refused = change(store, "a", |set| set.event("done", resource)).await;
+        assert!(matches!(refused, Err(CommitError::Database(Fault::Constraint))), "{resource}: {refused:?}");
+    }
+    change(store, "a", |set| set.event("done", "sites/a/plugins/cn.linli.elderly")).await.unwrap();
 }
 
 async fn whom_a_change_touched_is_found(env: Env) {

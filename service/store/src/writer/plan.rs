@@ -275,7 +275,7 @@ impl<'a> Planner<'a> {
             let row = outbox_event::Model {
                 site: scope.to_owned(),
                 seq: head.event_seq,
-                kind: event.kind.clone(),
+                kind: event.kind.to_owned(),
                 resource: event.resource.clone(),
                 care_time: prepared.care_time.micros(),
                 system_time: prepared.system_time.micros(),
