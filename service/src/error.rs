@@ -133,7 +133,7 @@ pub enum Error {
     ClockNotSimulated,
     /// The message is larger than the server takes.
     MessageTooLarge,
-    /// The events after a cursor were removed, or are not there yet.
+    /// The events after a cursor were removed, or it is of a database that was put back by an older one.
     EventsGone,
     /// Whoever watched did not read what they were told.
     WatcherSlow,

@@ -40,9 +40,14 @@ fn list(page_token: &str, page_size: i32) -> v1::ListEventsRequest {
 
 /// Every event of the site, page by page.
 async fn listed(client: &Client, page_size: i32) -> Vec<v1::ChangeEvent> {
+    listed_in(client, SITE, page_size).await
+}
+
+async fn listed_in(client: &Client, parent: &str, page_size: i32) -> Vec<v1::ChangeEvent> {
     let (mut events, mut token) = (Vec::new(), String::new());
     loop {
-        let page = client.ask(list(&token, page_size)).await.unwrap();
+        let page = v1::ListEventsRequest { parent: parent.to_owned(), ..list(&token, page_size) };
+        let page = client.ask(page).await.unwrap();
         events.extend(page.events);
         token = page.next_page_token;
         if token.is_empty() {
@@ -227,6 +232,65 @@ async fn what_is_asked_wrongly_is_refused() {
         }
     };
     tokio::time::timeout(crate::harness::PATIENCE, again).await.unwrap();
+}
+
+/// A database that was put back by an older one counts on from there. Whoever was told of what is lost learns it, also when as much has
+/// happened anew: the numbers are the same, and the events are others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_what_is_lost_is_refused() {
+    for data in [Some(Data::sqlite()), Data::postgres().await].into_iter().flatten() {
+        let server = Server::on(data).await;
+        let client = server.client();
+        client.estate("s1").await;
+        let kept = client.ask(list("", 0)).await.unwrap().cursor;
+        client.dwelling(SITE, "601").await;
+        let lost = client.ask(list("", 0)).await.unwrap().cursor;
+        let now = v1::WatchRequest { from_now: true, ..watch("") };
+        let now = client.events(now).await.unwrap().message().await.unwrap().unwrap().cursor;
+        assert_eq!(now, lost, "the same place");
+        server.app.store.tamper("DELETE FROM outbox_event WHERE site = 's1' AND seq = 3").await;
+        server.app.store.tamper("UPDATE site_head SET event_seq = 2 WHERE site = 's1'").await;
+        let server = Server::on(server.stop().await).await;
+        let client = server.client();
+        refused(client.ask(list(&lost, 0)).await, "EVENTS_GONE");
+        for room in ["602", "603"] {
+            client.dwelling(SITE, room).await;
+        }
+        refused(client.ask(list(&lost, 0)).await, "EVENTS_GONE");
+        refused(client.events(watch(&lost)).await.map(drop), "EVENTS_GONE");
+        assert_eq!(client.ask(list(&kept, 0)).await.unwrap().events.len(), 2);
+        server.stop().await;
+    }
+}
+
+/// A server that ends does not first tell all that there is to tell: its watchers go on elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_leaves_the_rest_to_the_next_one() {
+    let server = Server::start().await;
+    let client = server.client();
+    client.site("s1").await;
+    let names: Vec<String> = (0..500).map(|number| format!("sites/s1/dwellings/d{number}")).collect();
+    for _ in 0..20 {
+        let set = telling(&server.app.store, SystemClock.now(), &names).await;
+        server.app.store.commit("test", set).await.unwrap();
+    }
+    let narrow = Client::narrow(&server.address).token(server.member_token());
+    let mut stream = narrow.events(watch("")).await.unwrap();
+    let mut heard = stream.message().await.unwrap().unwrap().events;
+    server.app.ending.begin();
+    let mut cursor = String::new();
+    while let Some(answer) = stream.message().await.unwrap() {
+        heard.extend(answer.events);
+        cursor = answer.cursor;
+    }
+    assert!(heard.len() < 20 * 500, "all of it was told");
+    assert!(heard.iter().zip(1..).all(|(event, number)| event.sequence == number));
+    let server = Server::on(server.stop().await).await;
+    assert_eq!(
+        server.client().ask(list(&cursor, 1)).await.unwrap().events[0].sequence,
+        heard.len() as i64 + 1
+    );
+    server.stop().await;
 }
 
 /// Rights that end meanwhile end the watch, though nothing happens in the site.

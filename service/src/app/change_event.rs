@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use linli_core::id::{ResidentId, SiteId};
 use linli_core::time::Instant;
-use linli_store::{EVENT_SWEEP, OutboxEvent, OutboxRead, Scope};
+use linli_store::{EVENT_SWEEP, OutboxEvent, OutboxPlace, OutboxRead, Scope};
 
 use super::work::{Touches, Work};
 use super::{App, BATCHES_MAX};
@@ -72,6 +72,13 @@ pub struct ChangeEvent {
     pub withheld: bool,
 }
 
+impl ChangeEvent {
+    /// Where to go on after it.
+    pub fn place(&self) -> OutboxPlace {
+        OutboxPlace { seq: self.sequence, recorded: Some(self.system_time) }
+    }
+}
+
 /// Where a list or a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum From {
@@ -79,8 +86,8 @@ pub enum From {
     Start,
     /// With what happens from now on.
     Now,
-    /// After this number.
-    After(i64),
+    /// After an event.
+    After(OutboxPlace),
 }
 
 /// A page of events.
@@ -88,8 +95,8 @@ pub enum From {
 pub struct EventPage {
     /// The events.
     pub items: Vec<ChangeEvent>,
-    /// The number of the last event that was looked at.
-    pub end: i64,
+    /// The place after the last event that was looked at.
+    pub end: OutboxPlace,
     /// Whether another page follows.
     pub more: bool,
 }
@@ -119,7 +126,7 @@ impl App {
                     more = true;
                     break 'batches;
                 }
-                end = event.sequence;
+                end = event.place();
                 if is_wanted(kinds, &event) {
                     items.push(event);
                 }
@@ -133,19 +140,19 @@ impl App {
         Ok(EventPage { items, end, more })
     }
 
-    /// The number of the event after which it begins.
-    async fn event_place(&self, site: &SiteId, from: From) -> Result<i64> {
+    /// The place where it begins.
+    async fn event_place(&self, site: &SiteId, from: From) -> Result<OutboxPlace> {
         let scope = Scope::from(site);
         Ok(match from {
             From::Start => self.store.outbox_start(&scope).await?,
-            From::Now => self.store.pulse(&scope).await?.0,
-            From::After(number) => number,
+            From::Now => self.store.outbox_end(&scope).await?,
+            From::After(place) => place,
         })
     }
 
-    /// A batch of events right after a number.
-    async fn events_after(&self, site: &SiteId, after: i64) -> Result<Vec<OutboxEvent>> {
-        match self.store.read_outbox(&Scope::from(site), after, BATCH).await? {
+    /// A batch of events right after a place.
+    async fn events_after(&self, site: &SiteId, place: OutboxPlace) -> Result<Vec<OutboxEvent>> {
+        match self.store.read_outbox(&Scope::from(site), place, BATCH).await? {
             OutboxRead::Next(events) => Ok(events),
             OutboxRead::Gone => Err(Error::EventsGone),
         }

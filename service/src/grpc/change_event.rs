@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use linli_core::id::SiteId;
 use linli_core::invalid::Invalid;
+use linli_core::time::Instant;
 use linli_proto::v1;
+use linli_store::OutboxPlace;
 use tonic::{Request, Response, Status};
 
 use super::check::{Check, timestamp};
@@ -51,7 +53,7 @@ impl v1::event_service_server::EventService for Face {
                 check.take("answer_limit", page::answer_limit(message.answer_limit, WATCH_ANSWERS_MAX));
             let (site, (kinds, answers)) = check.finish(site.zip(kinds.zip(answers)))?;
             let from = match after(&site, &message.cursor)? {
-                Some(number) => From::After(number),
+                Some(place) => From::After(place),
                 None if message.from_now => From::Now,
                 None => From::Start,
             };
@@ -80,7 +82,7 @@ fn shown(event: &ChangeEvent) -> v1::ChangeEvent {
         care_time: Some(timestamp(event.care_time)),
         system_time: Some(timestamp(event.system_time)),
         withheld: event.withheld,
-        cursor: cursor(&event.site, event.sequence),
+        cursor: cursor(&event.site, event.place()),
     }
 }
 
@@ -97,16 +99,26 @@ fn kinds(check: &mut Check, codes: &[String]) -> Option<HashSet<Kind>> {
     parsed.into_iter().collect()
 }
 
-/// Where to go on after an event of a site.
-fn cursor(site: &SiteId, sequence: i64) -> String {
-    binding(site).token(&sequence.to_string())
+/// Where to go on: the number of the event before it and, where it is known, when that was recorded.
+fn cursor(site: &SiteId, place: OutboxPlace) -> String {
+    let OutboxPlace { seq, recorded } = place;
+    let recorded = recorded.map(|at| format!("@{}", at.micros())).unwrap_or_default();
+    binding(site).token(&format!("{seq}{recorded}"))
 }
 
-/// The number of the event after which to go on.
-fn after(site: &SiteId, cursor: &str) -> Result<Option<i64>> {
-    let number = binding(site).cursor(cursor)?;
-    let parsed = number.map(|number| number.parse().ok().filter(|number| *number >= 0));
-    parsed.map(|number: Option<i64>| number.ok_or(Error::PageToken)).transpose()
+/// The place of a cursor; `None`: there is no cursor.
+fn after(site: &SiteId, cursor: &str) -> Result<Option<OutboxPlace>> {
+    let Some(text) = binding(site).cursor(cursor)? else { return Ok(None) };
+    place(&text).map(Some).ok_or(Error::PageToken)
+}
+
+fn place(text: &str) -> Option<OutboxPlace> {
+    let (seq, recorded) = match text.split_once('@') {
+        Some((seq, micros)) => (seq, Some(Instant::from_micros(micros.parse().ok()?).ok()?)),
+        None => (text, None),
+    };
+    let seq = seq.parse().ok().filter(|seq| *seq >= 0)?;
+    Some(OutboxPlace { seq, recorded })
 }
 
 /// A cursor is the site's: it is kept for weeks, and outlives whoever was told it.

@@ -95,7 +95,7 @@ pub use key_rotation::{CellCursor, KeyRotation, OldCell};
 pub use ledger::{Ledger, RawEntry};
 pub use membership::StoredMembership;
 pub use obligation::{CARE_PAGE_MAX, CareRange, ResidentCare, SubjectCare};
-pub use outbox::{EVENT_SWEEP, OutboxEvent, OutboxRead};
+pub use outbox::{EVENT_SWEEP, OutboxEvent, OutboxPlace, OutboxRead};
 pub use page::{After, PAGE_MAX, Page, Sites};
 pub use pause::StoredPause;
 pub use plugin::PluginManifest;

@@ -38,37 +38,94 @@ pub struct OutboxEvent {
     pub audit_seq: i64,
 }
 
-/// What lies after a number.
+impl OutboxEvent {
+    /// Where to go on after it.
+    pub fn place(&self) -> OutboxPlace {
+        OutboxPlace { seq: self.seq, recorded: Some(self.system_time) }
+    }
+}
+
+/// A place among the events of a site: right after one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxPlace {
+    /// The number of the event before it; 0: before the first one.
+    pub seq: i64,
+    /// When that event was recorded, where it is known: a database that was put back by an older one counts on from there, and
+    /// gives the same numbers to other events.
+    pub recorded: Option<Instant>,
+}
+
+impl OutboxPlace {
+    /// The place after a number of this very database.
+    pub fn after(seq: i64) -> Self {
+        Self { seq, recorded: None }
+    }
+}
+
+/// What lies after a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutboxRead {
     /// The next events, in order and without a gap; none: nothing has happened since.
     Next(Vec<OutboxEvent>),
-    /// What came next is not there: it was removed after its time, or the database is an older one than the number is of.
+    /// What came next is not there: it was removed after its time, or the place is of a database that was put back by an older one.
     Gone,
 }
 
 impl Store {
-    /// The number after which the first event comes that is kept.
+    /// The place before the first event that is kept.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn outbox_start(&self, scope: &Scope) -> Result<i64, StoreError> {
-        match self.outbox_events(scope, 0, 1).await?.first() {
-            Some(first) => Ok(first.seq - 1),
-            None => Ok(self.site_head(scope).await?.event_seq),
+    pub async fn outbox_start(&self, scope: &Scope) -> Result<OutboxPlace, StoreError> {
+        let mut newest = None;
+        loop {
+            match (self.outbox_events(scope, 0, 1).await?.first(), newest) {
+                (Some(first), _) => return Ok(OutboxPlace::after(first.seq - 1)),
+                // Looked at after the head was: of those up to there none is kept.
+                (None, Some(newest)) => return Ok(OutboxPlace::after(newest)),
+                (None, None) => newest = Some(self.site_head(scope).await?.event_seq),
+            }
         }
     }
 
-    /// Up to `limit` events of a site right after number `after`.
+    /// The place after the newest event.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn read_outbox(&self, scope: &Scope, after: i64, limit: u64) -> Result<OutboxRead, StoreError> {
+    pub async fn outbox_end(&self, scope: &Scope) -> Result<OutboxPlace, StoreError> {
+        let newest = self.site_head(scope).await?.event_seq;
+        let event = self.outbox_events(scope, newest - 1, 1).await?.into_iter().next();
+        let event = event.filter(|event| event.seq == newest);
+        Ok(event.map_or(OutboxPlace::after(newest), |event| event.place()))
+    }
+
+    /// Up to `limit` events of a site right after a place.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read_outbox(
+        &self,
+        scope: &Scope,
+        place: OutboxPlace,
+        limit: u64,
+    ) -> Result<OutboxRead, StoreError> {
+        let OutboxPlace { seq: after, recorded } = place;
         let mut newest = None;
         loop {
-            let events = self.outbox_events(scope, after, limit).await?;
+            // With the event of the place itself, where it is still there.
+            let mut events = self.outbox_events(scope, after - 1, limit.saturating_add(1)).await?;
             match (events.first(), newest) {
-                (Some(first), _) if first.seq == after + 1 => return Ok(OutboxRead::Next(events)),
+                (Some(own), _) if own.seq == after => {
+                    if recorded.is_some_and(|recorded| recorded != own.system_time) {
+                        return Ok(OutboxRead::Gone);
+                    }
+                    events.remove(0);
+                    return Ok(OutboxRead::Next(events));
+                }
+                (Some(first), _) if first.seq - 1 == after => {
+                    events.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                    return Ok(OutboxRead::Next(events));
+                }
                 (Some(_), _) => return Ok(OutboxRead::Gone),
                 (None, Some(newest)) if newest == after => return Ok(OutboxRead::Next(events)),
                 (None, Some(_)) => return Ok(OutboxRead::Gone),

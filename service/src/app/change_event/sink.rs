@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use linli_core::id::SiteId;
-use linli_store::{OutboxRead, Random, Scope, SinkWork};
+use linli_store::{OutboxPlace, OutboxRead, Random, Scope, SinkWork};
 use tokio::time::Instant;
 
 use super::{BATCH, ChangeEvent};
@@ -186,12 +186,12 @@ impl App {
         let SinkWork { site, given, newest: _ } = &work;
         let scope = Scope::from(site);
         let start = match given {
-            Some(given) => *given,
+            Some(given) => OutboxPlace::after(*given),
             None => self.store.outbox_start(&scope).await?,
         };
         let OutboxRead::Next(events) = self.store.read_outbox(&scope, start, BATCH).await? else {
-            let kept = self.store.outbox_start(&scope).await?;
-            tracing::error!(%site, after = start, up_to = kept, "events were removed before they went out");
+            let kept = self.store.outbox_start(&scope).await?.seq;
+            tracing::error!(%site, after = start.seq, up_to = kept, "events were removed before they went out");
             self.store.note_given(SINK, site, kept).await?;
             return Ok(());
         };

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use linli_core::id::SiteId;
-use linli_store::Scope;
+use linli_store::{OutboxPlace, Scope};
 use tokio::sync::mpsc::Permit;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -95,8 +95,8 @@ impl Drop for WatchPlace {
 pub struct Told {
     /// The events.
     pub events: Vec<ChangeEvent>,
-    /// The number of the last event that was looked at.
-    pub end: i64,
+    /// The place after the last event that was looked at.
+    pub end: OutboxPlace,
 }
 
 /// Somebody who watches a site.
@@ -194,12 +194,17 @@ impl Pump {
         let (mut told_at, mut pulse) = (None::<Instant>, None);
         let sender = self.sender.clone();
         while app.system_clock.now() < ends_at && self.left != Some(0) {
-            let answer = timeout(self.slow_after, sender.reserve()).await;
+            let answer = tokio::select! {
+                biased;
+                // However much is still to be told: it is told by the next server.
+                () = app.ending.begun() => return Ok(()),
+                answer = timeout(self.slow_after, sender.reserve()) => answer,
+            };
             let Ok(answer) = answer.map_err(|_| Error::WatcherSlow)? else { return Ok(()) }; // nobody is there
             let now = app.store.pulse(&scope).await?;
             let is_due = told_at.is_none_or(|at| at.elapsed() >= self.heartbeat);
             let mut more = false;
-            if is_due || pulse != Some(now) || end != now.0 {
+            if is_due || pulse != Some(now) || end.seq != now.0 {
                 let events = app.events_after(&self.site, end).await?;
                 more = !is_short(&events);
                 // After the reading: nobody is told what became somebody else's secret before.
@@ -207,7 +212,7 @@ impl Pump {
                 let work = insisted(|| app.begin(&self.call, Some(&self.site))).await?;
                 let mut events = app.told_to(&work, &self.site, events).await?;
                 pulse = Some(now);
-                end = events.last().map_or(end, |last| last.sequence);
+                end = events.last().map_or(end, ChangeEvent::place);
                 events.retain(|event| is_wanted(&self.kinds, event));
                 if is_due || !events.is_empty() {
                     self.tell(answer, Told { events, end });
