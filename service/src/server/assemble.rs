@@ -674,7 +674,7 @@ fn gauges(app: &Arc<App>) -> Gauges {
                 ),
                 figure(
                     "linli_event_sink_waiting",
-                    "Events that have not gone out to NATS yet, on that server.",
+                    "Events that have not gone out to NATS yet, of all sites.",
                     as_figure(sink.waiting()),
                 ),
                 figure(

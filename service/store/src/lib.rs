@@ -106,7 +106,7 @@ pub use resident::{
     CellChanges, MergedFile, ProtectedFile, ResidentFilter, ResidentHead, SealedResident, Sight,
 };
 pub use seal::{Opener, Receipt, Sealed};
-pub use sink::{SINK_SITES_MAX, SinkWork};
+pub use sink::SinkWork;
 pub use site::PluginParameters;
 pub use store::{Committed, Store, StoreConfig};
 pub use survey::{StoredSurveyed, SurveyedDraft};

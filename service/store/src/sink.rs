@@ -13,9 +13,6 @@ use crate::store::Store;
 use crate::table::{Table, sink_position};
 use crate::writer::sql::placeholder;
 
-/// Most sites that are looked at together.
-pub const SINK_SITES_MAX: usize = 1_000;
-
 /// A site with events that have not gone out yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkWork {
@@ -23,8 +20,6 @@ pub struct SinkWork {
     pub site: SiteId,
     /// The last event that went out; `None`: none yet.
     pub given: Option<i64>,
-    /// The newest event.
-    pub newest: i64,
 }
 
 impl Store {
@@ -68,25 +63,53 @@ impl Store {
             .map(drop)
     }
 
-    /// Sites of which events have not gone out, [`SINK_SITES_MAX`] at most.
+    /// Sites of which events have not gone out, up to `limit`: those after a site first, then from the beginning on, so that whoever
+    /// goes on after the last one comes to each of them, however many always have something new.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn sink_work(&self, sink: &str) -> Result<Vec<SinkWork>, StoreError> {
+    pub async fn sink_work(
+        &self,
+        sink: &str,
+        after: Option<&SiteId>,
+        limit: u64,
+    ) -> Result<Vec<SinkWork>, StoreError> {
         let text = format!(
-            "SELECT h.site, p.seq, h.event_seq FROM site_head AS h \
+            "SELECT h.site, p.seq FROM site_head AS h \
              LEFT JOIN sink_position AS p ON p.site = h.site AND p.sink = $1 \
-             WHERE h.event_seq > COALESCE(p.seq, 0) AND h.site <> '{}' ORDER BY h.site LIMIT {SINK_SITES_MAX}",
+             WHERE h.event_seq > COALESCE(p.seq, 0) AND h.site <> '{}' \
+             ORDER BY CASE WHEN h.site > $2 THEN 0 ELSE 1 END, h.site LIMIT {limit}",
             Scope::System.text()
         );
-        let statement = self.statement(&text, [sink.into()]);
+        let after = after.map_or("", SiteId::as_str);
+        let statement = self.statement(&text, [sink.into(), after.into()]);
         let rows = self.reader().query_all_raw(statement).await?;
         let work = rows.iter().map(|row| {
             let site: String = row.try_get_by_index(0)?;
             let site = SiteId::new(&site).map_err(|_| StoreError::Row { table: "site_head" })?;
-            Ok(SinkWork { site, given: row.try_get_by_index(1)?, newest: row.try_get_by_index(2)? })
+            Ok(SinkWork { site, given: row.try_get_by_index(1)? })
         });
         work.collect()
+    }
+
+    /// How many events have not gone out to a sink, of all sites together.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sink_waiting(&self, sink: &str) -> Result<u64, StoreError> {
+        let (head, position, event) =
+            (Table::SiteHead.meta().name, Table::SinkPosition.meta().name, Table::OutboxEvent.meta().name);
+        // Of a site of which none went out, those wait that are kept.
+        let text = format!(
+            "SELECT CAST(COALESCE(SUM(h.event_seq - COALESCE(p.seq, \
+             (SELECT MIN(e.seq) - 1 FROM {event} AS e WHERE e.site = h.site), h.event_seq)), 0) AS BIGINT) \
+             FROM {head} AS h LEFT JOIN {position} AS p ON p.site = h.site AND p.sink = $1 \
+             WHERE h.event_seq > COALESCE(p.seq, 0) AND h.site <> '{}'",
+            Scope::System.text()
+        );
+        let row = self.reader().query_one_raw(self.statement(&text, [sink.into()])).await?;
+        let waiting = row.map(|row| row.try_get_by_index::<i64>(0)).transpose()?;
+        Ok(waiting.and_then(|waiting| u64::try_from(waiting).ok()).unwrap_or_default())
     }
 
     /// The last event of a site that went out to a sink; 0 where none did.

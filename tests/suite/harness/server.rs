@@ -156,6 +156,14 @@ impl Data {
         self.folder().join("plugins/elderly")
     }
 
+    /// What another server of the same database works on, once one has made the keys: a folder of its own with the same root key. It
+    /// needs these data as long as it runs.
+    pub fn beside(&self) -> Self {
+        let folder = Arc::new(ScratchDir::new());
+        std::fs::copy(self.root_key(), folder.path().join("root.key")).unwrap();
+        Self { folder, ..self.clone() }
+    }
+
     /// With more settings.
     pub fn with(mut self, toml: &str) -> Self {
         self.toml.push_str(toml);
@@ -426,6 +434,11 @@ impl Child {
             own.then_some(ticks(11)? + ticks(12)?)
         };
         Duration::from_millis(all.filter_map(ticks).sum::<u64>() * 10)
+    }
+
+    /// Waits until it has written something.
+    pub fn says(&self, words: &str) {
+        self.output.until(words, |said, _| said.contains(words).then_some(()));
     }
 
     /// Everything that it wrote so far, to both streams.
