@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use linli_proto::v1;
 
+use super::nats::figure;
 use super::{listed, watch, write};
 use crate::harness::Numbers;
 use crate::harness::client::Client;
@@ -19,6 +20,8 @@ const READERS: u64 = 4;
 const WRITERS: u64 = 2;
 /// Events that must have been written meanwhile, or it was no load.
 const WRITTEN_MIN: i64 = 1_000;
+/// Of the resumptions, those before which something was written since the one before: most.
+const UNDER_LOAD_MIN: u64 = RESUMED * 3 / 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_resumed_watches_lose_nothing_on_sqlite() {
@@ -37,25 +40,30 @@ async fn resumed(test: &str, data: Data) {
     let client = server.client();
     let (_, _, resident) = client.estate("s1").await;
     let stop = Arc::new(AtomicBool::new(false));
-    let request = Arc::new(AtomicU64::new(1));
+    let (request, written) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(0)));
     let writers: Vec<_> = (0..WRITERS)
         .map(|_| {
             let (client, resident) = (client.clone(), resident.clone());
-            let (stop, request) = (Arc::clone(&stop), Arc::clone(&request));
+            let (stop, request, written) = (Arc::clone(&stop), Arc::clone(&request), Arc::clone(&written));
             let mut numbers = Numbers::from(numbers.next());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     let number = request.fetch_add(1, Ordering::Relaxed);
-                    write(&client, &resident, numbers.between(1, 8), number).await;
+                    let count = numbers.between(1, 8);
+                    write(&client, &resident, count, number).await;
+                    written.fetch_add(count, Ordering::Relaxed);
                 }
             })
         })
         .collect();
-    let readers: Vec<_> =
-        (0..READERS).map(|_| tokio::spawn(read(client.clone(), Numbers::from(numbers.next())))).collect();
-    let mut places = Vec::new();
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| tokio::spawn(read(client.clone(), Numbers::from(numbers.next()), Arc::clone(&written))))
+        .collect();
+    let (mut places, mut under_load) = (Vec::new(), 0);
     for reader in readers {
-        places.push(reader.await.unwrap());
+        let (cursor, heard, moved) = reader.await.unwrap();
+        places.push((cursor, heard));
+        under_load += moved;
     }
     stop.store(true, Ordering::Relaxed);
     for writer in writers {
@@ -65,6 +73,7 @@ async fn resumed(test: &str, data: Data) {
     let all = listed(&client, 200).await;
     let newest = all.last().unwrap().sequence;
     assert!(newest >= WRITTEN_MIN, "{newest} events are no load");
+    assert!(under_load >= UNDER_LOAD_MIN, "only {under_load} of {RESUMED} were resumed while others wrote");
     assert!(all.iter().zip(1..).all(|(event, number)| event.sequence == number));
     for (mut cursor, mut heard) in places {
         assert_eq!(heard, all[..heard.len()], "each once, in order, and none lost");
@@ -76,14 +85,22 @@ async fn resumed(test: &str, data: Data) {
         }
         assert_eq!(heard, all);
     }
-    eprintln!("{newest} events, {RESUMED} watches");
+    eprintln!("{newest} events, {RESUMED} watches, {under_load} of them under load");
     server.stop().await;
 }
 
-/// Watches, is broken off after a few answers or in the middle of one, and goes on; gives the place and what was heard.
-async fn read(client: Client, mut numbers: Numbers) -> (String, Vec<v1::ChangeEvent>) {
+/// Watches, is broken off after a few answers or in the middle of one, and goes on; gives the place, what was heard, and how often
+/// something had been written meanwhile.
+async fn read(
+    client: Client,
+    mut numbers: Numbers,
+    written: Arc<AtomicU64>,
+) -> (String, Vec<v1::ChangeEvent>, u64) {
     let (mut cursor, mut heard): (String, Vec<v1::ChangeEvent>) = (String::new(), Vec::new());
+    let (mut before, mut moved) = (0, 0);
     for _ in 0..RESUMED / READERS {
+        let now = written.load(Ordering::Relaxed);
+        moved += u64::from(std::mem::replace(&mut before, now) != now);
         let mut stream = client.events(watch(&cursor)).await.unwrap();
         for _ in 0..numbers.between(1, 3) {
             let mut answer = stream.message().await.unwrap().expect("a watch goes on");
@@ -99,7 +116,7 @@ async fn read(client: Client, mut numbers: Numbers) -> (String, Vec<v1::ChangeEv
             cursor = answer.cursor;
         }
     }
-    (cursor, heard)
+    (cursor, heard, moved)
 }
 
 /// Watchers that do not read.
@@ -140,6 +157,7 @@ async fn a_hundred_watchers_who_do_not_read_cost_little() {
         first.iter().map(|event| prost::Message::encoded_len(event) as u64).sum::<u64>() * SLOW as u64 / 1024;
     assert!(whole > 3 * GROWTH_MAX_KIB, "{whole} KiB would not show anything");
     assert!(growth < GROWTH_MAX_KIB, "{growth} KiB");
+    assert_eq!(figure(&child.metrics(), "linli_event_watchers "), Some(SLOW as u64), "none was given up");
     // They are all still there, and each goes on where it is, with everything.
     for stream in streams.iter_mut().take(3) {
         let mut heard = Vec::new();
