@@ -6,20 +6,22 @@
 //!
 //! Nothing here is personal: reads need a permit but leave no audit entry of their own.
 
+mod budget;
+mod report;
+
 use futures_util::FutureExt;
 use linli_core::activity::ActivityState;
 use linli_core::fund::{
-    BudgetLine, Cause, Fen, Fund, FundConflict, FundPurpose, FundReport, FundYear, Hand, LINES_MAX,
-    LedgerEntry, LineTakings, Payment, Progress, Published, Spending, SpendingState, publish,
+    BudgetLine, Cause, Fen, Fund, FundConflict, FundPurpose, FundYear, Hand, LedgerEntry, Payment, Progress,
+    Spending, SpendingState,
 };
-use linli_core::id::{LineId, RecordId, ResidentId, SpendingId, Subject};
+use linli_core::id::{LineId, ResidentId, SpendingId};
 use linli_core::invalid::Invalid;
-use linli_core::kind::{Department, ServiceKind};
-use linli_core::record::{Outcome, ServiceRecord, SubjectOutcome};
 use linli_core::text::Line;
 use linli_core::time::CivilDate;
-use linli_store::{ChangeSet, PAGE_MAX, Sites};
+use linli_store::Sites;
 
+pub use self::budget::NewLine;
 use super::contest::{contended, won};
 use super::record::exists;
 use super::site::{filtered, fresh, invalid, next_version};
@@ -36,19 +38,6 @@ pub struct FundView {
     pub fund: Fund,
     /// Its budget lines, by id.
     pub lines: Vec<BudgetLine>,
-}
-
-/// A budget line to be opened, or another budget for one that is there.
-#[derive(Debug, Clone)]
-pub struct NewLine {
-    /// The id.
-    pub id: LineId,
-    /// What people call it: for a new line only.
-    pub title: Option<Line>,
-    /// What it is earmarked for: for a new line only.
-    pub purpose: Option<FundPurpose>,
-    /// The budget.
-    pub budget: Fen,
 }
 
 /// A spending to be asked for.
@@ -113,80 +102,6 @@ impl App {
         self.begin(call, Some(&at.site)).await?;
         let fund = self.load_fund(at).await?;
         Ok(FundView { fund, lines: self.store.budget_lines(&at.site, at.id).await? })
-    }
-
-    /// Opens a fund year with its budget.
-    ///
-    /// # Errors
-    /// [`Error::AlreadyExists`], [`Error::Invalid`], [`Error::Denied`].
-    pub async fn open_fund_year(
-        &self,
-        call: &Call,
-        repeat: Repeat<FundView>,
-        at: InSite<FundYear>,
-        new: Vec<NewLine>,
-    ) -> Result<Answer<FundView>> {
-        let work = self.begin(call, Some(&at.site)).await?;
-        if let Some(answer) = work.repeated(&repeat).await? {
-            return Ok(Answer::Repeated(answer));
-        }
-        let next_year = work.today().year() + 1;
-        if at.id.number() > next_year {
-            return Err(invalid("year", Invalid::TooLarge { max: i64::from(next_year) }));
-        }
-        let hand = hand(&work);
-        let fund = Fund {
-            site: at.site.clone(),
-            year: at.id,
-            opened_by: hand.by.clone(),
-            opened_at: hand.at,
-            reports: 0,
-            version: 1,
-        };
-        let resource = name::fund(&at.site, &at.id);
-        let mut changes = work.changes(&Touches::resource(&resource));
-        changes.put_fund(fund.clone()).event("fund.opened", resource);
-        let lines = set_budgets(&fund, Vec::new(), new, None, &hand, &mut changes)?;
-        work.commit("fund.open", changes, &repeat, FundView { fund, lines }).await
-    }
-
-    /// Changes budgets, and opens further lines. No budget falls below what its line has committed and spent.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Invalid`], [`Error::Denied`].
-    pub async fn amend_budget(
-        &self,
-        call: &Call,
-        repeat: Repeat<FundView>,
-        at: InSite<FundYear>,
-        version: Option<u64>,
-        new: Vec<NewLine>,
-        reason: Line,
-    ) -> Result<Answer<FundView>> {
-        contended(|| self.try_amend(call, &repeat, &at, version, &new, &reason)).await
-    }
-
-    async fn try_amend(
-        &self,
-        call: &Call,
-        repeat: &Repeat<FundView>,
-        at: &InSite<FundYear>,
-        version: Option<u64>,
-        new: &[NewLine],
-        reason: &Line,
-    ) -> Result<Option<Answer<FundView>>> {
-        let work = self.begin(call, Some(&at.site)).await?;
-        if let Some(answer) = work.repeated(repeat).await? {
-            return Ok(Some(Answer::Repeated(answer)));
-        }
-        let mut fund = self.load_fund(at).await?;
-        fund.version = next_version(fund.version, version)?;
-        let lines = self.store.budget_lines(&at.site, at.id).await?;
-        let resource = name::fund(&at.site, &at.id);
-        let mut changes = work.changes(&Touches::resource(&resource));
-        changes.put_fund(fund.clone()).event("fund.amended", resource);
-        let lines = set_budgets(&fund, lines, new.to_vec(), Some(reason), &hand(&work), &mut changes)?;
-        won(work.commit("fund.amend", changes, repeat, FundView { fund, lines }).await)
     }
 
     /// Asks for money of a line. Nothing is committed before the leader approves it.
@@ -428,111 +343,6 @@ impl App {
         Ok(Page::cut(found, page.size, |entry| format!("{}/{}", entry.line, entry.number)))
     }
 
-    /// Publishes what was paid, as far as it can be shown, and records that it was published: that is what the standard
-    /// `fund.publish` asks for.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::EtagMismatch`], [`Error::Denied`].
-    pub async fn publish_report(
-        &self,
-        call: &Call,
-        repeat: Repeat<FundReport>,
-        at: InSite<FundYear>,
-    ) -> Result<Answer<FundReport>> {
-        contended(|| self.try_publish(call, &repeat, &at)).await
-    }
-
-    async fn try_publish(
-        &self,
-        call: &Call,
-        repeat: &Repeat<FundReport>,
-        at: &InSite<FundYear>,
-    ) -> Result<Option<Answer<FundReport>>> {
-        let work = self.begin(call, Some(&at.site)).await?;
-        if let Some(answer) = work.repeated(repeat).await? {
-            return Ok(Some(Answer::Repeated(answer)));
-        }
-        let mut fund = self.load_fund(at).await?;
-        let before = match fund.reports {
-            0 => None,
-            last => self.store.fund_reports(&at.site, at.id, last.saturating_sub(1), 1).await?.pop(),
-        };
-        let before = before.map(|report| report.shown);
-        let shown = self.shown(at, before.as_ref()).await?;
-        let published = hand(&work);
-        let record = ServiceRecord {
-            site: at.site.clone(),
-            id: fresh(RecordId::new(&work.new_id()))?,
-            version: 1,
-            kind: ServiceKind::Publication,
-            occurred_at: work.now,
-            recorded_at: work.now,
-            performer: published.by.clone(),
-            department: Department::Finance,
-            subjects: vec![SubjectOutcome {
-                subject: Subject::Site,
-                outcome: Outcome::Done,
-                answers: Vec::new(),
-                content: None,
-            }],
-            voided: false,
-            correction_reason: None,
-        };
-        fund.version = next_version(fund.version, None)?;
-        fund.reports = fund.reports.saturating_add(1);
-        let report = FundReport {
-            site: at.site.clone(),
-            year: at.id,
-            number: fund.reports,
-            published,
-            record: record.id.clone(),
-            shown,
-        };
-        let resource = name::fund_report(&at.site, at.id, report.number);
-        let mut changes = work.changes(&Touches::resource(&resource));
-        changes.event("fund.published", resource);
-        changes.event("record.created", name::record(&at.site, &record.id));
-        changes.put_fund(fund).add_fund_report(report.clone()).add_record(record);
-        won(work.commit("fund.publish", changes, repeat, report).await)
-    }
-
-    /// What can be shown now of everything that was paid, after what was shown `before`.
-    async fn shown(&self, at: &InSite<FundYear>, before: Option<&Published>) -> Result<Published> {
-        let mut takings = Vec::new();
-        for line in self.store.budget_lines(&at.site, at.id).await? {
-            let mut taking = LineTakings::new(&line, before);
-            let (mut after, to) = taking.wanted();
-            while after < to {
-                let place = Some((&line.id, after));
-                let entries =
-                    self.store.ledger_entries(&at.site, at.id, Some(&line.id), place, PAGE_MAX).await?;
-                let Some(last) = entries.last() else { break };
-                after = last.number;
-                entries.iter().for_each(|entry| taking.add(entry));
-            }
-            takings.push(taking);
-        }
-        Ok(publish(before, takings))
-    }
-
-    /// The publications of a fund year, the first one first.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::PageToken`], [`Error::Denied`].
-    pub async fn fund_reports(
-        &self,
-        call: &Call,
-        at: &InSite<FundYear>,
-        page: PageRequest,
-    ) -> Result<Page<FundReport>> {
-        self.begin(call, Some(&at.site)).await?;
-        self.load_fund(at).await?;
-        let after = page.after.as_deref().map(str::parse::<u64>).transpose().map_err(|_| Error::PageToken)?;
-        let limit = u64::from(page.size) + 1;
-        let found = self.store.fund_reports(&at.site, at.id, after.unwrap_or_default(), limit).await?;
-        Ok(Page::cut(found, page.size, |report| report.number.to_string()))
-    }
-
     async fn load_fund(&self, at: &InSite<FundYear>) -> Result<Fund> {
         self.store.fund(&at.site, at.id).await?.ok_or(Error::NotFound(Thing::Fund))
     }
@@ -547,79 +357,6 @@ struct Moved {
 /// Who calls, and when.
 fn hand(work: &Work<'_>) -> Hand {
     Hand { by: work.permit().principal().staff.clone(), at: work.now }
-}
-
-/// Sets the budget of each line; those that are not there are opened. Returns all lines, by id.
-fn set_budgets(
-    fund: &Fund,
-    mut lines: Vec<BudgetLine>,
-    new: Vec<NewLine>,
-    reason: Option<&Line>,
-    hand: &Hand,
-    changes: &mut ChangeSet,
-) -> Result<Vec<BudgetLine>> {
-    let mut violations = Vec::new();
-    let mut refuse = |place: usize, field: &str, why: Invalid| {
-        violations.push(Violation { field: format!("lines[{place}].{field}"), why });
-    };
-    for (place, new) in new.into_iter().enumerate() {
-        let line = match lines.iter_mut().find(|line| line.id == new.id) {
-            Some(line) => {
-                // What a line is for stays: what was paid from it was paid for that.
-                if new.title.is_some_and(|title| title != line.title) {
-                    refuse(place, "display_name", Invalid::NotAllowed);
-                }
-                if new.purpose.is_some_and(|purpose| purpose != line.purpose) {
-                    refuse(place, "purpose", Invalid::NotAllowed);
-                }
-                line.version = next_version(line.version, None)?;
-                line
-            }
-            None => {
-                let (Some(title), Some(purpose)) = (&new.title, new.purpose) else {
-                    if new.title.is_none() {
-                        refuse(place, "display_name", Invalid::Missing);
-                    }
-                    if new.purpose.is_none() {
-                        refuse(place, "purpose", Invalid::Missing);
-                    }
-                    continue;
-                };
-                lines.push(BudgetLine {
-                    site: fund.site.clone(),
-                    year: fund.year,
-                    id: new.id,
-                    title: title.clone(),
-                    purpose,
-                    available: Fen::ZERO,
-                    committed: Fen::ZERO,
-                    spent: Fen::ZERO,
-                    entries: 0,
-                    version: 1,
-                });
-                let Some(line) = lines.last_mut() else { continue };
-                line
-            }
-        };
-        match line.set_budget(new.budget, reason, hand) {
-            Ok(Some(entry)) => {
-                changes.put_budget_line(line.clone()).add_ledger_entry(entry);
-            }
-            Ok(None) => line.version = line.version.saturating_sub(1),
-            Err(_) => {
-                let min = line.committed.plus(line.spent).get();
-                refuse(place, "budget_fen", Invalid::TooSmall { min });
-            }
-        }
-    }
-    if lines.len() > LINES_MAX {
-        violations.push(Violation { field: "lines".into(), why: Invalid::TooMany { max: LINES_MAX } });
-    }
-    if !violations.is_empty() {
-        return Err(Error::Invalid(violations));
-    }
-    lines.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(lines)
 }
 
 /// The payment as it is booked.
