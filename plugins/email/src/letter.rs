@@ -2,6 +2,7 @@
 //! nothing at all reaches a header: values are one line each, without control characters.
 
 use linli_plugin_sdk::connector::Delivery;
+use linli_plugin_sdk::connector::text::one_line;
 
 /// Longest value in a letter, in characters: a letter in two languages says each twice and must stay within 64 KiB.
 const VALUE_CHARACTERS_MAX: usize = 1_000;
@@ -91,12 +92,12 @@ pub(crate) fn letter(
         Language::English => &[&ENGLISH],
         Language::Both => &[&CHINESE, &ENGLISH],
     };
-    let number = line(&delivery.referral);
+    let number = one_line(&delivery.referral);
     let subjects: Vec<&str> = languages.iter().map(|sentences| sentences.subject).collect();
     let mut parts: Vec<String> =
         languages.iter().map(|sentences| part(sentences, &number, delivery, with_fields)).collect();
     if let Some(signature) = signature {
-        let lines: Vec<String> = signature.lines().map(line).collect();
+        let lines: Vec<String> = signature.lines().map(one_line).collect();
         parts.push(format!("{}\n", lines.join("\n")));
     }
     let subject = format!("{} {number}", subjects.join(" / "));
@@ -109,26 +110,15 @@ fn part(sentences: &Sentences, number: &str, delivery: &Delivery, with_fields: b
     let fields: &[(&[&str], &str)] = if with_fields { &sentences.fields } else { &[] };
     for (codes, title) in [&(sentences.urgent, sentences.urgency)].into_iter().chain(fields) {
         if let Some(value) = codes.iter().find_map(|code| delivery.field(code)) {
-            text.push_str(&format!("{title}{}\n", cut(&line(value), VALUE_CHARACTERS_MAX)));
+            text.push_str(&format!("{title}{}\n", cut(&one_line(value), VALUE_CHARACTERS_MAX)));
         }
     }
-    let answer = match line(&delivery.answer_url) {
+    let answer = match one_line(&delivery.answer_url) {
         url if url.is_empty() => sentences.reply.to_owned(),
         url => format!("{}\n{url}", sentences.answer),
     };
     text.push_str(&format!("\n{answer}\n\n{}\n{}\n", sentences.once, sentences.discreet));
     text
-}
-
-/// Text as one line that shows what it holds: control characters become blanks, and characters that change how others are shown
-/// (direction, zero width) go.
-fn line(text: &str) -> String {
-    let shown = text.chars().filter(|c| {
-        !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    });
-    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    let line: String = shown.map(|c| if breaks(c) { ' ' } else { c }).collect();
-    line.trim().to_owned()
 }
 
 /// Text of at most so many characters; that something was cut off is seen.

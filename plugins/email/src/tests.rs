@@ -110,14 +110,14 @@ fn fields_are_in_the_letter_where_the_operator_says_so() {
 
 #[test]
 fn no_value_can_add_a_line_or_a_header() {
-    let evil = "王\r\nBcc: x@evil.example\n\n\u{202e}txt\u{0}\u{85}\u{2028}--";
+    let evil = "王\r\nBcc: x@evil.example\n\n\u{202e}\u{61c}\u{e0041}txt\u{0}\u{85}\u{2028}--";
     let chosen = settings(serde_json::json!({
         "fields_in_letter": true, "signature": "绿园\r\nBcc: y@evil.example\u{7}"
     }));
     let mut all = delivery(&[("name", evil), ("phone", evil), ("address", evil)], LINK);
     all.referral = format!("sites/a/referrals/{evil}");
     let letter = mail(all, &chosen);
-    assert!(!letter.subject.contains('\n') && !letter.text.contains('\u{202e}'));
+    assert!(!letter.subject.contains('\n') && !letter.text.contains(['\u{202e}', '\u{61c}', '\u{e0041}']));
     let begins = |word: &str| letter.text.lines().filter(|line| line.starts_with(word)).count();
     assert_eq!((begins("姓名：王  Bcc: x@evil.example  txt"), begins("Bcc: x")), (1, 0), "{}", letter.text);
     // The operator's own lines stay lines of the text, which is behind every header.

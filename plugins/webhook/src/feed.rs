@@ -1,5 +1,6 @@
 //! What a recipient tells page by page: what became of referrals, and its list of people.
 
+use linli_plugin_sdk::connector::text::referral_id;
 use linli_plugin_sdk::connector::{Acknowledgement, Decision, Field};
 use serde_json::{Map, Value};
 
@@ -62,7 +63,7 @@ fn page<T>(
 fn acknowledgement(item: &Map<String, Value>, what: &str) -> Result<Acknowledgement, String> {
     let external_reference = reference(item, what)?.unwrap_or_default().to_owned();
     let referral = text(item, "referral", what)?.unwrap_or_default().to_owned();
-    if !referral.is_empty() && !is_referral(&referral) {
+    if !referral.is_empty() && referral_id(&referral).is_none() {
         return Err(format!("`referral` of {} is not `sites/…/referrals/…`", what));
     }
     if referral.is_empty() && external_reference.is_empty() {
@@ -87,16 +88,6 @@ fn acknowledgement(item: &Map<String, Value>, what: &str) -> Result<Acknowledgem
         })?),
     };
     Ok(Acknowledgement { external_reference, referral, decision, remark, decided_at_micros })
-}
-
-/// Whether a text is a referral's name, `sites/{site}/referrals/{referral}`.
-fn is_referral(text: &str) -> bool {
-    let id = |id: &str| {
-        let sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        (1..=63).contains(&id.len()) && id.bytes().all(sign)
-    };
-    let parts: Vec<&str> = text.split('/').collect();
-    matches!(parts.as_slice(), ["sites", site, "referrals", referral] if id(site) && id(referral))
 }
 
 fn entry(item: &Map<String, Value>, what: &str) -> Result<Vec<Field>, String> {

@@ -48,6 +48,7 @@ mod io;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+pub mod text;
 mod wire;
 
 use std::fmt;
