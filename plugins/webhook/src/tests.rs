@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use linli_plugin_sdk::connector::testing::{End, IDEMPOTENCY_KEY, Operation, Outcome, Step, drive, run};
+use linli_plugin_sdk::connector::testing::{
+    End, IDEMPOTENCY_KEY, Numbers, Operation, Outcome, Step, drive, run,
+};
 use linli_plugin_sdk::connector::{
     Acknowledgement, Acknowledgements, Decision, Delivered, Delivery, Failure, FailureKind, Field,
     HttpRequest, HttpResponse, Poll, PullRoster, Roster, RunError, Settings,
@@ -425,14 +427,7 @@ fn an_address_is_checked_before_anything_is_sent() {
 
 #[test]
 fn the_same_answers_give_the_same_requests_whatever_they_are() {
-    // A generator with a fixed beginning: what it makes is the same in every build.
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut draw = |below: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state % below
-    };
+    let mut numbers = Numbers::new(0x2545_f491_4f6c_dd1d);
     let pieces = [
         "{",
         "}",
@@ -458,18 +453,17 @@ fn the_same_answers_give_the_same_requests_whatever_they_are() {
     ];
     for _ in 0..2_000 {
         let answers: Vec<Outcome> = (0..5)
-            .map(|_| match draw(8) {
+            .map(|_| match numbers.below(8) {
                 0 => Outcome::failure(FailureKind::Unknown, "reset"),
-                1 => answer(draw(700) as u16, Some(("retry-after", "7")), ""),
+                1 => answer(numbers.below(700) as u16, Some(("retry-after", "7")), ""),
                 _ => {
-                    let count = draw(9);
-                    let body: String =
-                        (0..count).map(|_| pieces[draw(pieces.len() as u64) as usize]).collect();
-                    answer(200 + draw(3) as u16, None, &body)
+                    let count = numbers.below(9);
+                    let body: String = (0..count).map(|_| numbers.one_of(&pieces)).collect();
+                    answer(200 + numbers.below(3) as u16, None, &body)
                 }
             })
             .collect();
-        let operation = match draw(4) {
+        let operation = match numbers.below(4) {
             0 => Operation::Deliver(delivery()),
             1 => Operation::Poll(Poll { external_references: vec![], cursor: "a".into() }),
             2 => Operation::PullRoster(PullRoster::default()),

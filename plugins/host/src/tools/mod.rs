@@ -14,6 +14,7 @@ pub mod bench;
 pub mod check;
 pub mod inspect;
 pub mod new;
+mod numbers;
 pub mod place;
 pub mod residents;
 pub mod scenario;

@@ -10,6 +10,7 @@ use linli_core::time::CivilDate;
 use crate::batch::{BatchBuilder, FieldIndex, PlacedFact, Problem};
 use crate::manifest::{Field, FieldSource, FieldType, Manifest};
 use crate::plugin::Plugin;
+use crate::tools::numbers::Numbers;
 
 /// Of so many fields that are not in every file, one is known.
 pub const KNOWN_ONE_IN: u64 = 5;
@@ -48,8 +49,8 @@ impl Residents {
                 fields.push(field);
             }
         }
-        let mut random = Random(seed);
-        let rows = (0..rows).map(|_| row(&fields, &mut random)).collect();
+        let mut numbers = Numbers::new(seed);
+        let rows = (0..rows).map(|_| row(&fields, &mut numbers)).collect();
         Self { codes: fields.iter().map(|field| field.code.as_str().to_owned()).collect(), rows }
     }
 
@@ -122,44 +123,44 @@ impl Residents {
     }
 }
 
-fn row(fields: &[&Field], random: &mut Random) -> Vec<Fact> {
+fn row(fields: &[&Field], numbers: &mut Numbers) -> Vec<Fact> {
     let mut facts = Vec::new();
     for (index, field) in fields.iter().enumerate() {
         let in_file = match field.source {
             FieldSource::File => true,
             FieldSource::Attribute => false,
         };
-        if in_file || random.below(KNOWN_ONE_IN) == 0 {
-            let since = (!in_file).then(|| days_ago(random.below(5 * YEAR_DAYS)));
-            facts.push(Fact { field: index, value: value(field, in_file, random), since });
+        if in_file || numbers.below(KNOWN_ONE_IN) == 0 {
+            let since = (!in_file).then(|| days_ago(numbers.below(5 * YEAR_DAYS)));
+            facts.push(Fact { field: index, value: value(field, in_file, numbers), since });
         }
     }
     facts
 }
 
-fn value(field: &Field, in_file: bool, random: &mut Random) -> FactValue {
+fn value(field: &Field, in_file: bool, numbers: &mut Numbers) -> FactValue {
     match field.kind {
-        FieldType::Bool => FactValue::Bool(random.below(10) < 6),
+        FieldType::Bool => FactValue::Bool(numbers.below(10) < 6),
         FieldType::Integer => {
             let (min, max) = field.range.unwrap_or((0, 100));
             let span = max.saturating_sub(min).clamp(0, 1_000_000);
-            FactValue::Integer(min.saturating_add(random.below(span as u64 + 1) as i64))
+            FactValue::Integer(min.saturating_add(numbers.below(span as u64 + 1) as i64))
         }
         // Born in the last sixty years, or before.
-        FieldType::Date if in_file && random.below(5) < 2 => {
-            FactValue::Date(days_ago(60 * YEAR_DAYS + random.below(36 * YEAR_DAYS)))
+        FieldType::Date if in_file && numbers.below(5) < 2 => {
+            FactValue::Date(days_ago(60 * YEAR_DAYS + numbers.below(36 * YEAR_DAYS)))
         }
-        FieldType::Date if in_file => FactValue::Date(days_ago(random.below(60 * YEAR_DAYS))),
-        FieldType::Date if random.below(4) == 0 => {
-            FactValue::Date(days_ago(0).plus_days(random.below(280) as i32))
+        FieldType::Date if in_file => FactValue::Date(days_ago(numbers.below(60 * YEAR_DAYS))),
+        FieldType::Date if numbers.below(4) == 0 => {
+            FactValue::Date(days_ago(0).plus_days(numbers.below(280) as i32))
         }
-        FieldType::Date => FactValue::Date(days_ago(random.below(2 * YEAR_DAYS))),
+        FieldType::Date => FactValue::Date(days_ago(numbers.below(2 * YEAR_DAYS))),
         FieldType::Code => {
-            let ordinal = random.below(field.values.len().max(1) as u64) as usize;
+            let ordinal = numbers.below(field.values.len().max(1) as u64) as usize;
             FactValue::Code(field.values.get(ordinal).map(|known| known.code.clone()).unwrap_or_default())
         }
         FieldType::Text => {
-            let place = random.below(TEXTS.len() as u64) as usize;
+            let place = numbers.below(TEXTS.len() as u64) as usize;
             FactValue::Text(TEXTS.get(place).copied().unwrap_or_default().to_owned())
         }
     }
@@ -167,17 +168,4 @@ fn value(field: &Field, in_file: bool, random: &mut Random) -> FactValue {
 
 fn days_ago(days: u64) -> CivilDate {
     CivilDate::from_days(TODAY_DAYS - days as i32).unwrap_or(CivilDate::MIN)
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound.max(1)
-    }
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::time::Duration;
 
 use linli_proto::plugin_v1 as pb;
 use pb::start_request::Operation as Started;
@@ -16,8 +17,6 @@ use super::{
     HttpRequest, HttpResponse, Mail, Method, Poll, PullRoster, Roster, RunError, Shelf, wire,
 };
 use crate::abi::{self, Buffer, Bytes, Call, Exchange, Status, Str};
-
-use std::time::Duration;
 
 /// The idempotency key of runs in tests.
 pub const IDEMPOTENCY_KEY: &str = "test-key";
@@ -143,6 +142,36 @@ pub fn drive<C: Connector>(
         input = pb::StepInput { kind: Some(came), now_micros }.encode_to_vec();
     }
     panic!("the run has no end after {STEPS_MAX} steps")
+}
+
+/// Numbers as if drawn by lot, the same in every build (xorshift): for tests in which a recipient answers anything.
+#[derive(Debug, Clone)]
+pub struct Numbers(u64);
+
+impl Numbers {
+    /// Numbers from a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.max(1))
+    }
+
+    /// Below a bound.
+    ///
+    /// # Panics
+    /// If it is 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+
+    /// One of these.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        *all.get(self.below(all.len())).expect("there is one")
+    }
 }
 
 /// A run over the plain C interface.

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
 
-use super::people::{self, Numbers, Person, Style, Values};
+use super::people::{self, Person, Style, Values};
 use super::raw::{Answer, Subject, key};
 use super::{Case, Stop, failed};
 use crate::instance::Question;
 use crate::manifest::Manifest;
+use crate::tools::numbers::Numbers;
 
 /// Residents of one batch.
 const ROWS: usize = 256;

@@ -4,11 +4,12 @@ use linli_plugin_abi as abi;
 use linli_plugin_abi::encode::Batch;
 
 use super::answers::{QUESTIONS, difference};
-use super::people::{self, Numbers, Person, Style, Values, newer, put, u32_at, words};
+use super::people::{self, Person, Style, Values, newer, put, u32_at, words};
 use super::raw::{Answer, Ask, Live, Subject};
 use super::watch::Guarded;
 use super::{Case, Stop, failed};
 use crate::instance::Question;
+use crate::tools::numbers::Numbers;
 
 /// Residents in a batch that is compared.
 const ROWS: usize = 203;

@@ -8,10 +8,11 @@ use linli_core::resident::FactValue;
 use linli_core::time::CivilDate;
 use linli_plugin_abi as abi;
 
-use super::people::{self, Cell, Numbers, Person, Values};
+use super::people::{self, Cell, Person, Values};
 use super::{Case, Stop, failed};
 use crate::error::LoadCause;
 use crate::manifest::Isolation;
+use crate::tools::numbers::Numbers;
 use crate::tools::scenario;
 use crate::{Batch, Plugin, RowFact, Sources, place};
 

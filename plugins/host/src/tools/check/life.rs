@@ -8,11 +8,12 @@ use linli_plugin_abi as abi;
 
 use super::answers::{QUESTIONS, difference};
 use super::batches::ok;
-use super::people::{self, Numbers, Style, Values};
+use super::people::{self, Style, Values};
 use super::raw::Subject;
 use super::watch::{self, Held};
 use super::{Case, Stop, failed};
 use crate::instance::Question;
+use crate::tools::numbers::Numbers;
 
 /// Memory that a process may gain over many calls for reasons of its own.
 const GROWTH_KIB_MAX: u64 = 8 * 1024;

@@ -6,47 +6,10 @@ use linli_plugin_abi as abi;
 use linli_plugin_abi::encode::{self, Batch, ColumnData, Elements};
 
 use crate::manifest::{CodeValue, FieldType, Manifest, TEXT_FACT_CHARS_MAX};
+use crate::tools::numbers::Numbers;
 
 /// 2026-03-16, around which ordinary people live.
 const TODAY: i32 = 20_528;
-
-/// Numbers from a seed (splitmix64).
-#[derive(Debug, Clone)]
-pub(super) struct Numbers(u64);
-
-impl Numbers {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below a bound, which is not 0.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
-    /// One of these.
-    pub(super) fn one_of<T: Copy, const N: usize>(&mut self, all: [T; N]) -> T {
-        let at = self.below(N as u64) as usize;
-        *all.get(at).unwrap_or(all.first().expect("there is one"))
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn between(&mut self, low: i64, high: i64) -> i64 {
-        let span = high.wrapping_sub(low) as u64;
-        low.wrapping_add(if span == u64::MAX { self.next() } else { self.below(span + 1) } as i64)
-    }
-}
 
 /// Which values occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

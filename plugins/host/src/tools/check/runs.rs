@@ -8,7 +8,6 @@ use linli_proto::plugin_v1 as pb;
 use prost::Message as _;
 
 use super::life::{GONE_WITHIN, grows};
-use super::people::Numbers;
 use super::raw::Subject;
 use super::raw_run::{Said, Talk};
 use super::talk::{CANARY, DEADLINE, Starts, Temper, World, at};
@@ -19,6 +18,7 @@ use crate::error::LoadCause;
 use crate::exchange::{End, Method, Operation, OperationKind, Recording, Replay, Start, Step};
 use crate::manifest::{ConnectorManifest, Isolation};
 use crate::run::STEPS_MAX;
+use crate::tools::numbers::Numbers;
 use crate::{Plugin, Sources, place};
 
 const TEMPERS: [Temper; 4] = [Temper::Kind, Temper::Wild, Temper::Stubborn, Temper::Wild];

@@ -8,10 +8,11 @@ use linli_plugin_abi as abi;
 
 use super::answers::{QUESTIONS, difference};
 use super::batches::{LARGE, ok};
-use super::people::{self, Numbers, Style, Values};
+use super::people::{self, Style, Values};
 use super::raw::{Ask, Growth, Subject, key};
 use super::watch::Computed;
 use super::{Case, Stop, failed};
+use crate::tools::numbers::Numbers;
 
 /// How long a plugin may compute after it was told to stop: as long as the host waits after a deadline, twice.
 const STOPS_WITHIN: Duration = Duration::from_millis(50);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use linli_core::time::Instant;
 
-use super::people::Numbers;
 use super::{Case, Stop};
 use crate::exchange::{
     Bytes, Delivery, FailureKind, Field, HttpResponse, Operation, OperationKind, Outcome, Start, Step,
 };
 use crate::manifest::{ANY_HOST, ConnectorManifest, Setting, SettingType};
+use crate::tools::numbers::Numbers;
 
 /// What marks made-up personal data: it may turn up in no text for people who operate.
 pub(super) const CANARY: &str = "canary-";
