@@ -1,9 +1,11 @@
 //! What tables say that a body left: answers, and lists of people. Rows that cannot be understood are named by their number; nothing out
 //! of them is repeated.
 
+use linli_plugin_sdk::connector::text::{is_id, referral_id};
 use linli_plugin_sdk::connector::{Acknowledgement, Decision, Field};
 
 use crate::column::{ANSWER, Column, PEOPLE, group, half_width, meaning};
+use crate::entered::{Damage, entered, identity};
 use crate::outgoing;
 use crate::shelf::Tables;
 use crate::table::{self, Cell, Row};
@@ -18,8 +20,40 @@ const REMARK_CHARACTERS_MAX: usize = 1_000;
 pub(crate) struct Reading<T> {
     /// What was understood.
     pub(crate) items: Vec<T>,
-    /// What was not, and why; nothing: the table was understood.
-    pub(crate) wrong: Vec<String>,
+    /// What was not; nothing: the table was understood.
+    pub(crate) wrong: Vec<Wrong>,
+}
+
+/// What is wrong with a table, or with rows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// Their numbers; none: it is the table.
+    pub(crate) rows: Vec<usize>,
+    /// Why. It repeats nothing of them.
+    pub(crate) why: String,
+}
+
+impl<T> Reading<T> {
+    /// Of a table that says nothing, because it is wrong as a whole.
+    pub(crate) fn nothing(why: String) -> Self {
+        Self { items: Vec::new(), wrong: vec![Wrong { rows: Vec::new(), why }] }
+    }
+
+    fn add(&mut self, row: usize, said: Result<T, String>) {
+        match said {
+            Ok(item) => self.items.push(item),
+            Err(why) => match self.wrong.iter_mut().find(|wrong| wrong.why == why) {
+                Some(wrong) => wrong.rows.push(row),
+                None => self.wrong.push(Wrong { rows: vec![row], why }),
+            },
+        }
+    }
+}
+
+impl<T> Default for Reading<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), wrong: Vec::new() }
+    }
 }
 
 /// What is known beside a table.
@@ -40,9 +74,9 @@ impl Tables<Acknowledgement> for Answers {
     const MOST: usize = 1_000;
 
     fn read(&self, name: &str, content: &[u8]) -> Reading<Acknowledgement> {
-        let required = |has: &dyn Fn(&str) -> bool| has("referral") && has("state");
         let expected = "`转介编号 referral` and `办理结果 state`";
-        read(name, content, ANSWER, (expected, &required), |row| answer(row, &self.0))
+        let table = Table::read((name, content), ANSWER, expected, |has| has("referral") && has("state"));
+        each(table, |row| answer(row, &self.0))
     }
 
     fn bytes(&self, item: &Acknowledgement) -> usize {
@@ -58,9 +92,15 @@ impl Tables<Vec<Field>> for People {
     const MOST: usize = table::ROWS_MAX - 1;
 
     fn read(&self, name: &str, content: &[u8]) -> Reading<Vec<Field>> {
-        let required = |has: &dyn Fn(&str) -> bool| has("name") || has("identity_number");
         let expected = "`姓名 name` or `身份证号码 identity_number`";
-        read(name, content, PEOPLE, (expected, &required), |row| person(row, &self.0))
+        let table =
+            Table::read((name, content), PEOPLE, expected, |has| has("name") || has("identity_number"));
+        // Who rounded one number of a column has rounded all of it.
+        let is_rounded = |row: Named<'_>| {
+            row.cell("identity_number").is_some_and(|cell| identity(cell, false) == Err(Damage::Number))
+        };
+        let rounds = table.as_ref().is_ok_and(|table| table.rows().any(is_rounded));
+        each(table, |row| person(row, &self.0, rounds))
     }
 
     fn bytes(&self, item: &Vec<Field>) -> usize {
@@ -82,47 +122,59 @@ impl Named<'_> {
     }
 }
 
-type Required<'a> = (&'a str, &'a dyn Fn(&dyn Fn(&str) -> bool) -> bool);
+/// A table whose headings were found.
+struct Table {
+    rows: Vec<Row>,
+    places: Vec<(&'static str, usize)>,
+}
 
-fn read<T>(
-    name: &str,
-    content: &[u8],
-    columns: &'static [Column],
-    (expected, required): Required<'_>,
-    one: impl Fn(&Named<'_>) -> Result<T, String>,
-) -> Reading<T> {
-    let nothing = |why: String| Reading { items: Vec::new(), wrong: vec![why] };
-    let rows = match table::rows(name, content) {
-        Ok(rows) => rows,
-        Err(why) => return nothing(why),
-    };
-    let mut headings = None;
-    for (index, row) in rows.iter().take(HEADINGS_WITHIN).enumerate() {
-        let named = (0_usize..).zip(&row.cells).filter_map(|(place, cell)| {
-            let column = columns.get(meaning(&cell.shown(), columns)?)?;
-            Some((column.code, place))
-        });
-        let places: Vec<(&'static str, usize)> = named.collect();
-        if required(&|code: &str| places.iter().any(|(known, _)| *known == code)) {
-            headings = Some((index, places));
-            break;
+impl Table {
+    /// Reads a file in whose headings the columns `required` are, as the messages say it in `expected`.
+    fn read(
+        (name, content): (&str, &[u8]),
+        columns: &'static [Column],
+        expected: &str,
+        required: impl Fn(&dyn Fn(&str) -> bool) -> bool,
+    ) -> Result<Self, String> {
+        let mut rows = table::rows(name, content)?;
+        let named = |row: &Row| -> Vec<(&'static str, usize)> {
+            let named = (0_usize..).zip(&row.cells).filter_map(|(place, cell)| {
+                let column = columns.get(meaning(&cell.shown(), columns)?)?;
+                Some((column.code, place))
+            });
+            named.collect()
+        };
+        let (index, places) = rows
+            .iter()
+            .take(HEADINGS_WITHIN)
+            .map(named)
+            .enumerate()
+            .find(|(_, places)| required(&|code: &str| places.iter().any(|(known, _)| *known == code)))
+            .ok_or_else(|| format!("it has no row with the headings {expected}"))?;
+        let twice = (1_usize..)
+            .zip(&places)
+            .find(|(at, (code, _))| places.iter().skip(*at).any(|(other, _)| other == code));
+        if let Some((_, (code, _))) = twice {
+            return Err(format!("two columns are `{code}`"));
         }
+        rows.drain(..=index);
+        Ok(Self { rows, places })
     }
-    let Some((index, places)) = headings else {
-        return nothing(format!("it has no row with the headings {expected}"));
+
+    fn rows(&self) -> impl Iterator<Item = Named<'_>> {
+        self.rows.iter().map(|row| Named { row, places: &self.places })
+    }
+}
+
+/// What the rows of a table say, each by itself.
+fn each<T>(table: Result<Table, String>, one: impl Fn(&Named<'_>) -> Result<T, String>) -> Reading<T> {
+    let table = match table {
+        Ok(table) => table,
+        Err(why) => return Reading::nothing(why),
     };
-    let twice = (1_usize..)
-        .zip(&places)
-        .find(|(at, (code, _))| places.iter().skip(*at).any(|(other, _)| other == code));
-    if let Some((_, (code, _))) = twice {
-        return nothing(format!("two columns are `{code}`"));
-    }
-    let mut reading = Reading { items: Vec::new(), wrong: Vec::new() };
-    for row in rows.iter().skip(index + 1) {
-        match one(&Named { row, places: &places }) {
-            Ok(item) => reading.items.push(item),
-            Err(why) => reading.wrong.push(format!("row {}: {why}", row.number)),
-        }
+    let mut reading = Reading::default();
+    for row in table.rows() {
+        reading.add(row.row.number, one(&row));
     }
     reading
 }
@@ -151,12 +203,12 @@ fn answer(row: &Named<'_>, beside: &Beside) -> Result<Acknowledgement, String> {
 /// The referral's name, or our reference of it: a full name, the name of the file that was sent, or the id alone.
 fn reference(text: &str) -> Option<(String, String)> {
     let text = half_width(text).trim().to_ascii_lowercase();
-    if outgoing::id(&text).is_some() {
+    if referral_id(&text).is_some() {
         return Some((text, String::new()));
     }
     let id = text.strip_suffix(".csv").or_else(|| text.strip_suffix(".xlsx")).unwrap_or(&text);
     let id = id.strip_prefix("referral-").unwrap_or(id);
-    outgoing::is_id(id).then(|| (String::new(), outgoing::reference(id)))
+    is_id(id).then(|| (String::new(), outgoing::reference(id)))
 }
 
 fn decision(text: &str) -> Option<Decision> {
@@ -173,23 +225,26 @@ fn decision(text: &str) -> Option<Decision> {
     }
 }
 
-fn person(row: &Named<'_>, beside: &Beside) -> Result<Vec<Field>, String> {
+fn person(row: &Named<'_>, beside: &Beside, rounds: bool) -> Result<Vec<Field>, String> {
     let mut fields = Vec::new();
     for column in PEOPLE {
         let Some(cell) = row.cell(column.code) else { continue };
+        let damaged = |damage: Damage| format!("`{}` {}", column.code, damage.said());
         let value = match column.code {
             "birth_date" | "valid_until" => date(cell)
                 .ok_or_else(|| format!("`{}` is no date such as 2026-12-01", column.code))?
                 .to_string(),
-            "identity_number" => identity(cell).ok_or(
-                "`identity_number` has been made a number, which loses digits: format the column as text",
-            )?,
+            "identity_number" => identity(cell, rounds)
+                .map_err(damaged)?
+                .ok_or("`identity_number` holds something else than digits and letters")?,
             "group" => {
                 group(&cell.shown()).ok_or("`group` is no group's name or code, or there are several")?
             }
-            _ => cell.shown().into_owned(),
+            _ => entered(cell).map_err(damaged)?,
         };
-        fields.push(Field::new(column.code, value));
+        if !value.is_empty() {
+            fields.push(Field::new(column.code, value));
+        }
     }
     if !fields.iter().any(|field| matches!(field.code.as_str(), "name" | "identity_number")) {
         return Err("there is neither a name nor an identity number".to_owned());
@@ -198,15 +253,4 @@ fn person(row: &Named<'_>, beside: &Beside) -> Result<Vec<Field>, String> {
         fields.push(Field::new("group", group.as_str()));
     }
     Ok(fields)
-}
-
-/// An identity number whose digits are all there: a sheet's number keeps fifteen.
-fn identity(cell: &Cell) -> Option<String> {
-    match cell {
-        Cell::Text(text) => {
-            let text = half_width(text).to_ascii_uppercase();
-            text.chars().all(|c| c.is_ascii_alphanumeric()).then_some(text)
-        }
-        Cell::Number(_) | Cell::Moment(_) => None,
-    }
 }

@@ -5,12 +5,14 @@
 //! put away before what it says is stored.
 
 mod column;
+mod entered;
 mod incoming;
 mod outgoing;
 mod shelf;
 mod table;
 mod value;
 
+use linli_plugin_sdk::connector::text::referral_id;
 use linli_plugin_sdk::connector::{
     Acknowledgements, Connector, Delivered, Delivery, Io, Poll, PullRoster, Roster, RunError, Settings,
 };
@@ -30,7 +32,7 @@ impl Connector for FileDrop {
 
     async fn deliver(io: &Io, delivery: Delivery) -> Result<Delivered, RunError> {
         let format = format(io.settings()).map_err(RunError::never)?;
-        let id = outgoing::id(&delivery.referral)
+        let id = referral_id(&delivery.referral)
             .ok_or_else(|| RunError::never("the referral's name is not `sites/…/referrals/…`"))?;
         let external_reference = outgoing::reference(id);
         let name = format!("{external_reference}.{}", format.ending());

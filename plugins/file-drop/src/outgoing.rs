@@ -3,7 +3,9 @@
 
 use std::io::{Cursor, Write as _};
 
+use chrono::NaiveDate;
 use linli_plugin_sdk::connector::Delivery;
+use linli_plugin_sdk::connector::text::one_line;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
@@ -47,21 +49,6 @@ const LEFT_OUT: [&str; 2] = ["matter_en", "urgency_en"];
 const TO_FILL_IN: [&str; 3] =
     ["办理结果（已受理/不受理/已办结） state", "说明 remark", "办理日期 decided_on"];
 
-/// The id of a referral, out of its name `sites/{site}/referrals/{referral}`.
-pub(crate) fn id(name: &str) -> Option<&str> {
-    let parts: Vec<&str> = name.split('/').collect();
-    match parts.as_slice() {
-        ["sites", site, "referrals", referral] if is_id(site) && is_id(referral) => Some(referral),
-        _ => None,
-    }
-}
-
-/// Whether a text has the shape of an id.
-pub(crate) fn is_id(text: &str) -> bool {
-    let sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=63).contains(&text.len()) && text.bytes().all(sign)
-}
-
 /// What a body may call a referral by: the name of its file, without the ending.
 pub(crate) fn reference(id: &str) -> String {
     format!("referral-{id}")
@@ -74,11 +61,11 @@ pub(crate) fn table(delivery: &Delivery, format: Format) -> Result<Vec<u8>, Stri
     let place = |code: &str| TITLES.iter().position(|(known, _)| *known == code).unwrap_or(TITLES.len());
     fields.sort_by_key(|field| place(&field.code));
     let mut headings = vec!["转介编号 referral".to_owned()];
-    let mut values = vec![plain(&delivery.referral)];
+    let mut values = vec![one_line(&delivery.referral)];
     for field in fields {
         let title = TITLES.iter().find(|(known, _)| *known == field.code);
         headings.push(title.map_or(field.code.clone(), |(code, title)| format!("{title} {code}")));
-        values.push(plain(&field.value));
+        values.push(one_line(&field.value));
     }
     // No link to answer at: it would be another one at each attempt, and the table is what to answer with.
     headings.extend(TO_FILL_IN.map(str::to_owned));
@@ -88,13 +75,6 @@ pub(crate) fn table(delivery: &Delivery, format: Format) -> Result<Vec<u8>, Stri
         Format::Xlsx => workbook(&sheet(&[headings, values]), &[]),
     }
     .ok_or_else(|| "the table cannot be written".to_owned())
-}
-
-/// Text of one line, without what neither kind of table can hold.
-fn plain(text: &str) -> String {
-    let kept = text.chars().filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}' | '\u{feff}'));
-    let line: String = kept.map(|c| if c.is_control() { ' ' } else { c }).collect();
-    line.trim().to_owned()
 }
 
 /// UTF-8 with a byte-order mark, without which Excel takes it for another encoding, and lines as Windows ends them.
@@ -109,12 +89,29 @@ fn csv(rows: &[Vec<String>]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Text that no spreadsheet takes for a formula: `'` before what would be one. Who reads it takes that away again.
+/// Text that every spreadsheet shows as it is: `'` before what would be a formula, another number or a day. Who reads it takes that
+/// away again. No semicolon either: where that separates cells, a formula could stand behind it.
 fn inert(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'', '＝', '＋', '－', '＠', '|', '%']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
+    let text = text.replace(';', "；");
+    if text.starts_with(FORMULA) || is_changed(&text) { format!("'{text}") } else { text }
+}
+
+/// How a formula begins, or what is taken for one.
+const FORMULA: [char; 13] = ['=', '+', '-', '@', '\t', '\r', '\'', '＝', '＋', '－', '＠', '|', '%'];
+
+/// Whether a spreadsheet would make something else of a text. It reads digits as a number, keeps fifteen of them, shows eleven and no
+/// zero before them; it reads `3-2-10` as a day and `2E5` as 200000.
+fn is_changed(text: &str) -> bool {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> = text.split(['-', '/', '.', ',', ':', ' ', 'E', 'e']).collect();
+    if !parts.iter().all(|part| is_digits(part)) {
+        return false;
+    }
+    match parts.as_slice() {
+        [number] => number.len() > 11 || (number.len() > 1 && number.starts_with('0')),
+        // A birth date may be shown as one.
+        [year, _, _] if year.len() == 4 => NaiveDate::parse_from_str(text, "%Y-%m-%d").is_err(),
+        _ => parts.iter().all(|part| part.len() <= 4),
     }
 }
 

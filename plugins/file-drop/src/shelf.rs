@@ -3,12 +3,14 @@
 //! A run hands over what it read at its end only, and the host stores it with the cursor. If the run moved the files away before that, a
 //! crash in between would lose them; so the cursor names them, and the **next** run moves them away, when it is certain that what they said
 //! is stored. Until then they lie where they were: whoever loses a run reads them again, and answers that come twice are one. The cursor
-//! holds a digest too: a file that was replaced, or had not been written to its end, is another one and is read, not put away.
+//! holds a digest too: a file that was replaced, or had not been written to its end, is another one and is read, not put away. A table of
+//! text that ends within a line is read only when it has lain unchanged from one run to the next: half of a last row may say another thing.
 
 use linli_plugin_sdk::connector::{Failure, FailureKind, Io, RunError, Shelf};
 use sha2::{Digest as _, Sha256};
 
-use crate::incoming::Reading;
+use crate::incoming::{Reading, Wrong};
+use crate::table;
 
 /// Longest cursor, in bytes: as many files as it can name are read in one run.
 const CURSOR_BYTES_MAX: usize = 1_024;
@@ -16,14 +18,36 @@ const CURSOR_BYTES_MAX: usize = 1_024;
 const NAME_BYTES_MAX: usize = 100;
 /// What one run brings at most, in bytes: the host takes 8 MiB, and a table that is packed may say much more.
 const RUN_BYTES_MAX: usize = 6 * 1024 * 1024;
-/// Rows of a file that a message names.
+/// Rows that a message names for one reason.
 const NAMED_ROWS_MAX: usize = 5;
 
-/// A file that a run has read.
+/// A file that a run has seen.
 struct Seen {
     name: String,
     digest: String,
-    understood: bool,
+    how: How,
+}
+
+/// What a run made of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// All of it was understood.
+    Understood,
+    /// Some of it was not.
+    Wrong,
+    /// It was not read: it may not have been written to its end.
+    Unfinished,
+}
+
+impl How {
+    /// What stands behind a digest in a cursor.
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Understood => "",
+            Self::Wrong => "!",
+            Self::Unfinished => "?",
+        }
+    }
 }
 
 /// What lies in the folder under a name.
@@ -52,9 +76,16 @@ impl Found {
         }
     }
 
-    /// What it says, and how many bytes that is.
-    fn understand<T, K: Tables<T>>(&self, name: &str, tables: &K) -> (Reading<T>, usize) {
-        let refused = |why: String| (Reading { items: Vec::new(), wrong: vec![why] }, 0);
+    fn is_whole(&self, name: &str) -> bool {
+        match self {
+            Self::Content(content) => table::is_whole(name, content),
+            Self::Refused(_) => true,
+        }
+    }
+
+    /// What it says, how many bytes that is, and how well it was understood.
+    fn understand<T, K: Tables<T>>(&self, name: &str, tables: &K) -> (Reading<T>, usize, How) {
+        let refused = |why: String| (Reading::nothing(why), 0, How::Wrong);
         let content = match self {
             Self::Content(content) => content,
             Self::Refused(why) => return refused(why.clone()),
@@ -64,7 +95,8 @@ impl Found {
         if reading.items.len() > K::MOST || bytes > RUN_BYTES_MAX {
             return refused(format!("it has more than {} rows or {RUN_BYTES_MAX} bytes: split it", K::MOST));
         }
-        (reading, bytes)
+        let how = if reading.wrong.is_empty() { How::Understood } else { How::Wrong };
+        (reading, bytes, how)
     }
 }
 
@@ -92,9 +124,9 @@ pub(crate) async fn take<T, K: Tables<T>>(
     let listed = io.list_files().await?;
     let (names, unnameable): (Vec<String>, Vec<String>) =
         listed.into_iter().filter(|name| is_table(name, K::PREFIX)).partition(|name| is_nameable(name));
-    let settled = settle(io, &names, cursor, tables).await?;
+    let Settled { put_away, still } = settle(io, &names, cursor, tables).await?;
     let (mut items, mut size, mut next, mut unread) = (Vec::new(), 0, String::new(), None);
-    for name in names.into_iter().filter(|name| !settled.contains(name)) {
+    for name in names.into_iter().filter(|name| !put_away.contains(name)) {
         let found = match Found::read(io, &name).await {
             Ok(found) => found,
             // It went away, or is not to be read now: the next run sees.
@@ -103,8 +135,11 @@ pub(crate) async fn take<T, K: Tables<T>>(
                 continue;
             }
         };
-        let (mut reading, bytes) = found.understand(&name, tables);
-        let entry = entry(&Seen { digest: found.digest(), understood: reading.wrong.is_empty(), name });
+        let (mut reading, bytes, how) = match found.is_whole(&name) || still.contains(&name) {
+            true => found.understand(&name, tables),
+            false => (Reading::default(), 0, How::Unfinished),
+        };
+        let entry = entry(&Seen { digest: found.digest(), how, name });
         let fits = next.len() + entry.len() <= CURSOR_BYTES_MAX
             && items.len() + reading.items.len() <= K::MOST
             && size + bytes <= RUN_BYTES_MAX;
@@ -131,46 +166,61 @@ pub(crate) async fn take<T, K: Tables<T>>(
     Ok((items, next))
 }
 
-/// Puts away what the last run read and nobody has changed since; answers the names. If some of it was not understood, that goes to
-/// quarantine and the run ends with what is wrong; the rest is put away by the next one.
+/// What became of the files that the last run saw.
+#[derive(Default)]
+struct Settled {
+    /// Their names.
+    put_away: Vec<String>,
+    /// Those that it left to be written to their end, and that nobody has changed since.
+    still: Vec<String>,
+}
+
+/// Puts away what the last run read and nobody has changed since. If some of it was not understood, that goes to quarantine and the
+/// run ends with what is wrong; the rest is put away by the next one.
 async fn settle<T>(
     io: &Io,
     names: &[String],
     cursor: &str,
     tables: &impl Tables<T>,
-) -> Result<Vec<String>, RunError> {
-    let mut understood = Vec::new();
+) -> Result<Settled, RunError> {
+    let mut settled = Settled::default();
     let mut wrong = Vec::new();
     for seen in seen(cursor).into_iter().filter(|seen| names.contains(&seen.name)) {
         let Ok(found) = Found::read(io, &seen.name).await else { continue };
         if found.digest() != seen.digest {
             continue;
         }
-        if seen.understood {
-            understood.push(seen.name);
-        } else {
-            io.move_file(seen.name.as_str(), Shelf::Quarantine).await?;
-            wrong.push(said(&seen.name, &found.understand(&seen.name, tables).0.wrong));
+        match seen.how {
+            How::Understood => settled.put_away.push(seen.name),
+            How::Unfinished => settled.still.push(seen.name),
+            How::Wrong => {
+                io.move_file(seen.name.as_str(), Shelf::Quarantine).await?;
+                wrong.push(said(&seen.name, &found.understand(&seen.name, tables).0.wrong));
+            }
         }
     }
     if !wrong.is_empty() {
         return Err(RunError::never(format!("in quarantine now: {}", wrong.join("; "))));
     }
-    for name in &understood {
+    for name in &settled.put_away {
         io.move_file(name.as_str(), Shelf::Archive).await?;
     }
-    Ok(understood)
+    Ok(settled)
 }
 
-/// What is wrong with a file, with as many rows as a message has room for.
-fn said(name: &str, wrong: &[String]) -> String {
-    let mut text = format!("`{name}`: ");
-    let named: Vec<&str> = wrong.iter().take(NAMED_ROWS_MAX).map(String::as_str).collect();
-    text.push_str(&named.join("; "));
-    if wrong.len() > NAMED_ROWS_MAX {
-        text.push_str(&format!("; and {} rows more", wrong.len() - NAMED_ROWS_MAX));
-    }
-    text
+/// What is wrong with a file: each reason once, with the first of its rows.
+fn said(name: &str, wrong: &[Wrong]) -> String {
+    let one = |Wrong { rows, why }: &Wrong| {
+        let named: Vec<String> = rows.iter().take(NAMED_ROWS_MAX).map(usize::to_string).collect();
+        let more = rows.len().saturating_sub(NAMED_ROWS_MAX);
+        match rows.len() {
+            0 => why.clone(),
+            1 => format!("row {}: {why}", named.concat()),
+            _ if more == 0 => format!("rows {}: {why}", named.join(", ")),
+            _ => format!("rows {} and {more} more: {why}", named.join(", ")),
+        }
+    };
+    format!("`{name}`: {}", wrong.iter().map(one).collect::<Vec<_>>().join("; "))
 }
 
 /// Whether a file is one of these: `ack-….csv`, `ack-….xlsx`, or `.xls`, which is told to be of no use.
@@ -184,17 +234,19 @@ fn is_nameable(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX && name.bytes().all(sign)
 }
 
-/// A file in a cursor: `name:digest`, and `!` if it was not understood.
+/// A file in a cursor: `name:digest`, `!` if it was not understood, `?` if it was not read.
 fn entry(seen: &Seen) -> String {
-    format!("{}:{}{} ", seen.name, seen.digest, if seen.understood { "" } else { "!" })
+    format!("{}:{}{} ", seen.name, seen.digest, seen.how.mark())
 }
 
 fn seen(cursor: &str) -> Vec<Seen> {
     let one = |entry: &str| {
         let (name, digest) = entry.split_once(':')?;
-        let understood = !digest.ends_with('!');
-        let digest = digest.trim_end_matches('!').to_owned();
-        Some(Seen { name: name.to_owned(), digest, understood })
+        let marked = [How::Wrong, How::Unfinished]
+            .into_iter()
+            .find_map(|how| Some((digest.strip_suffix(how.mark())?, how)));
+        let (digest, how) = marked.unwrap_or((digest, How::Understood));
+        Some(Seen { name: name.to_owned(), digest: digest.to_owned(), how })
     };
     cursor.split(' ').filter_map(one).collect()
 }

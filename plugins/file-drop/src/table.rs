@@ -6,7 +6,7 @@ use std::io::{Cursor, Read as _};
 
 use calamine::{DataRef, Reader as _, SheetVisible, Xlsx, XlsxError};
 use chrono::NaiveDateTime;
-use encoding_rs::{Encoding, GB18030, UTF_8};
+use encoding_rs::{Encoding, GB18030};
 use zip::ZipArchive;
 
 /// Most rows of a table, its headings among them, and most columns.
@@ -14,6 +14,8 @@ pub(crate) const ROWS_MAX: usize = 10_001;
 const COLUMNS_MAX: usize = 200;
 /// Longest text of a cell, in characters.
 const CELL_CHARACTERS_MAX: usize = 4_000;
+/// Most text of a workbook, in bytes: many cells may share one long string, so that a small file would say gigabytes.
+const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// What a workbook may hold unpacked, in bytes, and in how many parts.
 const UNPACKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const PARTS_MAX: usize = 1_000;
@@ -78,19 +80,24 @@ pub(crate) fn rows(name: &str, content: &[u8]) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
+/// A last line of our own behind a table of text: where it is not read as a row, a quotation mark before it was never closed.
+const END: &str = "\u{3}";
+
 fn delimited(content: &[u8]) -> Result<Vec<Row>, String> {
-    let text = decoded(content).ok_or("its text is neither UTF-8 nor GB18030: save it as one of these")?;
     // One kind of line end, so that lines can be counted.
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = decoded(content)?.replace("\r\n", "\n").replace('\r', "\n") + "\n" + END;
     let (mut counted, mut line) = (0, 1);
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .delimiter(delimiter(&text))
         .from_reader(text.as_bytes());
-    let mut rows = Vec::new();
+    let mut rows: Vec<Row> = Vec::new();
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|_| "it is damaged")? {
+        if record.iter().eq([END]) {
+            return Ok(rows);
+        }
         // The parser's own count leaves out blank lines before a record.
         let begin = record.position().and_then(|place| usize::try_from(place.byte()).ok()).unwrap_or(counted);
         while let Some(byte) = text.as_bytes().get(counted).filter(|byte| counted < begin || **byte == b'\n')
@@ -103,18 +110,39 @@ fn delimited(content: &[u8]) -> Result<Vec<Row>, String> {
         let cells: Result<_, _> = record.iter().map(|cell| cell_text(cell, number)).collect();
         rows.push(Row { number, cells: cells? });
     }
-    Ok(rows)
+    let number = rows.last().map_or(1, |row| row.number);
+    Err(format!(
+        "row {number}: a quotation mark is not closed, so that the rows behind it cannot be told apart"
+    ))
 }
 
-fn decoded(bytes: &[u8]) -> Option<Cow<'_, str>> {
-    let (encoding, mark) = Encoding::for_bom(bytes).unwrap_or((UTF_8, 0));
-    let body = bytes.get(mark..).unwrap_or_default();
-    let text = encoding.decode_without_bom_handling_and_without_replacement(body);
-    let text = match text {
-        None if mark == 0 => GB18030.decode_without_bom_handling_and_without_replacement(body),
-        text => text,
+/// Whether a file has been written to its end, as far as can be seen: programs end a table of text with a line break, and what ends
+/// otherwise may be half of one. Half a workbook cannot be read at all.
+pub(crate) fn is_whole(name: &str, content: &[u8]) -> bool {
+    let text = name.to_ascii_lowercase().ends_with(".csv").then(|| decoded(content).ok()).flatten();
+    text.is_none_or(|text| text.is_empty() || text.ends_with(['\n', '\r']))
+}
+
+fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, &'static str> {
+    const NEITHER: &str = "its text is neither UTF-8 nor GB18030: save it as one of these";
+    let text = match (Encoding::for_bom(bytes), std::str::from_utf8(bytes)) {
+        (Some((encoding, mark)), _) => {
+            let body = bytes.get(mark..).unwrap_or_default();
+            encoding.decode_without_bom_handling_and_without_replacement(body)
+        }
+        (None, Ok(text)) => Some(text.into()),
+        // As GB18030 it would be other characters, and some of them would be names.
+        (None, Err(error)) if is_chinese(bytes.get(..error.valid_up_to()).unwrap_or_default()) => {
+            return Err("its text is UTF-8, but damaged or cut off: save it again");
+        }
+        (None, Err(_)) => GB18030.decode_without_bom_handling_and_without_replacement(bytes),
     };
-    text.filter(|text| !text.contains('\0'))
+    text.filter(|text| !text.contains(['\0', '\u{3}'])).ok_or(NEITHER)
+}
+
+/// Whether bytes are UTF-8 with a character beyond its first two bytes: hardly any text of another encoding looks like that.
+fn is_chinese(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.chars().any(|c| c >= '\u{800}'))
 }
 
 /// The separator that the first lines hold most of.
@@ -206,7 +234,7 @@ fn sheet(content: &[u8]) -> Result<Vec<Row>, Option<String>> {
     let shown = workbook.sheets_metadata().iter().find(|sheet| sheet.visible == SheetVisible::Visible);
     let name = shown.map(|sheet| sheet.name.clone()).ok_or(None)?;
     let mut cells = workbook.worksheet_cells_reader(&name).map_err(damaged)?;
-    let mut rows: Vec<Row> = Vec::new();
+    let (mut rows, mut text_bytes): (Vec<Row>, usize) = (Vec::new(), 0);
     while let Some(found) = cells.next_cell().map_err(damaged)? {
         let (row, column) = found.get_position();
         let number = usize::try_from(row).unwrap_or(usize::MAX).saturating_add(1);
@@ -216,6 +244,12 @@ fn sheet(content: &[u8]) -> Result<Vec<Row>, Option<String>> {
             continue;
         }
         bounded(number, column.saturating_add(1)).map_err(Some)?;
+        if let Cell::Text(text) = &cell {
+            text_bytes += text.len();
+        }
+        if text_bytes > TEXT_BYTES_MAX {
+            return Err(Some(format!("it has more than {TEXT_BYTES_MAX} bytes of text: split it")));
+        }
         // Sheets are written row by row; one that is not has been made up by hand.
         match rows.last() {
             Some(last) if last.number > number => return Err(None),
@@ -249,6 +283,8 @@ fn cell(value: &DataRef<'_>, row: usize) -> Result<Cell, String> {
             moment.map_or(Cell::Text(String::new()), Cell::Moment)
         }
         DataRef::DateTime(duration) => Cell::Number(duration.as_f64()),
-        DataRef::Empty | DataRef::Bool(_) | DataRef::Error(_) => Cell::Text(String::new()),
+        // As a sheet shows it, `#N/A`.
+        DataRef::Error(error) => Cell::Text(error.to_string()),
+        DataRef::Empty | DataRef::Bool(_) => Cell::Text(String::new()),
     })
 }

@@ -1,22 +1,32 @@
 //! Dates and instants out of cells, in every spelling that is certain.
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _};
+use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _};
 
 use crate::column::half_width;
 use crate::table::Cell;
 
 /// Numbers that are read as a spreadsheet's date: from 1900-03-01, after the day that it made up, to 2199-12-31.
 const SERIAL: std::ops::RangeInclusive<f64> = 61.0..=109_574.0;
-
+/// Years that people write; a number among them is a year, and not a day of 1905.
+const YEARS: std::ops::Range<i32> = 1880..2200;
 /// The date in a cell; `None`: it is none, or not certain.
 pub(crate) fn date(cell: &Cell) -> Option<NaiveDate> {
     match cell {
         Cell::Moment(moment) => Some(moment.date()),
+        Cell::Number(number) if YEARS.contains(&(*number as i32)) => None,
         Cell::Number(number) if SERIAL.contains(number) => serial(*number),
         // 19480305 as a number.
         Cell::Number(number) => written(&format!("{number}")),
-        Cell::Text(text) => written(text),
+        Cell::Text(text) => match text.split_once([' ', 'T']) {
+            // As databases write a day.
+            Some((day, time)) if is_midnight(time) => written(day),
+            Some(_) | None => written(text),
+        },
     }
+}
+
+fn is_midnight(time: &str) -> bool {
+    matches!(time.trim().trim_end_matches(".0"), "0:00" | "00:00" | "0:00:00" | "00:00:00")
 }
 
 fn serial(number: f64) -> Option<NaiveDate> {
@@ -44,7 +54,7 @@ fn written(text: &str) -> Option<NaiveDate> {
 }
 
 fn certain(date: NaiveDate) -> bool {
-    (1880..2200).contains(&chrono::Datelike::year(&date))
+    YEARS.contains(&date.year())
 }
 
 /// When something was decided, in microseconds since the Unix epoch. A date alone means its end, because what was decided on the
@@ -107,6 +117,9 @@ mod tests {
             text("1948年3月5日"),
             text("１９４８年３月５日"),
             text("19480305"),
+            text("1948-03-05 00:00:00"),
+            text("1948-03-05T00:00:00.0"),
+            text("1948/3/5 0:00"),
             Cell::Number(19_480_305.0),
             Cell::Number(17_597.0),
             Cell::Moment(expect.unwrap().and_time(NaiveTime::MIN)),
@@ -123,6 +136,9 @@ mod tests {
             text("1948-+3-5"),
             text("1948-03-05 08:00"),
             text("不详"),
+            // The year alone, which would be a day of 1905.
+            text("1948"),
+            Cell::Number(1948.0),
             Cell::Number(5.0),
             Cell::Number(f64::NAN),
             Cell::Number(1e300),

@@ -112,6 +112,33 @@ fn no_value_becomes_a_formula_or_another_cell() {
 }
 
 #[test]
+fn no_value_becomes_another_number_or_a_day() {
+    for (value, expect) in [
+        ("990102194803051234", "'990102194803051234"),
+        ("057188001234", "'057188001234"),
+        ("01012345678", "'01012345678"),
+        ("13800001234", "13800001234"),
+        ("0571-88001234", "0571-88001234"),
+        ("3-2-10", "'3-2-10"),
+        ("3/2", "'3/2"),
+        ("8:30", "'8:30"),
+        ("2E5", "'2E5"),
+        ("1948-03-05", "1948-03-05"),
+        ("3幢2单元10", "3幢2单元10"),
+        ("99010219480305123X", "99010219480305123X"),
+        ("0", "0"),
+        // Where a semicolon separates cells, this one would begin with a formula.
+        ("a;=1+1", "a；=1+1"),
+        ("王\u{202e}秀\u{200b}英", "王秀英"),
+    ] {
+        let mut folders = Folders::default();
+        assert!(folders.deliver(&delivery(&[("name", value)]), "{}").is_ok());
+        let text = String::from_utf8(folders.outgoing["referral-0193-a.csv"].clone()).unwrap();
+        assert!(text.ends_with(&format!("0193-a,{expect},,,\r\n")), "{value} in {text}");
+    }
+}
+
+#[test]
 fn a_repetition_is_the_same_file_and_another_one_is_refused() {
     for settings in ["{}", r#"{"format": "csv"}"#, r#"{"format": "xlsx"}"#] {
         let mut folders = Folders::default();
