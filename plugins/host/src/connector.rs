@@ -42,7 +42,7 @@ const ACKNOWLEDGEMENTS_MAX: usize = 1_000;
 const REMARK_CHARS_MAX: usize = 1_000;
 const ROSTER_ENTRIES_MAX: usize = 10_000;
 const REASON_CHARS_MAX: usize = 500;
-/// Headers that are the host's to set: its credentials, and what frames a request.
+/// Headers that are the host's to set: its credentials, and what frames a request. So is what begins with `linli-`, such as the signature.
 const HOST_HEADERS: [&str; 11] = [
     "authorization",
     "connection",
@@ -157,7 +157,7 @@ pub(crate) fn request(manifest: &ConnectorManifest, start: &Start) -> Unfit<Requ
 
 /// Codes under which every connector is told what is asked for: the matter and how pressing it is, in Chinese and in English, and a
 /// note. They are no values of a care file, and no manifest declares them.
-const ASKED: [&str; 5] = ["matter", "matter_en", "urgency", "urgency_en", "note"];
+pub(crate) const ASKED: [&str; 5] = ["matter", "matter_en", "urgency", "urgency_en", "note"];
 
 fn deliver(manifest: &ConnectorManifest, delivery: &Delivery) -> Unfit<pb::DeliverReferral> {
     let Delivery { referral, fields, answer_url } = delivery;
@@ -294,7 +294,7 @@ fn http(manifest: &ConnectorManifest, message: pb::HttpRequest) -> Heard<HttpReq
             !name.is_empty() && name.len() <= 100 && name.bytes().all(is_name),
             "the name of a header is not one",
         )?;
-        if HOST_HEADERS.contains(&name.as_str()) {
+        if HOST_HEADERS.contains(&name.as_str()) || name.starts_with("linli-") {
             return Err(format!("it sets the header `{name}`, which is the host's to set"));
         }
         let is_value = value.len() <= HEADER_BYTES_MAX && !value.chars().any(char::is_control);
@@ -375,7 +375,7 @@ fn end(manifest: &ConnectorManifest, operation: OperationKind, message: pb::End)
                 "the message of an error has 1 to 500 characters",
             )?;
             holds(retry_after_millis >= 0, "a run is not tried again before it was tried")?;
-            let message = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let message = shown(&message, |c| c.is_control());
             let after = Duration::from_millis(retry_after_millis.unsigned_abs());
             Ok(End::Error { message, retry, retry_after: Some(after).filter(|after| !after.is_zero()) })
         }
@@ -396,10 +396,19 @@ fn acknowledgement(message: pb::Acknowledgement) -> Heard<Acknowledgement> {
     holds(names.iter().any(|name| !name.is_empty()), "an acknowledgement names no referral")?;
     holds(names.iter().all(|name| name.len() <= REFERENCE_BYTES_MAX), "a reference has at most 200 bytes")?;
     holds(remark.chars().count() <= REMARK_CHARS_MAX, "a remark has at most 1,000 characters")?;
+    // Whatever a body's system ends its lines with, its words are kept.
+    let remark = shown(&remark.replace("\r\n", "\n").replace('\r', "\n"), |c| {
+        c.is_control() && !matches!(c, '\n' | '\t')
+    });
     let decided_at =
         Some(decided_at_micros).filter(|micros| *micros != 0).map(Instant::from_micros).transpose();
     let decided_at = decided_at.map_err(|_| "an acknowledgement was decided outside of all time")?;
     Ok(Acknowledgement { external_reference, referral, decision, remark, decided_at })
+}
+
+/// Text with blanks instead of what is not to be shown.
+fn shown(text: &str, hidden: impl Fn(char) -> bool) -> String {
+    text.chars().map(|c| if hidden(c) { ' ' } else { c }).collect()
 }
 
 fn person(manifest: &ConnectorManifest, entry: pb::RosterEntry) -> Heard<Vec<Field>> {

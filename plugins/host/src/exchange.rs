@@ -274,7 +274,7 @@ pub enum FailureKind {
 pub enum End {
     /// The referral was handed over.
     Delivered {
-        /// The recipient's reference of it; empty if it gives none.
+        /// The recipient's reference of it; empty if it gives none, or one that holds what was disclosed.
         external_reference: String,
     },
     /// What became of referrals.

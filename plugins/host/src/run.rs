@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use linli_core::time::Instant;
 
-use crate::connector::{self, Asked};
+use crate::connector::{self, ASKED, Asked};
 use crate::error::CallError;
-use crate::exchange::{Delivery, End, Operation, OperationKind, Outcome, Start, Step};
+use crate::exchange::{Delivery, End, Field, Operation, OperationKind, Outcome, Start, Step};
 use crate::plugin::{Core, Plugin};
 use crate::seat::Session;
 
@@ -26,8 +26,10 @@ pub struct Run {
     operation: OperationKind,
     asked: Asked,
     steps: u32,
-    /// What was disclosed to it, which no message may hold.
+    /// What it was told, which no message may hold.
     disclosed: Vec<String>,
+    /// What of that comes from a care file, which no reference may hold.
+    personal: Vec<String>,
 }
 
 impl Plugin {
@@ -41,7 +43,7 @@ impl Plugin {
         let runs = core.seat.runs().ok_or_else(no_connector)?;
         let manifest = core.manifest.connector.as_ref().ok_or_else(no_connector)?;
         let request = connector::request(manifest, start)?;
-        let disclosed = disclosed(&start.operation);
+        let (disclosed, personal) = disclosed(&start.operation);
         let operation = start.operation.kind();
         let begun = core.watched(true, || {
             let (session, said) = runs.begin(request, budget).map_err(|error| redact(error, &disclosed))?;
@@ -51,7 +53,7 @@ impl Plugin {
         let (session, step) = begun?;
         let asked = Asked::by(&step);
         let session = Some(session).filter(|_| asked != Asked::Nothing);
-        let run = Run { core, session, operation, asked, steps: 1, disclosed };
+        let run = Run { core, session, operation, asked, steps: 1, disclosed, personal };
         let step = run.shown(step);
         Ok((run, step))
     }
@@ -87,9 +89,14 @@ impl Run {
         Ok(self.shown(step))
     }
 
-    /// A step whose message, if it has one, holds no disclosed value.
+    /// A step whose message or reference, if it has one, holds no disclosed value: both are shown to people who may not see those.
     fn shown(&self, step: Step) -> Step {
         match step {
+            Step::End(End::Delivered { external_reference })
+                if self.personal.iter().any(|value| external_reference.contains(value)) =>
+            {
+                Step::End(End::Delivered { external_reference: String::new() })
+            }
             Step::End(End::Error { message, retry, retry_after }) => {
                 let message = without(message, &self.disclosed);
                 Step::End(End::Error { message, retry, retry_after })
@@ -105,15 +112,25 @@ impl std::fmt::Debug for Run {
     }
 }
 
-/// The values that a run is given, longest first, so that none is left in part.
-fn disclosed(operation: &Operation) -> Vec<String> {
-    let Operation::Deliver(Delivery { fields, answer_url, .. }) = operation else { return Vec::new() };
-    let mut values: Vec<String> = fields.iter().map(|field| field.value.clone()).collect();
+/// The values that a run is given, longest first, so that none is left in part; and those of them that come from a care file.
+fn disclosed(operation: &Operation) -> (Vec<String>, Vec<String>) {
+    let Operation::Deliver(Delivery { fields, answer_url, .. }) = operation else {
+        return (Vec::new(), Vec::new());
+    };
+    let (mut all, mut personal) = (Vec::new(), Vec::new());
+    for Field { code, value } in fields {
+        if !ASKED.contains(&code.as_str()) {
+            personal.push(value.clone());
+        }
+        all.push(value.clone());
+    }
     // Whoever has the address can answer.
-    values.push(answer_url.clone());
-    values.retain(|value| value.len() >= VALUE_BYTES_MIN);
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    values
+    all.push(answer_url.clone());
+    for values in [&mut all, &mut personal] {
+        values.retain(|value| value.len() >= VALUE_BYTES_MIN);
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    }
+    (all, personal)
 }
 
 fn without(mut text: String, values: &[String]) -> String {

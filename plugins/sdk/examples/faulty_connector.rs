@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use linli_plugin_sdk::connector::{
-    Acknowledgements, Connector, Delivered, Delivery, HttpRequest, Io, Mail, Method, Poll, PullRoster,
-    Roster, RunError, Shelf,
+    Acknowledgement, Acknowledgements, Connector, Decision, Delivered, Delivery, HttpRequest, Io, Mail,
+    Method, Poll, PullRoster, Roster, RunError, Shelf,
 };
 use linli_plugin_sdk::export_connector;
 
@@ -70,6 +70,10 @@ impl Connector for Faulty {
                 io.http(post("https://body.example/in").header("authorization", "Bearer stolen")).await?;
                 Ok(Delivered::default())
             }
+            "signature" => {
+                io.http(post("https://body.example/in").header("linli-signature", "v1=stolen")).await?;
+                Ok(Delivered::default())
+            }
             "large" => {
                 io.write_file("large", vec![0; 5 << 20]).await?;
                 Ok(Delivered::default())
@@ -87,12 +91,23 @@ impl Connector for Faulty {
                 Ok(Delivered::default())
             }
             "reference" => Ok(Delivered { external_reference: "r".repeat(201) }),
+            "reference that tells" => Ok(Delivered { external_reference: format!("R-{name}") }),
             "tells" => Err(RunError::never(format!("nobody of the name {name} lives there"))),
             act => Err(RunError::never(format!("there is no act `{act}`"))),
         }
     }
 
     async fn poll(io: &Io, poll: Poll) -> Result<Acknowledgements, RunError> {
+        if io.settings().text("act") == Some("words") {
+            let item = Acknowledgement {
+                external_reference: "R-7".into(),
+                referral: String::new(),
+                decision: Decision::Accepted,
+                remark: "好\r\n明天\r下午\t三点\u{7}\u{85}".into(),
+                decided_at_micros: None,
+            };
+            return Ok(Acknowledgements { items: vec![item], cursor: poll.cursor });
+        }
         for name in io.list_files().await? {
             let content = io.read_file(name.clone()).await?;
             let to = if content.is_empty() { Shelf::Quarantine } else { Shelf::Archive };

@@ -17,7 +17,7 @@
 //! A line is a word and JSON values. Lines that begin with `>` are the connector's, with `<` the host's. Credentials and
 //! signatures are the host's to add and are in no step. Disclosed values and the answer's address are replaced by their
 //! names wherever they stand as they were given; a connector that writes them otherwise, as into a workbook, is recorded
-//! with made-up people only.
+//! with made-up people only, and so are polls and lists, in which everything comes from the recipient.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -200,6 +200,9 @@ impl Recording {
             Step::WriteFile { name, content } => {
                 Step::WriteFile { name: self.plain(name), content: self.plain_bytes(content) }
             }
+            Step::End(End::Delivered { external_reference }) => {
+                Step::End(End::Delivered { external_reference: self.plain(external_reference) })
+            }
             Step::End(End::Error { message, retry, retry_after }) => {
                 let (message, retry, retry_after) = (self.plain(message), *retry, *retry_after);
                 Step::End(End::Error { message, retry, retry_after })
@@ -208,9 +211,7 @@ impl Recording {
             | Step::ListFiles
             | Step::MoveFile { .. }
             | Step::Sleep(_)
-            | Step::End(
-                End::Delivered { .. } | End::Acknowledgements { .. } | End::Roster { .. } | End::Probed,
-            )) => step.clone(),
+            | Step::End(End::Acknowledgements { .. } | End::Roster { .. } | End::Probed)) => step.clone(),
         }
     }
 

@@ -20,6 +20,7 @@ const NAME: &str = "王保密";
 build::in_both_modes!(
     a_run_is_steps_and_outcomes,
     files_are_listed_read_and_moved,
+    the_words_of_a_body_are_kept_however_its_lines_end,
     many_runs_are_open_at_once,
     what_does_not_fit_is_not_asked,
     every_step_is_checked,
@@ -134,6 +135,14 @@ fn files_are_listed_read_and_moved(mode: Mode) {
     assert_eq!(next(Outcome::Done), Step::End(end));
 }
 
+fn the_words_of_a_body_are_kept_however_its_lines_end(mode: Mode) {
+    let plugin = connector(mode);
+    let poll = Operation::Poll { external_references: Vec::new(), cursor: String::new() };
+    let (_, step) = plugin.begin(&start(poll, "words"), BUDGET).unwrap();
+    let Step::End(End::Acknowledgements { items, .. }) = step else { panic!("{step:?}") };
+    assert_eq!(items[0].remark, "好\n明天\n下午\t三点  ");
+}
+
 fn many_runs_are_open_at_once(mode: Mode) {
     let plugin = connector(mode);
     let mut runs: Vec<Run> = (0..50).map(|_| plugin.begin(&delivery("post"), BUDGET).unwrap().0).collect();
@@ -191,6 +200,7 @@ fn every_step_is_checked(mode: Mode) {
         ("plain", "must be an absolute `https` address"),
         ("method", "by a method that its manifest does not declare"),
         ("header", "the header `authorization`, which is the host's to set"),
+        ("signature", "the header `linli-signature`, which is the host's to set"),
         ("large", "a file to write has at most 4 MiB"),
         ("huge", "bytes; at most"),
         ("path", "the name of a file to write"),
@@ -239,6 +249,7 @@ fn no_message_holds_a_value(mode: Mode) {
     let (step, _) = deliver(&plugin, "tells", BUDGET).unwrap();
     let Step::End(End::Error { message, retry: false, .. }) = step else { panic!("{step:?}") };
     assert_eq!(message, "nobody of the name … lives there");
+    assert_eq!(deliver(&plugin, "reference that tells", BUDGET).unwrap().0, delivered(""));
     let panicked = deliver(&plugin, "panic", BUDGET).unwrap_err().to_string();
     assert!(panicked.contains("faulty_connector.rs:") && !panicked.contains(NAME), "{panicked}");
     let start = delivery("post");
