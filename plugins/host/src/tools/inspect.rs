@@ -152,7 +152,9 @@ fn connects(text: &mut String, connector: &ConnectorManifest, language: Language
     }
     heading(text, "可披露", "may disclose", connector.fields.len());
     for field in &connector.fields {
-        line(text, field.code(), &format!("{}, {}", word(field.zh(), field.en()), field.class().code()));
+        let class = field.class();
+        let said = format!("{} ({})", word(field.zh(), field.en()), word(class.zh(), class.en()));
+        line(text, field.code(), &said);
     }
     heading(text, "名单可含", "a list may hold", connector.roster.len());
     for field in &connector.roster {
@@ -191,6 +193,12 @@ fn connects(text: &mut String, connector: &ConnectorManifest, language: Language
             Some(SettingValue::Flag(default)) => said.push_str(&format!(" = {default}")),
             None if setting.required => said.push_str(word("，必填", ", required")),
             None => {}
+        }
+        if let Some(help) = &setting.help {
+            said.push_str(&match language {
+                Language::Zh => format!("（{}）", help.zh),
+                Language::En => format!(" ({})", help.en),
+            });
         }
         line(text, &setting.code, &said);
     }
