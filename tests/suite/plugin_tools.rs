@@ -2,15 +2,16 @@
 //! a line of core or service.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use linli_proto::v1;
 use tonic::Code;
 
-use crate::built;
+use crate::built::{self, Tool};
 use crate::harness::estate::flag;
-use crate::harness::server::{Data, Server};
+use crate::harness::server::{Child, Data, Server};
 
 /// Runs a program in a folder: its exit code, and everything that it said.
 fn run(folder: &Path, program: &Path, arguments: &[&str]) -> (i32, String) {
@@ -151,13 +152,12 @@ async fn a_new_group_in_c_goes_from_an_empty_folder_to_duties() {
     assert!(owed.iter().any(|line| line.starts_with("tea_masters.call")), "{owed:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_new_connector_goes_from_an_empty_folder_to_a_process_of_the_server() {
-    let (data, plugins) = installed();
+/// A new connector, built, in a folder of its own in a folder of plugins.
+fn hall(plugins: &Path) -> PathBuf {
     let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/sdk");
     let new =
         ["plugin", "new", "--connector", "town-hall", "--zh", "区政务平台", "--sdk", sdk.to_str().unwrap()];
-    let said = succeeds(&plugins, &linli(), &[&new[..], &["hall"]].concat());
+    let said = succeeds(plugins, &linli(), &[&new[..], &["hall"]].concat());
     assert!(said.contains("made hall/settings.json"), "{said}");
     let folder = plugins.join("hall");
     let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
@@ -166,6 +166,13 @@ async fn a_new_connector_goes_from_an_empty_folder_to_a_process_of_the_server() 
     succeeds(&folder, cargo, &["test", "--quiet"]);
     succeeds(&folder, cargo, &["build", "--quiet"]);
     fs::copy(target().join("debug/libtown_hall.so"), folder.join("libtown_hall.so")).unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_connector_goes_from_an_empty_folder_to_a_process_of_the_server() {
+    let (data, plugins) = installed();
+    let folder = hall(&plugins);
     let said = succeeds(&folder, &linli(), &["plugin", "check", "--quick", "--seed", "3", "."]);
     assert!(said.contains(" 0 broken, 0 not looked at") && said.contains("ok      hosted_apart"), "{said}");
     let said = succeeds(&folder, &linli(), &["plugin", "inspect", "--lang", "zh", "."]);
@@ -199,6 +206,52 @@ async fn a_new_connector_goes_from_an_empty_folder_to_a_process_of_the_server() 
     assert!(!client.owed(&resident.name).await.is_empty());
     let again = client.ask(v1::GetPluginRequest { name: plugin.name }).await.unwrap();
     assert_eq!(again.figures.unwrap().calls, 0, "nobody asked it about the resident");
+}
+
+#[test]
+fn the_first_referral_of_a_new_connector_arrives() {
+    let (Some(python), Some(grpcurl)) = (Tool::Python.find(), Tool::Grpcurl.find()) else { return };
+    let data = Data::sqlite();
+    let plugins = data.folder().join("plugins");
+    fs::create_dir_all(&plugins).unwrap();
+    let try_it = hall(&plugins).join("try");
+    // What its README has openssl make.
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(try_it.join("receiver.pem"), certified.cert.pem()).unwrap();
+    fs::write(try_it.join("receiver.key"), certified.signing_key.serialize_pem()).unwrap();
+    let mut receiver = Command::new(python)
+        .args(["receiver.py", "0"])
+        .current_dir(&try_it)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(receiver.stdout.take().unwrap()).lines();
+    let address = said.next().unwrap().unwrap();
+    let place = |name: &str, from: &str, to: &str| {
+        let text = fs::read_to_string(try_it.join(name)).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(try_it.join(name), text.replace(from, to)).unwrap();
+    };
+    place("channels.toml", "https://localhost:8443", &address);
+    place("channels.toml", "localhost:8443", address.strip_prefix("https://").unwrap());
+    place("linli.toml", "\"plugins\"", &format!("\"{}\"", plugins.display()));
+    place("linli.toml", "\"channels.toml\"", &format!("\"{}/channels.toml\"", try_it.display()));
+    let child = Child::start(data.with(&fs::read_to_string(try_it.join("linli.toml")).unwrap()));
+    let output = Command::new("sh")
+        .args(["refer.sh", child.token(), &child.address])
+        .current_dir(&try_it)
+        .env("GRPCURL", grpcurl)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{shown}");
+    for words in ["\"well\": true", "REFERRAL_STATE_SENT", "\"R-1\"", "ATTEMPT_OUTCOME_DELIVERED"] {
+        assert!(shown.contains(words), "`{words}` in {shown}");
+    }
+    let taken = said.next().unwrap().unwrap();
+    assert!(taken.starts_with("new R-1 {") && taken.contains("\"name\": \"王试用\""), "{taken}");
+    receiver.kill().unwrap();
+    receiver.wait().unwrap();
 }
 
 #[test]

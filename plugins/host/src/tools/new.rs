@@ -170,7 +170,11 @@ fn files(written: Written) -> Vec<(&'static str, &'static str)> {
             ("Cargo.toml", include_str!("../../templates/connector/Cargo.toml.in")),
             ("src/lib.rs", include_str!("../../templates/connector/lib.rs.in")),
             ("README.md", include_str!("../../templates/connector/README.md.in")),
-            (".gitignore", "/target\n"),
+            ("try/receiver.py", include_str!("../../templates/connector/try/receiver.py.in")),
+            ("try/channels.toml", include_str!("../../templates/connector/try/channels.toml.in")),
+            ("try/linli.toml", include_str!("../../templates/connector/try/linli.toml.in")),
+            ("try/refer.sh", include_str!("../../templates/connector/try/refer.sh.in")),
+            (".gitignore", "/target\n/try/linli-data\n/try/plugins\n/try/receiver.key\n/try/receiver.pem\n/try/receiver.secret\n"),
         ],
     }
 }
