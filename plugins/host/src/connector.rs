@@ -1,6 +1,8 @@
 //! Between the values of [`crate::exchange`] and the messages of `linli.plugin.v1`. Every bound of `connector.proto` is
 //! checked here, in both directions, and every step against what the manifest declares.
 
+mod parts;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -229,6 +231,7 @@ pub(crate) fn step(
 }
 
 fn heard(manifest: &ConnectorManifest, operation: OperationKind, said: &[u8]) -> Heard<Step> {
+    parts::counted(said)?;
     let message = pb::Step::decode(said).map_err(|_| "its step is not a message of `linli.plugin.v1`")?;
     use pb::step::Kind;
     match message.kind.ok_or("its step says nothing")? {

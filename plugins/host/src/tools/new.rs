@@ -174,7 +174,10 @@ fn files(written: Written) -> Vec<(&'static str, &'static str)> {
             ("try/channels.toml", include_str!("../../templates/connector/try/channels.toml.in")),
             ("try/linli.toml", include_str!("../../templates/connector/try/linli.toml.in")),
             ("try/refer.sh", include_str!("../../templates/connector/try/refer.sh.in")),
-            (".gitignore", "/target\n/try/linli-data\n/try/plugins\n/try/receiver.key\n/try/receiver.pem\n/try/receiver.secret\n"),
+            (
+                ".gitignore",
+                "/target\n/try/linli-data\n/try/plugins\n/try/receiver.key\n/try/receiver.pem\n/try/receiver.secret\n",
+            ),
         ],
     }
 }
