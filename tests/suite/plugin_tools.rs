@@ -219,24 +219,27 @@ fn the_first_referral_of_a_new_connector_arrives() {
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(try_it.join("receiver.pem"), certified.cert.pem()).unwrap();
     fs::write(try_it.join("receiver.key"), certified.signing_key.serialize_pem()).unwrap();
-    let mut receiver = Command::new(python)
-        .args(["receiver.py", "0"])
-        .current_dir(&try_it)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(receiver.stdout.take().unwrap()).lines();
+    let mut receiver = Ends(
+        Command::new(python)
+            .args(["receiver.py", "0"])
+            .current_dir(&try_it)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut said = BufReader::new(receiver.0.stdout.take().unwrap()).lines();
     let address = said.next().unwrap().unwrap();
-    let place = |name: &str, from: &str, to: &str| {
-        let text = fs::read_to_string(try_it.join(name)).unwrap();
-        assert!(text.contains(from), "{text}");
-        fs::write(try_it.join(name), text.replace(from, to)).unwrap();
-    };
-    place("channels.toml", "https://localhost:8443", &address);
-    place("channels.toml", "localhost:8443", address.strip_prefix("https://").unwrap());
-    place("linli.toml", "\"plugins\"", &format!("\"{}\"", plugins.display()));
-    place("linli.toml", "\"channels.toml\"", &format!("\"{}/channels.toml\"", try_it.display()));
-    let child = Child::start(data.with(&fs::read_to_string(try_it.join("linli.toml")).unwrap()));
+    // Where everything lies: the server's data have a folder of their own.
+    let read = |name: &str| fs::read_to_string(try_it.join(name)).unwrap();
+    let channels = read("channels.toml")
+        .replace("https://localhost:8443", &address)
+        .replace("localhost:8443", address.strip_prefix("https://").unwrap())
+        .replace("\"receiver.", &format!("\"{}/receiver.", try_it.display()));
+    fs::write(data.folder().join("channels.toml"), channels).unwrap();
+    let config = read("linli.toml").replace("\"plugins\"", &format!("\"{}\"", plugins.display()));
+    let (config, named) = config.split_once("community.channels_file").unwrap();
+    assert_eq!(named, " = \"channels.toml\"\n");
+    let child = Child::start(data.with(config));
     let output = Command::new("sh")
         .args(["refer.sh", child.token(), &child.address])
         .current_dir(&try_it)
@@ -250,8 +253,16 @@ fn the_first_referral_of_a_new_connector_arrives() {
     }
     let taken = said.next().unwrap().unwrap();
     assert!(taken.starts_with("new R-1 {") && taken.contains("\"name\": \"王试用\""), "{taken}");
-    receiver.kill().unwrap();
-    receiver.wait().unwrap();
+}
+
+/// A process that ends with the test.
+struct Ends(std::process::Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]
