@@ -8,7 +8,7 @@
 //! Invariants:
 //! * What was checked is what runs: every file is read once from one descriptor (`files.rs`), a library is hashed and
 //!   linked from the same sealed copy in memory.
-//! * Nothing of a plugin runs before its [`Verdict`] is known. [`inspect`] and [`lock_folder`] run nothing at all.
+//! * Nothing of a plugin runs before its [`Verdict`] is known. [`inspect()`] and [`lock_folder`] run nothing at all.
 //! * What a manifest asks for and the key was not granted refuses the plugin; it is never silently cut. So what a
 //!   loaded plugin may do is what manifest and grant both name.
 //! * An id that was loaded signed is not loaded unsigned any more while the process lives ([`History`]). Another
