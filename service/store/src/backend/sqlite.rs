@@ -18,6 +18,11 @@ const OLDEST: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for a lock. Only a start, a recovery or a checkpoint can hold one, for there is one writer; on a disk
 /// that others keep busy each may take seconds, and waiting is better than not starting.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a start waits for the lock of a server that has just ended: a process that it was starting holds a copy until it has become
+/// the other program.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often it looks meanwhile.
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 /// How long a call waits for a connection, which may first have to be made.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(40);
 /// Statements kept prepared per connection: tables times row counts, with room.
@@ -29,7 +34,7 @@ const ROWS_AHEAD: usize = 2048;
 
 /// Opens (and makes, where it does not exist) the database at `path`, with its keys in `path` + `.keys`.
 pub(crate) async fn open(path: &Path, readers: u32, migrate: bool) -> Result<Backend, OpenError> {
-    let lock = lock(path)?;
+    let lock = lock(path).await?;
     // The writer first: it makes the file what it is.
     let writer = connect(path, 1, false).await?;
     let reader = connect(path, readers, true).await?;
@@ -59,15 +64,23 @@ async fn prepare(
 }
 
 /// Refuses a second server on the same file.
-fn lock(path: &Path) -> Result<File, OpenError> {
+async fn lock(path: &Path) -> Result<File, OpenError> {
     let path = beside(path, ".lock");
     let text = path.display().to_string();
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.map_err(|source| OpenError::File { path: text.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: text }),
-        Err(TryLockError::Error(source)) => Err(OpenError::File { path: text, source }),
+    let locked = async {
+        loop {
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_AGAIN).await,
+                locked => break locked,
+            }
+        }
+    };
+    match tokio::time::timeout(LOCK_TIMEOUT, locked).await {
+        Ok(Ok(())) => Ok(file),
+        Ok(Err(TryLockError::WouldBlock)) | Err(_) => Err(OpenError::InUse { path: text }),
+        Ok(Err(TryLockError::Error(source))) => Err(OpenError::File { path: text, source }),
     }
 }
 
