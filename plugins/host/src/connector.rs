@@ -14,7 +14,7 @@ use prost::Message as _;
 use crate::error::CallError;
 use crate::exchange::{
     Acknowledgement, Bytes, Decision, Delivery, End, FailureKind, Field, HttpRequest, HttpResponse, Mail,
-    Method, Operation, OperationKind, Outcome, Shelf, Start, Step,
+    Method, Operation, OperationKind, Outcome, Shelf, Start, Step, is_host_header,
 };
 use crate::manifest::{ANY_HOST, ConnectorManifest, https_host};
 
@@ -44,21 +44,6 @@ const ACKNOWLEDGEMENTS_MAX: usize = 1_000;
 const REMARK_CHARS_MAX: usize = 1_000;
 const ROSTER_ENTRIES_MAX: usize = 10_000;
 const REASON_CHARS_MAX: usize = 500;
-/// Headers that are the host's to set: its credentials, and what frames a request. So is what begins with `linli-`, such as the signature.
-const HOST_HEADERS: [&str; 11] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "expect",
-    "host",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// What answers the last step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
@@ -297,7 +282,7 @@ fn http(manifest: &ConnectorManifest, message: pb::HttpRequest) -> Heard<HttpReq
             !name.is_empty() && name.len() <= 100 && name.bytes().all(is_name),
             "the name of a header is not one",
         )?;
-        if HOST_HEADERS.contains(&name.as_str()) || name.starts_with("linli-") {
+        if is_host_header(name) {
             return Err(format!("it sets the header `{name}`, which is the host's to set"));
         }
         let is_value = value.len() <= HEADER_BYTES_MAX && !value.chars().any(char::is_control);

@@ -183,6 +183,25 @@ pub struct HttpRequest {
     pub sign: bool,
 }
 
+/// Whether a header, in lower case, is for whoever performs exchanges alone to set: credentials, what frames a request, and what begins with
+/// `linli-`, such as the signature.
+pub fn is_host_header(name: &str) -> bool {
+    const OURS: [&str; 11] = [
+        "authorization",
+        "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "host",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    OURS.contains(&name) || name.starts_with("linli-")
+}
+
 /// How an HTTPS request is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the methods of HTTP")]

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use linli_plugin_host::exchange::{Bytes, FailureKind, HttpRequest, HttpResponse, Method, Outcome};
+use linli_plugin_host::exchange::{
+    Bytes, FailureKind, HttpRequest, HttpResponse, Method, Outcome, is_host_header,
+};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Url, redirect};
 use rustls::pki_types::CertificateDer;
@@ -29,22 +31,6 @@ const HEADERS_MAX: usize = 50;
 const HEADER_BYTES_MAX: usize = 1024;
 /// Idle connections are kept for the next delivery of a series.
 const IDLE: Duration = Duration::from_secs(30);
-
-/// Headers that the host sets: a connector that sets them is refused.
-const OURS: &[&str] = &[
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "host",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    TIMESTAMP,
-    SIGNATURE,
-];
 
 /// Where a channel's requests may go, and what is sent along.
 pub(super) struct Web {
@@ -146,7 +132,7 @@ impl Web {
     fn headers(&self, request: &HttpRequest, now_seconds: i64) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
-            if OURS.contains(&name.as_str()) {
+            if is_host_header(name.as_str()) {
                 return Err(format!("the header `{name}` is the host's to set"));
             }
             let name = HeaderName::try_from(name).map_err(|_| "a header's name cannot be sent".to_owned())?;
