@@ -2,7 +2,7 @@
 
 use linli_core::community_body::CommunityBody;
 use linli_core::id::ReferralId;
-use linli_core::referral::Decision;
+use linli_core::referral::{Decision, Referral};
 use linli_core::text::{Line, Paragraph};
 use linli_plugin_host::exchange::{self, End, Operation};
 
@@ -74,7 +74,6 @@ impl App {
             (None, Err(_)) => None,
         };
         let Some(referral) = found else { return Ok(false) };
-        let at = InSite { site: referral.site, id: referral.id };
         let answer = Acknowledgement {
             decision: match item.decision {
                 exchange::Decision::Accepted => Decision::Accepted,
@@ -85,19 +84,25 @@ impl App {
             external_reference: Line::new(&item.external_reference).ok(),
             at: item.decided_at,
         };
-        self.take_answer(&at, answer).await
+        self.take_answer_to(&referral, answer).await
     }
 
     /// Records what a body answered by itself, as often as it says so; `false`: nothing went to it yet, or there is no such referral.
     pub(crate) async fn take_answer(&self, at: &InSite<ReferralId>, answer: Acknowledgement) -> Result<bool> {
-        let Some(referral) = self.store.referral(&at.site, &at.id).await? else { return Ok(false) };
+        match self.store.referral(&at.site, &at.id).await? {
+            Some(referral) => self.take_answer_to(&referral, answer).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn take_answer_to(&self, referral: &Referral, answer: Acknowledgement) -> Result<bool> {
         // Clocks of bodies go wrong: no answer is later than now, or earlier than the question.
         let decided_at = answer.at.map(|at| at.min(self.now()).max(referral.created_at));
         let answer = Acknowledgement { at: decided_at, ..answer };
         let recorded = insisted(|| async {
             let call = self.own_call(table::RECORD_ACKNOWLEDGEMENT)?;
             let repeat = Repeat { id: None, hash: [0; 32], encode: |_| Vec::new() };
-            let at = InSite { site: at.site.clone(), id: at.id.clone() };
+            let at = InSite { site: referral.site.clone(), id: referral.id.clone() };
             self.record_acknowledgement(&call, repeat, at, answer.clone()).await
         });
         match recorded.await {
