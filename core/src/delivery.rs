@@ -7,7 +7,7 @@ use crate::text::Line;
 use crate::time::Instant;
 
 /// After the first failure a body rests this long; after each further one twice as long.
-const FIRST_REST_SECONDS: i64 = 15;
+pub const FIRST_REST_SECONDS: i64 = 15;
 /// The longest rest: a body that is well again waits an hour at most.
 const REST_SECONDS_MAX: i64 = 3_600;
 /// The longest rest that a body may ask for: a day.

@@ -276,21 +276,20 @@ impl App {
             work.spawn(async move { app.work_lane(&body).await });
             let worked = work.join_next().await;
             drop(place);
-            match worked {
-                Some(Ok(Ok(true))) => {}
-                Some(Ok(Ok(false))) => tokio::time::sleep(SHUT_OUT).await,
+            let body = name.as_str();
+            let is_shut_out = match worked {
+                Some(Ok(Ok(was_ours))) => !was_ours,
                 Some(Ok(Err(error))) => {
-                    tracing::warn!(
-                        body = name.as_str(),
-                        ?error,
-                        "a lane was left early; it is entered again"
-                    );
-                    tokio::time::sleep(SHUT_OUT).await;
+                    tracing::warn!(body, ?error, "a lane was left early; it is entered again");
+                    true
                 }
                 Some(Err(_)) | None => {
-                    tracing::error!(body = name.as_str(), "a lane panicked; it is entered again");
-                    tokio::time::sleep(SHUT_OUT).await;
+                    tracing::error!(body, "a lane panicked; it is entered again");
+                    true
                 }
+            };
+            if is_shut_out {
+                tokio::time::sleep(SHUT_OUT).await;
             }
             drop(inside);
         });

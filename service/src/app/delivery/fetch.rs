@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use linli_core::community_body::CommunityBody;
+use linli_core::delivery::FIRST_REST_SECONDS;
 use linli_plugin_host::exchange::{End, Field, Operation};
 
 use super::{ANOTHER_END, line};
@@ -12,7 +13,7 @@ use crate::app::App;
 use crate::error::{Error, Result, StateConflict};
 
 /// When a body that was not reached may be asked again, where it does not say so itself: as lanes rest at first.
-const TRY_AGAIN: Duration = Duration::from_secs(15);
+const TRY_AGAIN: Duration = Duration::from_secs(FIRST_REST_SECONDS.unsigned_abs());
 
 impl App {
     /// Has the channel of a body fetch its list from a cursor on: the entries, and the cursor of the next run; empty: there is no
