@@ -27,11 +27,12 @@ use linli_proto::v1::ReferralState as State;
 use linli_proto::v1::{BodyKind, DisclosedField as Field, DisclosurePurpose as Purpose, FieldClass as Class};
 use serde_json::Value;
 
+use self::receivers::Receiver;
 use crate::community_body::{agreed, enter, station};
-use crate::harness::PATIENCE;
 use crate::harness::client::Client;
 use crate::harness::estate::elder;
-use crate::harness::server::Data;
+use crate::harness::server::{Child, Data};
+use crate::harness::{PATIENCE, until};
 use crate::referral::yes;
 
 /// A server's data with these channels.
@@ -189,6 +190,38 @@ async fn sent_in_time(client: &Client, name: &str, body: &str) {
         assert!(since.elapsed() < PATIENCE, "{delivery:?}: {:?}", get(client, name).await);
         tokio::task::yield_now().await;
     }
+}
+
+/// Kills the server once a referral had its effect at a receiver, before it can write that down, round after round: each start finds
+/// out what the one before had done. The data after the last kill, and the referrals in order.
+async fn killed_after_each_effect(
+    mut data: Data,
+    receiver: &Receiver,
+    rounds: usize,
+    happened: impl Fn(usize, &str) -> bool,
+) -> (Data, Vec<String>) {
+    let mut names: Vec<String> = Vec::new();
+    let mut estate_of = None;
+    for round in 0..rounds {
+        let server = Child::start(data);
+        let client = server.client();
+        if estate_of.is_none() {
+            estate_of = Some(estate(&client, "clinic").await);
+        }
+        let (resident, body) = estate_of.as_ref().unwrap();
+        if let Some(before) = names.last() {
+            stands(&client, before, State::Sent).await;
+        }
+        // The effect happens, and the answer takes its time.
+        receiver.suffer("hang 20 kept");
+        let name = ask(&client, resident, body).await;
+        until("the effect", || happened(round, &name).then_some(()));
+        data = server.kill();
+        assert!(happened(round, &name), "{name}: once");
+        receiver.suffer("");
+        names.push(name);
+    }
+    (data, names)
 }
 
 /// Waits until a body's lane has trouble, and tells it.

@@ -10,6 +10,7 @@ use super::{
     Hours, ask, delivery, estate, get, hour, in_time, retry, revoke, sent_in_time, stands, trouble_of,
     with_channels,
 };
+use crate::harness::client::Client;
 use crate::harness::server::{Child, Data, Server};
 use crate::harness::{PATIENCE, until};
 
@@ -26,12 +27,18 @@ fn table_of(place: &Path, name: &str) -> PathBuf {
     place.join(format!("out/referral-{}.csv", name.rsplit('/').next().unwrap()))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_body_without_a_system_exchanges_tables_in_folders() {
+/// A server with a pair of folders for the channel `committee`, and where they are.
+async fn exchange() -> (Server, Client, PathBuf) {
     let data = Data::sqlite();
     let place = data.folder().join("committee");
     let server = Server::on(with_channels(data, &folder("committee", &place))).await;
     let client = server.client();
+    (server, client, place)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_without_a_system_exchanges_tables_in_folders() {
+    let (server, client, place) = exchange().await;
     let (resident, body) = estate(&client, "committee").await;
     let name = ask(&client, &resident, &body).await;
     let sent = stands(&client, &name, State::Sent).await;
@@ -49,10 +56,7 @@ async fn a_body_without_a_system_exchanges_tables_in_folders() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_is_away_for_a_week_loses_nothing() {
-    let data = Data::sqlite();
-    let place = data.folder().join("committee");
-    let server = Server::on(with_channels(data, &folder("committee", &place))).await;
-    let client = server.client();
+    let (server, client, place) = exchange().await;
     let (resident, body) = estate(&client, "committee").await;
     let out = place.join("out");
     // Away, or something else that nobody can write in.
@@ -83,10 +87,7 @@ async fn a_folder_that_is_away_for_a_week_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_taken_is_for_a_person_to_clear() {
-    let data = Data::sqlite();
-    let place = data.folder().join("committee");
-    let server = Server::on(with_channels(data, &folder("committee", &place))).await;
-    let client = server.client();
+    let (server, client, place) = exchange().await;
     let (resident, body) = estate(&client, "committee").await;
     // What a referral is called is known when it was made: it waits behind a folder that is away.
     let out = place.join("out");
@@ -140,10 +141,7 @@ async fn a_server_that_is_killed_between_writing_and_noting_leaves_one_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_in_files_come_twice_too_late_half_written_and_from_enemies() {
-    let data = Data::sqlite();
-    let place = data.folder().join("committee");
-    let server = Server::on(with_channels(data, &folder("committee", &place))).await;
-    let client = server.client();
+    let (server, client, place) = exchange().await;
     let (resident, body) = estate(&client, "committee").await;
     let incoming = place.join("in");
     let leave = |name: &str, content: &[u8]| std::fs::write(incoming.join(name), content).unwrap();

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::receivers::{Place, Receiver, webhook};
 use super::{
-    Hours, answered, answering, ask, becomes, behind, delivery, disclosures, estate, get, hour, in_time, of,
-    retry, revoke, sent_in_time, stands, trouble_of, with_channels,
+    Hours, answered, answering, ask, becomes, behind, delivery, disclosures, estate, get, hour, in_time,
+    killed_after_each_effect, of, retry, revoke, sent_in_time, stands, trouble_of, with_channels,
 };
 use crate::harness::client::Client;
 use crate::harness::server::{Child, Data, Server};
@@ -425,7 +425,7 @@ fn write_secret(folder: &Path, secret: &str) {
 }
 
 /// Rounds of killing the server between sending and writing that down.
-const KILLS: u32 = 50;
+const KILLS: usize = 50;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_between_sending_and_noting_sends_once() {
@@ -433,29 +433,12 @@ async fn a_server_that_is_killed_between_sending_and_noting_sends_once() {
     let folder = data.folder().join("clinic");
     let Some(place) = Place::https(&folder) else { return };
     let receiver = place.start(0);
-    let mut data = with_channels(data, &webhook("clinic", &folder, receiver.port, "poll_minutes = 0"));
-    let mut names: Vec<String> = Vec::new();
-    let mut estate_of = None;
-    for round in 0..KILLS {
-        receiver.suffer("");
-        let server = Child::start(data);
-        let client = server.client();
-        if estate_of.is_none() {
-            estate_of = Some(estate(&client, "clinic").await);
-        }
-        let (resident, body) = estate_of.as_ref().unwrap();
-        if let Some(before) = names.last() {
-            stands(&client, before, State::Sent).await;
-        }
-        // The effect happens, and the answer takes its time.
-        receiver.suffer("hang 20 kept");
-        let name = ask(&client, resident, body).await;
-        until("the effect", || (!of(&receiver.effects(), &name).is_empty()).then_some(()));
-        names.push(name);
-        data = server.kill();
-        assert_eq!(receiver.effects().len(), usize::try_from(round).unwrap() + 1);
-    }
-    receiver.suffer("");
+    let data = with_channels(data, &webhook("clinic", &folder, receiver.port, "poll_minutes = 0"));
+    let happened = |round: usize, name: &str| {
+        let effects = receiver.effects();
+        effects.len() == round + 1 && !of(&effects, name).is_empty()
+    };
+    let (data, names) = killed_after_each_effect(data, &receiver, KILLS, happened).await;
     let server = Child::start(data);
     let client = server.client();
     stands(&client, names.last().unwrap(), State::Sent).await;
@@ -464,7 +447,7 @@ async fn a_server_that_is_killed_between_sending_and_noting_sends_once() {
         assert_eq!(of(&effects, name).len(), 1, "{name}");
         assert_eq!(get(&client, name).await.state(), State::Sent);
     }
-    assert_eq!(names.len(), usize::try_from(KILLS).unwrap());
+    assert_eq!(names.len(), KILLS);
     server.stop();
 }
 

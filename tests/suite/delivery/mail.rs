@@ -6,11 +6,10 @@ use linli_proto::v1::ReferralState as State;
 
 use super::receivers::{Place, Receiver, mail};
 use super::{
-    answered, answering, ask, behind, delivery, estate, get, hour, retry, sent_in_time, stands, trouble_of,
-    with_channels,
+    answered, answering, ask, behind, delivery, estate, get, hour, killed_after_each_effect, retry,
+    sent_in_time, stands, trouble_of, with_channels,
 };
 use crate::harness::server::{Child, Data, Server};
-use crate::harness::until;
 
 /// A header of a letter.
 fn header<'a>(letter: &'a str, name: &str) -> &'a str {
@@ -240,26 +239,10 @@ async fn a_server_that_is_killed_between_sending_and_noting_sends_the_same_lette
     let folder = data.folder().join("clinic");
     let Some(place) = Place::smtp(&folder) else { return };
     let receiver = place.start(0);
-    let mut data = with_channels(data, &mail("clinic", &folder, receiver.port, ""));
-    let mut names: Vec<String> = Vec::new();
-    let mut estate_of = None;
-    for round in 0..KILLS {
-        let server = Child::start(data);
-        let client = server.client();
-        if estate_of.is_none() {
-            estate_of = Some(estate(&client, "clinic").await);
-        }
-        let (resident, body) = estate_of.as_ref().unwrap();
-        if let Some(before) = names.last() {
-            stands(&client, before, State::Sent).await;
-        }
-        // The relay has it, and its answer takes its time.
-        receiver.suffer("hang 20 kept");
-        names.push(ask(&client, resident, body).await);
-        until("the letter", || (receiver.mails().len() == 2 * round + 1).then_some(()));
-        data = server.kill();
-        receiver.suffer("");
-    }
+    let data = with_channels(data, &mail("clinic", &folder, receiver.port, ""));
+    // Each but the last has come again by then, as itself.
+    let happened = |round: usize, _: &str| receiver.mails().len() == 2 * round + 1;
+    let (data, names) = killed_after_each_effect(data, &receiver, KILLS, happened).await;
     let server = Child::start(data);
     let client = server.client();
     stands(&client, names.last().unwrap(), State::Sent).await;
